@@ -1,0 +1,55 @@
+//! Mapped files, and the prefetch of their bytes.
+//!
+//! Owns the engine's only `unsafe` code: creating a map, and the prefetch instruction. A map is shared memory that the kernel
+//! fills from the file; Rust's rules hold as long as bytes that were handed out never change. Who provides that:
+//!
+//! * generations are complete and synced before they are mapped, and nothing writes to them afterwards (I3);
+//! * log segments are mapped while the committer appends to them, but readers hold only addresses of synced frames (I5), whose bytes are final;
+//! * no file of a store is ever shortened while it may be mapped, and the store's lock keeps other processes out.
+
+use std::fs;
+use std::io;
+
+use memmap2::{Advice, Mmap, MmapOptions};
+
+/// A read-only map of the first bytes of a file.
+#[derive(Debug)]
+pub struct Map {
+    bytes: Mmap,
+}
+
+/// Files below this size gain nothing from huge pages.
+const HUGE_PAGE_BYTES: u64 = 2 << 20;
+
+impl Map {
+    pub(super) fn of(file: &fs::File, length: u64) -> io::Result<Map> {
+        let length_native =
+            usize::try_from(length).map_err(|_| io::Error::other("the file does not fit the address space"))?;
+        // SAFETY: bytes of the file that anyone reads do not change while the map lives; the module's header says who provides that.
+        let bytes = unsafe { MmapOptions::new().len(length_native).map(file)? };
+        if length >= HUGE_PAGE_BYTES {
+            // A hint: where the kernel cannot back the file with huge pages it says so, and small pages serve.
+            let _ = bytes.advise(Advice::HugePage);
+        }
+        Ok(Map { bytes })
+    }
+
+    /// All mapped bytes. Read only those that will never change again.
+    #[inline]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Starts to fetch the cache line at `offset` of `bytes`; does nothing beyond their end.
+#[inline]
+pub(crate) fn prefetch(bytes: &[u8], offset: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(byte) = bytes.get(offset) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: the pointer is that of a byte that exists; a prefetch reads nothing that the program can see.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(byte).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (bytes, offset);
+}

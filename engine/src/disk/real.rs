@@ -1,0 +1,134 @@
+//! The disk of the machine, below one directory.
+//!
+//! Owns every call to `std::fs`. `sync` is `fdatasync`: it makes data and length durable, which is all the contract asks for.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::{Disk, File, Map};
+
+/// Files below a directory of the machine.
+#[derive(Debug)]
+pub struct RealDisk {
+    root: PathBuf,
+}
+
+impl RealDisk {
+    /// Files below `root`, which is created, durably, if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the machine says.
+    pub fn create(root: &Path) -> io::Result<RealDisk> {
+        if !root.is_dir() {
+            fs::create_dir_all(root)?;
+            let parent = root.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            fs::File::open(parent)?.sync_all()?;
+        }
+        Ok(RealDisk { root: root.to_owned() })
+    }
+
+    /// Files below `root`, which exists.
+    #[must_use]
+    pub fn existing(root: &Path) -> RealDisk {
+        RealDisk { root: root.to_owned() }
+    }
+
+    fn path(&self, path: &Path) -> PathBuf {
+        self.root.join(path)
+    }
+}
+
+impl Disk for RealDisk {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(self.path(path))?;
+        Ok(Arc::new(RealFile(file)))
+    }
+
+    fn open(&self, path: &Path, write: bool) -> io::Result<Arc<dyn File>> {
+        let file = OpenOptions::new().read(true).write(write).open(self.path(path))?;
+        Ok(Arc::new(RealFile(file)))
+    }
+
+    fn map(&self, path: &Path, length: u64) -> io::Result<Map> {
+        let file = fs::File::open(self.path(path))?;
+        if file.metadata()?.len() < length {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is shorter than it should be"));
+        }
+        Map::of(&file, length)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(self.path(from), self.path(to))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(self.path(path))
+    }
+
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        if self.path(path).is_dir() {
+            return Ok(());
+        }
+        let parent = path.parent().unwrap_or(Path::new(""));
+        if !parent.as_os_str().is_empty() {
+            self.create_directory(parent)?;
+        }
+        match fs::create_dir(self.path(path)) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            // Another thread may have made it and not have synced it yet: sync in either case.
+            _ => self.sync_directory(parent),
+        }
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        fs::File::open(self.path(path))?.sync_all()
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let entries = match fs::read_dir(self.path(path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut paths = Vec::new();
+        for entry in entries {
+            paths.push(path.join(entry?.file_name()));
+        }
+        paths.sort();
+        Ok(paths)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(self.path(path))?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        // For people who wonder who holds it; the lock itself is the kernel's and ends with the process.
+        file.set_len(0)?;
+        file.write_at(format!("{}\n", std::process::id()).as_bytes(), 0)?;
+        Ok(Box::new(file))
+    }
+}
+
+struct RealFile(fs::File);
+
+impl File for RealFile {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read_exact_at(buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+}

@@ -1,0 +1,197 @@
+//! What can go wrong, as values: one enum per operation, and for each of its cases what the caller should do about it.
+//!
+//! Owns the classes of trouble ([`Kind`]) and the description of damage ([`Damage`]). The texts name the operation and the place; the source of an error
+//! is its `source`, and is not repeated in its text.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::intake::Fault;
+use crate::ticket::Municipality;
+
+/// What the caller should do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Ask again later; nothing happened.
+    Retry,
+    /// The request is at fault; nothing happened.
+    Request,
+    /// Stored bytes are damaged: look at the place that the error names.
+    Repair,
+    /// The machine or its disk is at fault: close the store, set it right, open again.
+    Restart,
+    /// Whether it happened is not known: ask again with the same capture id.
+    Unknown,
+}
+
+/// Stored bytes that failed a check. Nothing of them is ever returned.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: byte {offset}: {what}", file.display())]
+pub struct Damage {
+    /// The file, relative to the store.
+    pub file: PathBuf,
+    /// Bytes from the start of the file.
+    pub offset: u64,
+    /// The ledger whose file it is, if it is one's.
+    pub municipality: Option<Municipality>,
+    /// Which check failed.
+    pub what: &'static str,
+}
+
+/// Opening or closing a store.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no store at the path, and the options do not create one.
+    #[error("no store at {}: `load`, `record` and `serve` create one", .0.display())]
+    NoStore(PathBuf),
+    /// The directory holds other things.
+    #[error("{} is not a store: it holds files, but no MANIFEST", .0.display())]
+    NotAStore(PathBuf),
+    /// Another process has it open.
+    #[error("{} is in use by another process{}; stop it, or use --server", .0.display(), .1)]
+    InUse(PathBuf, String),
+    /// A newer program wrote it.
+    #[error("{file} has format version {found}; this program reads version {known}: use a newer one", file = .file.display())]
+    Newer {
+        /// The file that says so.
+        file: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The program's version.
+        known: u32,
+    },
+    /// Stored bytes are damaged; the store was not opened and not changed.
+    #[error("the store is damaged and was not opened; nothing was changed")]
+    Damaged(#[from] Damage),
+    /// The outside key could not be read or made.
+    #[error("opening the store's key")]
+    Key(#[from] KeyError),
+    /// The machine failed.
+    #[error("{doing} {}", path.display())]
+    Disk {
+        /// What was being done.
+        doing: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// What the machine said.
+        source: io::Error,
+    },
+}
+
+/// The outside key and the data keys that it opens.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The key file is not there.
+    #[error("the key file {} is missing: My Numbers cannot be sealed or read without it; put it back, or name it with --key-file", .0.display())]
+    Missing(PathBuf),
+    /// The key file is not a key.
+    #[error("{} is not a key: 64 hexadecimal digits are expected", .0.display())]
+    Malformed(PathBuf),
+    /// It is a key, but of another store.
+    #[error("{} is not the key of this store", .0.display())]
+    Wrong(PathBuf),
+    /// The key file could not be read or written.
+    #[error("the key file {}", .0.display())]
+    Disk(PathBuf, #[source] io::Error),
+    /// A sealed My Number or data key is not what the key sealed.
+    #[error("a sealed value did not open: it is damaged")]
+    Unsealed,
+}
+
+/// Recording shots.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RecordError {
+    /// The queue is full.
+    #[error("the queue of shots is full: record again in a moment")]
+    QueueFull,
+    /// No room for the next log segment.
+    #[error("the disk is full: the store is read-only until there is room")]
+    DiskFull,
+    /// An earlier write or sync of the log failed.
+    #[error("the log failed ({0}): nothing can be recorded until the store was closed and opened again")]
+    Poisoned(String),
+    /// The write or sync failed: the shot may or may not survive.
+    #[error(
+        "the log failed ({0}): the shot may or may not have become durable; record it again with the same capture id"
+    )]
+    InDoubt(String),
+    /// The store is closing.
+    #[error("the store is closing")]
+    Closed,
+    /// Stored bytes that had to be read are damaged.
+    #[error("the ticket's stored shots cannot be read")]
+    Damaged(#[from] Damage),
+}
+
+impl RecordError {
+    /// What to do about it.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            RecordError::QueueFull | RecordError::DiskFull => Kind::Retry,
+            RecordError::Poisoned(_) | RecordError::Closed => Kind::Restart,
+            RecordError::InDoubt(_) => Kind::Unknown,
+            RecordError::Damaged(_) => Kind::Repair,
+        }
+    }
+}
+
+/// Loading a register.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Another load of the municipality is under way.
+    #[error("a load of {0} is under way: wait for it, or end it")]
+    UnderWay(Municipality),
+    /// The number of rows is not the one announced.
+    #[error("{taken} rows came where {expected} were announced: nothing was loaded")]
+    RowCount {
+        /// Rows announced.
+        expected: u64,
+        /// Rows taken.
+        taken: u64,
+    },
+    /// Not one row could be taken: an empty snapshot is refused.
+    #[error("not one row could be loaded: the register of {0} stays as it was")]
+    Empty(Municipality),
+    /// Rows hold My Numbers and the key is not there.
+    #[error("loading needs the store's key")]
+    Key(#[from] KeyError),
+    /// The ledger outgrew one generation file.
+    #[error("the ledger of {0} would be larger than a generation can be")]
+    TooLarge(Municipality),
+    /// Stored bytes that had to be read are damaged.
+    #[error("the ledger's stored entries cannot be read")]
+    Damaged(#[from] Damage),
+    /// Installing the generation failed.
+    #[error("the new generation could not be installed")]
+    Install(#[from] RecordError),
+    /// The machine failed.
+    #[error("{doing} {}", path.display())]
+    Disk {
+        /// What was being done.
+        doing: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// What the machine said.
+        source: io::Error,
+    },
+    /// A row is at fault, where no row may be.
+    #[error("the row was refused")]
+    Row(#[from] Fault),
+}
+
+impl LoadError {
+    /// What to do about it.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            LoadError::UnderWay(_) => Kind::Retry,
+            LoadError::RowCount { .. } | LoadError::Empty(_) | LoadError::TooLarge(_) | LoadError::Row(_) => {
+                Kind::Request
+            }
+            LoadError::Key(_) | LoadError::Disk { .. } => Kind::Restart,
+            LoadError::Damaged(_) => Kind::Repair,
+            LoadError::Install(error) => error.kind(),
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Building a generation: entries in the order of their numbers in, a synced file out.
+//!
+//! Owns the writing of the file: chunks of 4 MiB, section checksums and the BLAKE3 of the whole, computed while the bytes pass. Which rows and shots an
+//! entry gets is decided by the load that calls it.
+//!
+//! In memory it keeps the cold section and eight bytes per entry and look-up; the largest municipality (3.8 million people) needs some 400 MB.
+
+use std::hash::Hasher as _;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use sesshu_proto::v1::ColdEntry;
+use siphasher::sip::SipHasher13;
+
+use super::cold::ColdSection;
+use super::dictionary::DictionaryBuilder;
+use super::entry::{self, FoldedShot};
+use super::layout::{self, Counters, Footer, Identity, Section, tag};
+use super::slots;
+use crate::disk::{Disk, File};
+use crate::frame::{self, Header, Salt, kind};
+use crate::limits::{FILE_HEADER_BYTES, GENERATION_BYTES_MAX, GENERATION_CHUNK_BYTES, TICKET_NUMBER_MAX};
+use crate::stored::ShotView;
+
+/// A row as an entry keeps it.
+#[derive(Clone, Copy)]
+pub(crate) struct RowToFold<'a> {
+    /// The encoded `Resident`.
+    pub(crate) bytes: &'a [u8],
+    pub(crate) resident_number: &'a str,
+    pub(crate) active: bool,
+    /// Since which event and time the row is known; zeros for since this generation's install.
+    pub(crate) known_since: (u64, u64),
+    /// The sealed My Number and its data key; empty if there is none.
+    pub(crate) sealed_my_number: &'a [u8],
+    pub(crate) data_key_id: u32,
+}
+
+/// A shot as it is folded: texts resolved.
+pub(crate) type ShotToFold<'a> = ShotView<'a>;
+
+/// Why a generation was not built.
+#[derive(Debug)]
+pub(crate) enum BuildError {
+    TooLarge,
+    Disk(io::Error),
+}
+
+impl From<io::Error> for BuildError {
+    fn from(error: io::Error) -> BuildError {
+        BuildError::Disk(error)
+    }
+}
+
+/// A generation file that was built and synced, not yet installed.
+pub(crate) struct Built {
+    pub(crate) file_length: u64,
+    pub(crate) blake3: [u8; 32],
+}
+
+pub(crate) struct Builder {
+    identity: Identity,
+    output: Output,
+    /// `(number, address)` of every entry.
+    index: Vec<(u64, u64)>,
+    resident_numbers: Vec<(u64, u64)>,
+    dictionary: DictionaryBuilder,
+    cold: ColdSection,
+    counters: Counters,
+    /// Scratch of one entry.
+    folded: Vec<FoldedShot>,
+    payload: Vec<u8>,
+}
+
+impl Builder {
+    /// Begins a generation in the new file `path`.
+    pub(crate) fn create(disk: &dyn Disk, path: &Path, identity: Identity) -> io::Result<Builder> {
+        let mut output = Output::new(disk.create(path)?);
+        output.write(&layout::encode_header(&identity))?;
+        debug_assert_eq!(output.position(), FILE_HEADER_BYTES);
+        output.begin_section();
+        Ok(Builder {
+            identity,
+            output,
+            index: Vec::new(),
+            resident_numbers: Vec::new(),
+            dictionary: DictionaryBuilder::default(),
+            cold: ColdSection::default(),
+            counters: Counters::default(),
+            folded: Vec::new(),
+            payload: Vec::new(),
+        })
+    }
+
+    /// Adds the entry of `number`. Numbers come in ascending order. An entry has a row, or shots, or both.
+    pub(crate) fn push(
+        &mut self,
+        number: u64,
+        row: Option<RowToFold<'_>>,
+        shots: &[ShotToFold<'_>],
+    ) -> Result<(), BuildError> {
+        assert!(number <= TICKET_NUMBER_MAX && self.index.last().is_none_or(|&(last, _)| last < number));
+        assert!(row.is_some() || !shots.is_empty(), "an entry holds something");
+        let address = self.output.position();
+        if address + self.cold.size() > GENERATION_BYTES_MAX / 2 {
+            self.check_size(address)?;
+        }
+        let (bytes, known_since) = row.map_or((&[][..], (0, 0)), |row| (row.bytes, row.known_since));
+        let ticket_bits = u64::from(self.identity.five_digits) << 34 | number;
+        let cold = cold_of(row, shots).map_or(0, |message| self.cold.add(ticket_bits, &message));
+
+        self.folded.clear();
+        self.folded.extend(shots.iter().map(|shot| fold(&mut self.dictionary, shot)));
+        self.payload.clear();
+        entry::encode(&mut self.payload, bytes, cold, &self.folded);
+        let header =
+            Header { kind: kind::ENTRY, flags: 0, time_ms: known_since.1, ticket_bits, sequence: known_since.0 };
+        frame::encode(&mut self.output.chunk, self.identity.salt, address, header, &[&self.payload]);
+        self.output.write_full_chunks()?;
+
+        self.index.push((number, address));
+        if let Some(row) = row.filter(|row| !row.resident_number.is_empty()) {
+            self.resident_numbers.push((resident_number_key(self.identity.salt, row.resident_number), address));
+        }
+        self.counters.entries += 1;
+        self.counters.rows += u64::from(row.is_some());
+        self.counters.active += u64::from(row.is_some_and(|row| row.active));
+        self.counters.orphans += u64::from(row.is_none());
+        self.counters.shots += shots.len() as u64;
+        Ok(())
+    }
+
+    /// Writes what follows the entries, and syncs the file.
+    pub(crate) fn finish(mut self) -> Result<Built, BuildError> {
+        self.check_size(self.output.position())?;
+        let mut sections = vec![self.output.end_section(tag::ENTRIES)];
+        self.output.align(64)?;
+        sections.push(self.output.section(tag::INDEX, &slots::build(self.index.iter().copied()))?);
+        sections
+            .push(self.output.section(tag::RESIDENT_NUMBERS, &slots::build(self.resident_numbers.iter().copied()))?);
+        sections.push(self.output.section(tag::DICTIONARY, &self.dictionary.encode())?);
+        self.output.align(8)?;
+        self.output.begin_section();
+        let position = self.output.position();
+        let output = &mut self.output;
+        self.cold.seal(self.identity.salt, position, |frame| output.write(frame))?;
+        sections.push(self.output.end_section(tag::COLD));
+        self.output.align(8)?;
+
+        let file_length = self.output.position() + layout::FOOTER_BYTES as u64;
+        let footer = Footer { file_length, counters: self.counters, sections };
+        self.output.write(&footer.encode(self.identity.salt))?;
+        let blake3 = self.output.finish()?;
+        Ok(Built { file_length, blake3 })
+    }
+
+    fn check_size(&self, position: u64) -> Result<(), BuildError> {
+        let slots = (self.index.len() + self.resident_numbers.len()) as u64 * 11;
+        let total = position + self.cold.size() + slots + (64 << 20);
+        if total > GENERATION_BYTES_MAX { Err(BuildError::TooLarge) } else { Ok(()) }
+    }
+}
+
+/// What an entry's row and shots keep cold; `None` if that is nothing.
+fn cold_of(row: Option<RowToFold<'_>>, shots: &[ShotToFold<'_>]) -> Option<ColdEntry> {
+    let sealed = row.map_or(&[][..], |row| row.sealed_my_number);
+    let captured = shots.iter().any(|shot| !shot.capture_id.is_empty());
+    (!sealed.is_empty() || captured).then(|| ColdEntry {
+        sealed_my_number: sealed.to_vec(),
+        data_key_id: row.filter(|_| !sealed.is_empty()).map_or(0, |row| row.data_key_id),
+        capture_ids: if captured { shots.iter().map(|shot| shot.capture_id.to_owned()).collect() } else { vec![] },
+    })
+}
+
+fn fold(dictionary: &mut DictionaryBuilder, shot: &ShotToFold<'_>) -> FoldedShot {
+    FoldedShot {
+        sequence: shot.shot_id,
+        time_ms: shot.recorded_at_ms,
+        date: shot.date,
+        dose: shot.dose,
+        stub: shot.stub,
+        source: shot.source,
+        presented_municipality: shot.presented_municipality,
+        vaccine: dictionary.number(shot.vaccine),
+        lot: dictionary.number(shot.lot),
+        venue: dictionary.number(shot.venue),
+        institution: dictionary.number(shot.institution),
+        doctor: dictionary.number(shot.doctor),
+        recorded_by: dictionary.number(shot.recorded_by),
+    }
+}
+
+/// The key of a resident number in its look-up: SipHash-1-3 keyed with the file's salt, so that nobody can choose numbers that collide.
+pub(super) fn resident_number_key(salt: Salt, resident_number: &str) -> u64 {
+    let mut hasher = SipHasher13::new_with_keys(salt.0, tag::RESIDENT_NUMBERS.into());
+    hasher.write(resident_number.as_bytes());
+    hasher.finish() >> (64 - slots::KEY_BITS)
+}
+
+/// The file: bytes pass through one chunk, and every checksum sees them once.
+struct Output {
+    file: Arc<dyn File>,
+    chunk: Vec<u8>,
+    /// Bytes before the chunk.
+    written: u64,
+    blake3: blake3::Hasher,
+    section_start: u64,
+    /// Checksum of the section's bytes that were written, and how many of the chunk's it covers already.
+    crc: crc32fast::Hasher,
+    crc_from: usize,
+}
+
+impl Output {
+    fn new(file: Arc<dyn File>) -> Output {
+        Output {
+            file,
+            chunk: Vec::with_capacity(GENERATION_CHUNK_BYTES + (1 << 20)),
+            written: 0,
+            blake3: blake3::Hasher::new(),
+            section_start: 0,
+            crc: crc32fast::Hasher::new(),
+            crc_from: 0,
+        }
+    }
+
+    fn position(&self) -> u64 {
+        self.written + self.chunk.len() as u64
+    }
+
+    fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let room = GENERATION_CHUNK_BYTES.saturating_sub(self.chunk.len()).max(1);
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            self.chunk.extend_from_slice(now);
+            bytes = later;
+            self.write_full_chunks()?;
+        }
+        Ok(())
+    }
+
+    fn write_full_chunks(&mut self) -> io::Result<()> {
+        while self.chunk.len() >= GENERATION_CHUNK_BYTES {
+            self.write_out(GENERATION_CHUNK_BYTES)?;
+        }
+        Ok(())
+    }
+
+    fn write_out(&mut self, length: usize) -> io::Result<()> {
+        let bytes = &self.chunk[..length];
+        self.blake3.update(bytes);
+        self.crc.update(&bytes[self.crc_from.min(length)..]);
+        self.crc_from = self.crc_from.saturating_sub(length);
+        self.file.write_at(bytes, self.written)?;
+        self.written += length as u64;
+        self.chunk.drain(..length);
+        Ok(())
+    }
+
+    fn begin_section(&mut self) {
+        self.section_start = self.position();
+        self.crc = crc32fast::Hasher::new();
+        self.crc_from = self.chunk.len();
+    }
+
+    fn end_section(&mut self, tag: u32) -> Section {
+        let mut crc = self.crc.clone();
+        crc.update(&self.chunk[self.crc_from..]);
+        let length = self.position() - self.section_start;
+        Section { tag, crc: crc.finalize(), offset: self.section_start, length }
+    }
+
+    fn section(&mut self, tag: u32, bytes: &[u8]) -> io::Result<Section> {
+        self.align(8)?;
+        self.begin_section();
+        self.write(bytes)?;
+        Ok(self.end_section(tag))
+    }
+
+    fn align(&mut self, alignment: u64) -> io::Result<()> {
+        let zeros = self.position().next_multiple_of(alignment) - self.position();
+        self.write(&[0; 64][..zeros as usize])
+    }
+
+    fn finish(mut self) -> io::Result<[u8; 32]> {
+        self.write_out(self.chunk.len())?;
+        self.file.sync()?;
+        Ok(*self.blake3.finalize().as_bytes())
+    }
+}

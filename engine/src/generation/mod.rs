@@ -1,0 +1,53 @@
+//! A generation: one immutable file that holds everything known about a ledger up to a position of the log.
+//!
+//! Owns the file below `ledgers/<municipality>/`: its entries, its index, its look-ups, its dictionary, its cold section, its footer.
+//!
+//! ```text
+//! header | header | entries … | index | resident numbers | dictionary | cold | footer
+//! 0        4096     8192        64-byte aligned lines      8-byte aligned      last 512 bytes
+//! ```
+//!
+//! Entries lie in the order of their ticket numbers: a whole ledger is read from front to back. The index is exact: a ticket that the ledger does not have
+//! is answered without touching an entry. The file is built aside, synced, then named by an event of the log; it never changes (I3).
+//!
+//! Damage: every entry has its own checksum and names its ticket, so the index cannot show a wrong person. Index, look-ups and dictionary are checked whole
+//! at first use, so damage cannot hide a person either.
+
+mod build;
+mod cold;
+mod dictionary;
+mod entry;
+mod layout;
+mod read;
+mod slots;
+
+use std::path::PathBuf;
+
+pub(crate) use build::{BuildError, Builder, Built, RowToFold, ShotToFold};
+pub(crate) use cold::ColdView;
+pub(crate) use entry::Entry;
+pub(crate) use layout::Identity;
+pub(crate) use read::{Generation, OpenGenerationError};
+
+use crate::ticket::Municipality;
+
+/// The directory of all ledgers, inside the store.
+pub(crate) const DIRECTORY: &str = "ledgers";
+
+/// The directory of a ledger's generations.
+pub(crate) fn directory(municipality: Municipality) -> PathBuf {
+    PathBuf::from(format!("{DIRECTORY}/{municipality}"))
+}
+
+/// The file of a generation.
+pub(crate) fn path(municipality: Municipality, generation: u64) -> PathBuf {
+    directory(municipality).join(format!("{generation:06}.gen"))
+}
+
+/// A file of the ledger's that is being built.
+pub(crate) fn staging_path(municipality: Municipality, generation: u64) -> PathBuf {
+    PathBuf::from(format!("{STAGING}/{municipality}-{generation:06}.gen"))
+}
+
+/// Builds in progress; emptied at open.
+pub(crate) const STAGING: &str = "staging";

@@ -1,0 +1,277 @@
+//! Reading a generation: a mapped file and the ways into it.
+//!
+//! Owns the checks on the way: lengths, header and footer when it is opened; index, look-ups and dictionary whole at first use; an entry at every read (I6).
+//! Every address is checked against the end of its section.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use super::build::resident_number_key;
+use super::cold::ColdView;
+use super::dictionary::Dictionary;
+use super::entry::{Entry, FoldedShot};
+use super::layout::{self, Counters, Footer, Identity, Section, tag};
+use super::slots::Slots;
+use crate::disk::{Disk, Map, prefetch};
+use crate::error::Damage;
+use crate::frame::{self, kind};
+use crate::limits::FILE_HEADER_BYTES;
+use crate::stored::ShotView;
+use crate::ticket::Municipality;
+
+/// An open generation.
+pub(crate) struct Generation {
+    municipality: Municipality,
+    identity: Identity,
+    counters: Counters,
+    map: Map,
+    entries: Section,
+    index: Section,
+    resident_numbers: Section,
+    dictionary: Section,
+    cold: Section,
+    /// What the check of index, look-ups and dictionary found, once it was made.
+    checked: OnceLock<Result<(), Damage>>,
+}
+
+/// Opening failed.
+#[derive(Debug)]
+pub(crate) enum OpenGenerationError {
+    Damaged(Damage),
+    Disk(io::Error),
+}
+
+impl Generation {
+    /// Maps the generation that `identity` names and checks its length, header and footer.
+    pub(crate) fn open(
+        disk: &dyn Disk,
+        municipality: Municipality,
+        identity: Identity,
+        file_length: u64,
+    ) -> Result<Generation, OpenGenerationError> {
+        Generation::open_at(disk, &super::path(municipality, identity.generation), municipality, identity, file_length)
+    }
+
+    /// As [`Generation::open`], under another name.
+    pub(crate) fn open_at(
+        disk: &dyn Disk,
+        path: &Path,
+        municipality: Municipality,
+        identity: Identity,
+        file_length: u64,
+    ) -> Result<Generation, OpenGenerationError> {
+        let damaged = |offset, what| {
+            let municipality = Some(municipality);
+            OpenGenerationError::Damaged(Damage { file: path.to_owned(), offset, municipality, what })
+        };
+        let map = disk.map(path, file_length).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => damaged(0, "the generation's file is missing"),
+            io::ErrorKind::UnexpectedEof => damaged(0, "the generation's file is shorter than it should be"),
+            _ => OpenGenerationError::Disk(error),
+        })?;
+        let bytes = map.bytes();
+        if file_length < FILE_HEADER_BYTES + layout::FOOTER_BYTES as u64 || !layout::header_is(bytes, &identity) {
+            return Err(damaged(0, "neither copy of the generation's header is the expected one"));
+        }
+        let footer_at = file_length - layout::FOOTER_BYTES as u64;
+        let footer = Footer::decode(&bytes[footer_at as usize..], identity.salt, file_length)
+            .ok_or_else(|| damaged(footer_at, "the generation's footer does not validate"))?;
+        let section = |tag| {
+            let found = footer.sections.iter().find(|section| section.tag == tag);
+            found.copied().ok_or_else(|| damaged(footer_at, "the generation lacks a section"))
+        };
+        Ok(Generation {
+            municipality,
+            identity,
+            counters: footer.counters,
+            entries: section(tag::ENTRIES)?,
+            index: section(tag::INDEX)?,
+            resident_numbers: section(tag::RESIDENT_NUMBERS)?,
+            dictionary: section(tag::DICTIONARY)?,
+            cold: section(tag::COLD)?,
+            map,
+            checked: OnceLock::new(),
+        })
+    }
+
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Bytes of the file.
+    pub(crate) fn file_length(&self) -> u64 {
+        self.map.bytes().len() as u64
+    }
+
+    /// Starts to fetch the index line of `number`.
+    #[inline]
+    pub(crate) fn prefetch_index(&self, number: u64) {
+        if let Some(slots) = self.slots(&self.index) {
+            slots.prefetch(number);
+        }
+    }
+
+    /// Where the entry of `number` lies. Exact: no address, no entry.
+    #[inline]
+    pub(crate) fn address(&self, number: u64) -> Result<Option<u64>, Damage> {
+        self.check()?;
+        let slots =
+            self.slots(&self.index).ok_or_else(|| self.damage(self.index.offset, "the index is no slot table"))?;
+        Ok(slots.find(number))
+    }
+
+    /// Starts to fetch the entry at `address`.
+    #[inline]
+    pub(crate) fn prefetch_entry(&self, address: u64) {
+        for line in 0..3 {
+            prefetch(self.map.bytes(), address as usize + line * 64);
+        }
+    }
+
+    /// The entry at `address`, which must be that of `number` (I6).
+    #[inline]
+    pub(crate) fn entry(&self, address: u64, number: u64) -> Result<Entry<'_>, Damage> {
+        let (entry, _) = self.entry_at(address)?;
+        let expected = u64::from(self.identity.five_digits) << 34 | number;
+        if entry.header.ticket_bits != expected {
+            return Err(self.damage(address, "the index names another ticket's entry"));
+        }
+        Ok(entry)
+    }
+
+    /// Every entry in the order of the numbers; ends after the first damage.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Result<(u64, Entry<'_>), Damage>> {
+        let end = self.entries.offset + self.entries.length;
+        let (mut address, mut last) = (self.entries.offset, None);
+        std::iter::from_fn(move || {
+            if address >= end {
+                return None;
+            }
+            let item = self.entry_at(address).and_then(|(entry, size)| {
+                let number = entry.header.ticket_bits & ((1 << 34) - 1);
+                if last.is_some_and(|last| last >= number) {
+                    return Err(self.damage(address, "entries out of order"));
+                }
+                last = Some(number);
+                address += size;
+                Ok((number, entry))
+            });
+            if item.is_err() {
+                address = end;
+            }
+            Some(item)
+        })
+    }
+
+    /// The ticket numbers of the entries whose row may have `resident_number`: the look-up holds hashes, the caller compares.
+    pub(crate) fn with_resident_number(&self, resident_number: &str) -> Result<Vec<u64>, Damage> {
+        self.check()?;
+        let key = resident_number_key(self.identity.salt, resident_number);
+        let slots = self.slots(&self.resident_numbers);
+        let slots = slots.ok_or_else(|| self.damage(self.resident_numbers.offset, "the look-up is no slot table"))?;
+        let number = |address| Ok(self.entry_at(address)?.0.header.ticket_bits & ((1 << 34) - 1));
+        slots.find_all(key).map(number).collect()
+    }
+
+    /// A folded shot with its texts.
+    #[inline]
+    pub(crate) fn shot(&self, shot: &FoldedShot) -> Result<ShotView<'_>, Damage> {
+        let dictionary = Dictionary::new(self.section(&self.dictionary));
+        let dictionary = dictionary.ok_or_else(|| self.damage(self.dictionary.offset, "the dictionary is none"))?;
+        let text = |number| {
+            dictionary
+                .text(number)
+                .ok_or_else(|| self.damage(self.dictionary.offset, "a text that the dictionary lacks"))
+        };
+        Ok(ShotView {
+            shot_id: shot.sequence,
+            sequence: shot.sequence,
+            recorded_at_ms: shot.time_ms,
+            date: shot.date,
+            dose: shot.dose,
+            vaccine: text(shot.vaccine)?,
+            lot: text(shot.lot)?,
+            venue: text(shot.venue)?,
+            institution: text(shot.institution)?,
+            doctor: text(shot.doctor)?,
+            capture_id: "",
+            source: shot.source,
+            recorded_by: text(shot.recorded_by)?,
+            stub: shot.stub,
+            presented_municipality: shot.presented_municipality,
+        })
+    }
+
+    /// What the generation keeps cold of an entry.
+    pub(crate) fn cold(&self, entry: &Entry<'_>) -> Result<ColdView<'_>, Damage> {
+        // An entry names the offset in the section plus 8; 0 is "nothing".
+        let Some(offset) = entry.cold.checked_sub(8) else { return Ok(ColdView::default()) };
+        let address = self.cold.offset + offset;
+        let bytes = self.section(&self.cold).get(offset as usize..).unwrap_or(&[]);
+        let frame =
+            frame::decode(bytes, self.identity.salt, address).map_err(|fault| self.damage(address, fault.what()))?;
+        if frame.header.kind != kind::COLD_ENTRY || frame.header.ticket_bits != entry.header.ticket_bits {
+            return Err(self.damage(address, "an entry names another ticket's cold entry"));
+        }
+        ColdView::decode(frame.payload).ok_or_else(|| self.damage(address, "a cold entry that is no message"))
+    }
+
+    /// The damage of this file at `offset`.
+    pub(crate) fn damage(&self, offset: u64, what: &'static str) -> Damage {
+        let file: PathBuf = super::path(self.municipality, self.identity.generation);
+        Damage { file, offset, municipality: Some(self.municipality), what }
+    }
+
+    #[inline]
+    fn section(&self, section: &Section) -> &[u8] {
+        // The footer's reader checked that every section lies inside the file.
+        &self.map.bytes()[section.offset as usize..(section.offset + section.length) as usize]
+    }
+
+    #[inline]
+    fn slots(&self, section: &Section) -> Option<Slots<'_>> {
+        Slots::new(self.section(section))
+    }
+
+    #[inline]
+    fn entry_at(&self, address: u64) -> Result<(Entry<'_>, u64), Damage> {
+        let entries = self.section(&self.entries);
+        let at = address.checked_sub(self.entries.offset).and_then(|at| usize::try_from(at).ok());
+        let Some(bytes) = at.and_then(|at| entries.get(at..)) else {
+            return Err(self.damage(address, "an address outside the entries"));
+        };
+        let frame =
+            frame::decode(bytes, self.identity.salt, address).map_err(|fault| self.damage(address, fault.what()))?;
+        if frame.header.kind != kind::ENTRY {
+            return Err(self.damage(address, "a frame that is no entry"));
+        }
+        let entry = Entry::decode(frame.header, frame.payload)
+            .ok_or_else(|| self.damage(address, "an entry that cannot be read"))?;
+        Ok((entry, frame.size as u64))
+    }
+
+    /// Checks index, look-ups and dictionary, once.
+    #[inline]
+    fn check(&self) -> Result<(), Damage> {
+        match self.checked.get() {
+            Some(Ok(())) => Ok(()),
+            Some(Err(damage)) => Err(damage.clone()),
+            None => self.checked.get_or_init(|| self.check_sections()).clone(),
+        }
+    }
+
+    #[cold]
+    fn check_sections(&self) -> Result<(), Damage> {
+        for section in [&self.index, &self.resident_numbers, &self.dictionary] {
+            if crc32fast::hash(self.section(section)) != section.crc {
+                return Err(self.damage(section.offset, "the section's checksum does not match"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,14 @@
+//! What may come in: register rows and shots that have passed every check which needs no store.
+//!
+//! Owns the rules of a field (length, calendar, digits, known values) and the names of the columns and codes that a rejection cites. Text formats (CSV,
+//! JSON, gRPC) are their readers' business: they turn text into the values that `check` takes, and report its faults beside their own.
+//!
+//! A [`Row`] or [`ShotRecord`] can only be made by its `check`, so the store never validates again.
+
+mod fault;
+mod row;
+mod shot;
+
+pub use fault::{Column, Fault, FaultCode};
+pub use row::Row;
+pub use shot::ShotRecord;

@@ -1,0 +1,69 @@
+//! A shot that may be recorded.
+//!
+//! Owns the checks of a shot's fields. They refuse only what cannot be parsed or kept: a shot that happened is never refused for what it says about
+//! medicine.
+
+use sesshu_proto::v1::{Shot, Source};
+
+use super::fault::{Column, Fault, FaultCode, check_text};
+use crate::limits;
+use crate::ticket::{Date, Ticket, TicketLine};
+
+/// A checked shot and the ticket it was given on.
+#[derive(Clone, PartialEq)]
+pub struct ShotRecord {
+    ticket: Ticket,
+    shot: Shot,
+}
+
+impl ShotRecord {
+    /// Checks a shot that was given on the ticket of `line`. The stub's hints and a ward's code as presented are taken from the line.
+    ///
+    /// # Errors
+    ///
+    /// The first [`Fault`] in the order of the columns.
+    pub fn check(line: TicketLine, mut shot: Shot) -> Result<ShotRecord, Fault> {
+        Date::from_yyyymmdd(shot.date)
+            .map_err(|error| Fault::new(Column::Date, FaultCode::NotADate, error.to_string()))?;
+        if !(1..=limits::DOSE_MAX).contains(&shot.dose) {
+            let reason = format!("a dose number from 1 to {}", limits::DOSE_MAX);
+            return Err(Fault::new(Column::Dose, FaultCode::UnknownValue, reason));
+        }
+        check_text(Column::Vaccine, &shot.vaccine, limits::VACCINE_CHARACTERS_MAX)?;
+        check_text(Column::Lot, &shot.lot, limits::LOT_CHARACTERS_MAX)?;
+        check_text(Column::Venue, &shot.venue, limits::VENUE_CHARACTERS_MAX)?;
+        let institution = shot.institution.as_bytes();
+        if !institution.is_empty()
+            && (institution.len() != limits::INSTITUTION_DIGITS || !institution.iter().all(u8::is_ascii_digit))
+        {
+            return Err(Fault::new(Column::Institution, FaultCode::NotDigits, "ten digits, or nothing"));
+        }
+        check_text(Column::Doctor, &shot.doctor, limits::DOCTOR_CHARACTERS_MAX)?;
+        check_text(Column::CaptureId, &shot.capture_id, limits::CAPTURE_ID_CHARACTERS_MAX)?;
+        if !shot.capture_id.bytes().all(|byte| (0x21..0x7f).contains(&byte)) {
+            let reason = "printable ASCII characters without spaces";
+            return Err(Fault::new(Column::CaptureId, FaultCode::UnknownValue, reason));
+        }
+        check_text(Column::RecordedBy, &shot.recorded_by, limits::RECORDED_BY_CHARACTERS_MAX)?;
+        if Source::try_from(shot.source).is_err() {
+            return Err(Fault::new(Column::Source, FaultCode::UnknownValue, "not a source of records"));
+        }
+        shot.stub = u32::from(line.kind()) * 10 + u32::from(line.dose());
+        let ticket = line.ticket();
+        let presented = line.presented_municipality();
+        shot.presented_municipality = if presented == ticket.municipality().code() { 0 } else { presented };
+        Ok(ShotRecord { ticket, shot })
+    }
+
+    /// The ticket.
+    #[must_use]
+    pub fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+
+    /// What happened.
+    #[must_use]
+    pub fn shot(&self) -> &Shot {
+        &self.shot
+    }
+}

@@ -1,0 +1,224 @@
+//! Keys: how a My Number lies on disk, and who can read it.
+//!
+//! Owns the outside key (a file beside the store, or one that the operator names), the data keys that it wraps, and the sealing of My Numbers. Sealing is
+//! AES-256-GCM-SIV (RFC 8452) with the ticket as nonce and associated data: it is deterministic, so a reload can compare two sealed numbers without
+//! opening them, and safe where two numbers of one ticket meet the same nonce. Nothing here prints or logs a key or a number.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
+use aes_gcm_siv::{Aes256GcmSiv, Nonce};
+use sesshu_proto::v1::WrappedDataKey;
+use zeroize::Zeroizing;
+
+use crate::error::KeyError;
+use crate::ticket::{MyNumber, Ticket};
+
+/// Bytes of a sealed My Number: five of number and sixteen of tag.
+pub(crate) const SEALED_BYTES: usize = 21;
+
+const WRAP_CONTEXT: &[u8] = b"sesshu data key";
+
+/// The operator's key, from outside the store.
+pub struct OutsideKey {
+    bytes: Zeroizing<[u8; 32]>,
+}
+
+impl fmt::Debug for OutsideKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OutsideKey(redacted)")
+    }
+}
+
+impl OutsideKey {
+    /// Reads a key file: 64 hexadecimal digits.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`], naming the file.
+    pub fn read(path: &Path) -> Result<OutsideKey, KeyError> {
+        let mut text = Zeroizing::new(String::new());
+        match std::fs::File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(KeyError::Missing(path.to_owned())),
+            Err(error) => return Err(KeyError::Disk(path.to_owned(), error)),
+            Ok(file) => {
+                if file.take(256).read_to_string(&mut text).is_err() {
+                    return Err(KeyError::Malformed(path.to_owned()));
+                }
+            }
+        }
+        let digits = text.trim_end().as_bytes();
+        let mut bytes = Zeroizing::new([0; 32]);
+        if digits.len() != 64 {
+            return Err(KeyError::Malformed(path.to_owned()));
+        }
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            let nibbles = (hex(pair[0]), hex(pair[1]));
+            let (Some(high), Some(low)) = nibbles else { return Err(KeyError::Malformed(path.to_owned())) };
+            *byte = high << 4 | low;
+        }
+        Ok(OutsideKey { bytes })
+    }
+
+    /// Makes a new random key and writes it to `path`, readable by its owner alone, synced.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Disk`], also if the file exists.
+    pub fn create(path: &Path) -> Result<OutsideKey, KeyError> {
+        let key = OutsideKey { bytes: random_key().map_err(|error| KeyError::Disk(path.to_owned(), error))? };
+        let mut text = Zeroizing::new(String::with_capacity(65));
+        for byte in key.bytes.iter() {
+            text.push_str(&format!("{byte:02x}"));
+        }
+        text.push('\n');
+        let write = || {
+            let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+            file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            std::fs::File::open(parent)?.sync_all()
+        };
+        write().map_err(|error| KeyError::Disk(path.to_owned(), error))?;
+        Ok(key)
+    }
+
+    /// Where the key of a store lies unless the operator says otherwise: `<store>.key`, beside the store.
+    #[must_use]
+    pub fn default_path(store: &Path) -> PathBuf {
+        let mut name = store.file_name().unwrap_or(store.as_os_str()).to_owned();
+        name.push(".key");
+        store.with_file_name(name)
+    }
+
+    /// Tells a wrong key from damage, and says nothing about the key.
+    fn id(&self) -> [u8; 8] {
+        let derived = blake3::derive_key("sesshu 2026 outside key id", &*self.bytes);
+        let mut id = [0; 8];
+        id.copy_from_slice(&derived[..8]);
+        id
+    }
+
+    fn cipher(&self) -> Aes256GcmSiv {
+        Aes256GcmSiv::new((&*self.bytes).into())
+    }
+}
+
+/// A data key, open: seals and opens My Numbers.
+pub(crate) struct DataKey {
+    id: u32,
+    cipher: Aes256GcmSiv,
+}
+
+impl DataKey {
+    /// Makes a new data key and wraps it.
+    pub(crate) fn create(outside: &OutsideKey, id: u32) -> io::Result<WrappedDataKey> {
+        let bytes = random_key()?;
+        let mut nonce = [0; 12];
+        getrandom::fill(&mut nonce).map_err(io::Error::other)?;
+        let payload = Payload { msg: &*bytes, aad: WRAP_CONTEXT };
+        let ciphertext = outside
+            .cipher()
+            .encrypt(&Nonce::from(nonce), payload)
+            .map_err(|_| io::Error::other("the data key could not be wrapped"))?;
+        Ok(WrappedDataKey { id, outside_key_id: outside.id().to_vec(), nonce: nonce.to_vec(), ciphertext })
+    }
+
+    /// Opens a wrapped data key. `path` names the outside key in errors.
+    pub(crate) fn unwrap(outside: &OutsideKey, wrapped: &WrappedDataKey, path: &Path) -> Result<DataKey, KeyError> {
+        if wrapped.outside_key_id != outside.id() {
+            return Err(KeyError::Wrong(path.to_owned()));
+        }
+        let nonce: [u8; 12] = wrapped.nonce.as_slice().try_into().map_err(|_| KeyError::Unsealed)?;
+        let payload = Payload { msg: &wrapped.ciphertext, aad: WRAP_CONTEXT };
+        let bytes = outside.cipher().decrypt(&Nonce::from(nonce), payload).map_err(|_| KeyError::Unsealed)?;
+        let bytes = Zeroizing::new(bytes);
+        let cipher = Aes256GcmSiv::new_from_slice(&bytes).map_err(|_| KeyError::Unsealed)?;
+        Ok(DataKey { id: wrapped.id, cipher })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Seals the My Number of the resident who holds `ticket`.
+    pub(crate) fn seal(&self, ticket: Ticket, my_number: MyNumber) -> [u8; SEALED_BYTES] {
+        let value = Zeroizing::new(my_number.reveal().to_le_bytes());
+        let aad = ticket.to_bits().to_le_bytes();
+        let payload = Payload { msg: &value[..5], aad: &aad };
+        let sealed = self.cipher.encrypt(&nonce_of(ticket), payload).expect("a message of five bytes can be sealed");
+        sealed.try_into().expect("five bytes of message and sixteen of tag")
+    }
+
+    /// Opens what [`DataKey::seal`] sealed for the same ticket.
+    #[cfg_attr(not(test), expect(dead_code, reason = "nothing asks for a My Number yet"))]
+    pub(crate) fn open(&self, ticket: Ticket, sealed: &[u8]) -> Result<MyNumber, KeyError> {
+        let aad = ticket.to_bits().to_le_bytes();
+        let payload = Payload { msg: sealed, aad: &aad };
+        let opened = self.cipher.decrypt(&nonce_of(ticket), payload).map_err(|_| KeyError::Unsealed)?;
+        let opened = Zeroizing::new(opened);
+        let mut value = Zeroizing::new([0; 8]);
+        value[..5].copy_from_slice(opened.get(..5).ok_or(KeyError::Unsealed)?);
+        MyNumber::from_value(u64::from_le_bytes(*value)).map_err(|_| KeyError::Unsealed)
+    }
+}
+
+fn nonce_of(ticket: Ticket) -> Nonce {
+    let mut nonce = [0; 12];
+    nonce[..8].copy_from_slice(&ticket.to_bits().to_le_bytes());
+    Nonce::from(nonce)
+}
+
+fn random_key() -> io::Result<Zeroizing<[u8; 32]>> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *bytes).map_err(io::Error::other)?;
+    Ok(bytes)
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).map(|value| value as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ticket::Municipality;
+
+    fn ticket(number: u64) -> Ticket {
+        Ticket::new(Municipality::parse("131016").unwrap(), number).unwrap()
+    }
+
+    #[test]
+    fn a_sealed_my_number_opens_for_its_ticket_and_key_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.key");
+        let outside = OutsideKey::create(&path).unwrap();
+        let wrapped = DataKey::create(&outside, 1).unwrap();
+        let key = DataKey::unwrap(&OutsideKey::read(&path).unwrap(), &wrapped, &path).unwrap();
+        let number = MyNumber::parse("621498320257").unwrap();
+        let sealed = key.seal(ticket(1), number);
+        assert_eq!(key.open(ticket(1), &sealed).unwrap().reveal(), 621_498_320_257);
+        assert!(key.open(ticket(2), &sealed).is_err());
+        assert_eq!(sealed, key.seal(ticket(1), number));
+        assert_ne!(sealed, key.seal(ticket(2), number));
+
+        let other = OutsideKey::create(&directory.path().join("b.key")).unwrap();
+        assert!(matches!(DataKey::unwrap(&other, &wrapped, &path), Err(KeyError::Wrong(_))));
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_key_file_that_is_none_is_refused_by_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.key");
+        assert!(matches!(OutsideKey::read(&path), Err(KeyError::Missing(_))));
+        std::fs::write(&path, "not a key").unwrap();
+        assert!(matches!(OutsideKey::read(&path), Err(KeyError::Malformed(_))));
+        assert_eq!(OutsideKey::default_path(Path::new("/data/store")), Path::new("/data/store.key"));
+    }
+}

@@ -1,0 +1,86 @@
+//! A ledger: one municipality's generation and tail.
+//!
+//! Owns the join of the two into a person, and what happens to a tail when a generation replaces its base. Which ledgers there are, and which of them a
+//! reader sees, is the store's business.
+
+mod person;
+mod tail;
+
+use std::sync::Arc;
+
+pub use person::Person;
+pub(crate) use person::{Found, Horizon, Step, join};
+pub(crate) use tail::Tail;
+
+use crate::error::Damage;
+use crate::generation::Generation;
+use crate::log::Segments;
+use crate::ticket::{Municipality, Ticket};
+
+/// One municipality's ledger as a view sees it.
+pub(crate) struct Ledger {
+    pub(crate) municipality: Municipality,
+    pub(crate) generation: Option<Arc<Generation>>,
+    pub(crate) tail: Arc<Tail>,
+    /// When the generation was installed: sequence and time of the event. Rows whose entry says zero are known since then.
+    pub(crate) installed: (u64, u64),
+}
+
+impl Ledger {
+    /// A ledger of which nothing is known yet.
+    pub(crate) fn new(municipality: Municipality) -> Ledger {
+        Ledger { municipality, generation: None, tail: Arc::new(Tail::default()), installed: (0, 0) }
+    }
+
+    /// Events before this position of the log are folded in the generation.
+    #[inline]
+    pub(crate) fn folded_position(&self) -> u64 {
+        self.generation.as_ref().map_or(0, |generation| generation.identity().folded_position)
+    }
+
+    /// The number of the current generation; 0 if there is none.
+    pub(crate) fn generation_number(&self) -> u64 {
+        self.generation.as_ref().map_or(0, |generation| generation.identity().generation)
+    }
+
+    /// Whether the generation has an entry of `ticket`.
+    pub(crate) fn has_entry(&self, ticket: Ticket) -> Result<bool, Damage> {
+        self.generation.as_ref().map_or(Ok(false), |generation| Ok(generation.address(ticket.number())?.is_some()))
+    }
+
+    /// Takes note of a durable event of `ticket`: the tail then starts its walk there. The writer's side alone.
+    pub(crate) fn event_recorded(&self, ticket: Ticket, address: u64) -> Result<(), Damage> {
+        let orphan = self.tail.newest(ticket.number()).is_none() && !self.has_entry(ticket)?;
+        self.tail.insert(ticket.number(), address, orphan);
+        Ok(())
+    }
+
+    /// This ledger with `generation` as its base, and a tail of what that does not fold.
+    pub(crate) fn with_generation(
+        &self,
+        generation: Arc<Generation>,
+        installed: (u64, u64),
+        segments: &Segments,
+    ) -> Result<Ledger, Damage> {
+        let folded = generation.identity().folded_position;
+        let next = Ledger {
+            municipality: self.municipality,
+            generation: Some(generation),
+            tail: Arc::new(Tail::default()),
+            installed,
+        };
+        for (number, newest) in self.tail.tickets() {
+            let mut addresses = Vec::new();
+            let mut address = newest;
+            while address >= folded && address != 0 {
+                addresses.push(address);
+                address = segments.event(address)?.previous;
+            }
+            let Ok(ticket) = Ticket::new(self.municipality, number) else { continue };
+            for address in addresses.into_iter().rev() {
+                next.event_recorded(ticket, address)?;
+            }
+        }
+        Ok(next)
+    }
+}

@@ -1,0 +1,193 @@
+//! A tail: from a ticket number to the ticket's newest durable event in the log.
+//!
+//! Owns the table: ordinary memory, one writer (whoever applies durable events), readers that never wait. Earlier events hang on the newest one by their
+//! previous addresses, so the table has one slot a ticket.
+//!
+//! A slot is two words, the number plus one and the address. The writer stores the address before the number, and readers load them the other way round: a
+//! reader that sees a number sees an address of it. A table that fills up is copied into one of twice the size, which is then swapped in; a reader that still
+//! holds the smaller one misses only events that are newer than its view.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwapOption;
+
+#[derive(Default)]
+struct Slot {
+    /// The ticket number plus one; 0 while the slot is empty. Never changes once it is set.
+    key: AtomicU64,
+    address: AtomicU64,
+}
+
+struct Table {
+    slots: Box<[Slot]>,
+}
+
+const SLOTS_MIN: usize = 16;
+
+impl Table {
+    fn with_slots(count: usize) -> Table {
+        Table { slots: std::iter::repeat_with(Slot::default).take(count).collect() }
+    }
+
+    /// The slots in the order in which `number` may use them.
+    #[inline]
+    fn probe(&self, number: u64) -> impl Iterator<Item = &Slot> {
+        let mask = self.slots.len() - 1;
+        let first = (number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20) as usize;
+        (0..self.slots.len()).map(move |step| &self.slots[(first + step) & mask])
+    }
+
+    #[inline]
+    fn newest(&self, number: u64) -> Option<u64> {
+        for slot in self.probe(number) {
+            match slot.key.load(Ordering::Acquire) {
+                0 => return None,
+                key if key == number + 1 => return Some(slot.address.load(Ordering::Acquire)),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Sets the address of `number`; true if the number is new.
+    fn set(&self, number: u64, address: u64) -> bool {
+        for slot in self.probe(number) {
+            match slot.key.load(Ordering::Relaxed) {
+                0 => {
+                    slot.address.store(address, Ordering::Relaxed);
+                    slot.key.store(number + 1, Ordering::Release);
+                    return true;
+                }
+                key if key == number + 1 => {
+                    slot.address.store(address, Ordering::Release);
+                    return false;
+                }
+                _ => {}
+            }
+        }
+        unreachable!("the writer doubles a table before it is full")
+    }
+}
+
+/// The tail of one ledger.
+#[derive(Default)]
+pub(crate) struct Tail {
+    table: ArcSwapOption<Table>,
+    tickets: AtomicU64,
+    events: AtomicU64,
+    orphans: AtomicU64,
+}
+
+impl Tail {
+    /// The address of the newest event of ticket `number`.
+    #[inline]
+    pub(crate) fn newest(&self, number: u64) -> Option<u64> {
+        // Most tails are empty most of the time, and this load is cheaper than that of the table.
+        if self.tickets.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        self.table.load().as_ref()?.newest(number)
+    }
+
+    /// Sets the newest event of ticket `number`. `orphan`: nothing else is known of the ticket. The one writer's.
+    pub(super) fn insert(&self, number: u64, address: u64, orphan: bool) {
+        let tickets = self.tickets.load(Ordering::Relaxed);
+        let mut table = self.table.load_full();
+        let slots = table.as_ref().map_or(0, |table| table.slots.len());
+        if (tickets as usize + 1) * 4 > slots * 3 {
+            let larger = Table::with_slots((slots * 2).max(SLOTS_MIN));
+            if let Some(table) = &table {
+                for (number, address) in table_tickets(table) {
+                    larger.set(number, address);
+                }
+            }
+            table = Some(Arc::new(larger));
+        }
+        let Some(table) = table else { unreachable!("a table was just made") };
+        if table.set(number, address) {
+            self.orphans.fetch_add(u64::from(orphan), Ordering::Relaxed);
+            if slots != table.slots.len() {
+                self.table.store(Some(table));
+            }
+            self.tickets.store(tickets + 1, Ordering::Release);
+        } else if slots != table.slots.len() {
+            self.table.store(Some(table));
+        }
+        self.events.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Every ticket number with the address of its newest event, in no order.
+    pub(crate) fn tickets(&self) -> Vec<(u64, u64)> {
+        self.table.load().as_ref().map(|table| table_tickets(table).collect()).unwrap_or_default()
+    }
+
+    /// How many tickets have events here.
+    pub(crate) fn ticket_count(&self) -> u64 {
+        self.tickets.load(Ordering::Acquire)
+    }
+
+    /// How many events are here.
+    pub(crate) fn event_count(&self) -> u64 {
+        self.events.load(Ordering::Relaxed)
+    }
+
+    /// How many of the tickets have no entry in the generation.
+    pub(crate) fn orphan_count(&self) -> u64 {
+        self.orphans.load(Ordering::Relaxed)
+    }
+}
+
+fn table_tickets(table: &Table) -> impl Iterator<Item = (u64, u64)> + '_ {
+    table.slots.iter().filter_map(|slot| {
+        let key = slot.key.load(Ordering::Acquire);
+        (key != 0).then(|| (key - 1, slot.address.load(Ordering::Acquire)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::atomic::AtomicBool;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_newest_address_of_every_ticket_is_found(events in proptest::collection::vec((0u64..200, 1u64..1 << 40), 0..400)) {
+            let tail = Tail::default();
+            let mut model = BTreeMap::new();
+            for (number, address) in events {
+                tail.insert(number, address, false);
+                model.insert(number, address);
+                prop_assert_eq!(tail.ticket_count(), model.len() as u64);
+            }
+            for number in 0..200 {
+                prop_assert_eq!(tail.newest(number), model.get(&number).copied());
+            }
+            let all: BTreeMap<u64, u64> = tail.tickets().into_iter().collect();
+            prop_assert_eq!(all, model);
+        }
+    }
+
+    #[test]
+    fn readers_see_every_ticket_that_was_there_before_they_looked() {
+        let (tail, done) = (Tail::default(), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Acquire) {
+                    for number in 0..tail.ticket_count() {
+                        assert_eq!(tail.newest(number), Some(number + 8));
+                    }
+                }
+            });
+            for number in 0..20_000 {
+                tail.insert(number, number + 8, true);
+            }
+            done.store(true, Ordering::Release);
+        });
+        assert_eq!(tail.orphan_count(), 20_000);
+    }
+}

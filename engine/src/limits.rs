@@ -1,0 +1,75 @@
+//! Every limit of the store in one place, with compile-time checks of how they relate.
+//!
+//! Field lengths are those of the national system's formats; sizes of files and batches are the store's own.
+
+/// The highest ticket number: ten digits.
+pub const TICKET_NUMBER_MAX: u64 = 9_999_999_999;
+
+/// 宛名番号.
+pub const RESIDENT_NUMBER_CHARACTERS_MAX: usize = 15;
+/// 氏名 and 氏名カナ.
+pub const NAME_CHARACTERS_MAX: usize = 60;
+/// 接種回数.
+pub const DOSE_MAX: u32 = 99;
+/// メーカー.
+pub const VACCINE_CHARACTERS_MAX: usize = 20;
+/// ロット番号.
+pub const LOT_CHARACTERS_MAX: usize = 20;
+/// 会場名.
+pub const VENUE_CHARACTERS_MAX: usize = 30;
+/// 医療機関コード.
+pub const INSTITUTION_DIGITS: usize = 10;
+/// 医師名.
+pub const DOCTOR_CHARACTERS_MAX: usize = 20;
+/// 読取ID.
+pub const CAPTURE_ID_CHARACTERS_MAX: usize = 40;
+/// Who recorded a shot.
+pub const RECORDED_BY_CHARACTERS_MAX: usize = 40;
+
+/// Bytes of one frame, header included: a length beyond it is damage. An entry of this size holds half a million shots of one ticket.
+pub const FRAME_BYTES_MAX: usize = 16 << 20;
+
+/// Bytes of one batch of the log, header included: what one group commit writes at most.
+pub const BATCH_BYTES_MAX: usize = 192 << 10;
+
+/// Bytes of the smallest log segment, so that an empty store is small.
+pub const SEGMENT_BYTES_MIN: u64 = 256 << 10;
+
+/// Bytes of the largest log segment.
+pub const SEGMENT_BYTES_MAX: u64 = 256 << 20;
+
+/// Bytes at the start of a segment and of a generation that hold the header, twice.
+pub const FILE_HEADER_BYTES: u64 = 8 << 10;
+
+/// Shots in one command to the committer. A larger batch of the caller's is taken in parts.
+pub const COMMAND_SHOTS_MAX: usize = 128;
+
+/// Shots that wait for the committer at most; a full queue answers "retry".
+pub const QUEUE_SHOTS_MAX: usize = 64 << 10;
+
+/// Bytes of a shot's frame in the log at most: every text at its longest, four bytes a character.
+pub const SHOT_FRAME_BYTES_MAX: usize = 1 << 10;
+
+/// Bytes of a generation file: what an entry address of 30 bits in units of 8 bytes reaches.
+pub const GENERATION_BYTES_MAX: u64 = 8 << 30;
+
+/// Bytes of one write of a generation file. Linux backs ext4 files written in chunks of this size with large folios, which huge page mappings need.
+pub const GENERATION_CHUNK_BYTES: usize = 4 << 20;
+
+/// Tickets that a batched match looks up side by side.
+pub const MATCH_GROUP_TICKETS: usize = 16;
+
+const _: () = {
+    let texts = VACCINE_CHARACTERS_MAX
+        + LOT_CHARACTERS_MAX
+        + VENUE_CHARACTERS_MAX
+        + DOCTOR_CHARACTERS_MAX
+        + RECORDED_BY_CHARACTERS_MAX;
+    // Frame header, previous address, tags and numbers, ASCII fields.
+    assert!(texts * 4 + 40 + 64 + INSTITUTION_DIGITS + CAPTURE_ID_CHARACTERS_MAX <= SHOT_FRAME_BYTES_MAX);
+    assert!(COMMAND_SHOTS_MAX * SHOT_FRAME_BYTES_MAX + 4096 <= BATCH_BYTES_MAX);
+    assert!(BATCH_BYTES_MAX as u64 + FILE_HEADER_BYTES <= SEGMENT_BYTES_MIN);
+    assert!(SEGMENT_BYTES_MIN <= SEGMENT_BYTES_MAX);
+    assert!(COMMAND_SHOTS_MAX <= QUEUE_SHOTS_MAX);
+    assert!(TICKET_NUMBER_MAX < 1 << 34);
+};

@@ -1,0 +1,40 @@
+//! The log: everything that arrives one by one, in the order of truth.
+//!
+//! Owns the segments below `log/`, their bytes, their order, and what is durable of them. What an event means is for `ledger` and `store`.
+//!
+//! A *position* counts bytes from the log's first over all segments and is never used twice; an *address* is the position of an event's frame. No frame
+//! has address 0. A batch is one group commit and is written and synced whole.
+//!
+//! ```text
+//! segment:  header | header | batch | batch | … | zeros up to the size that was written and synced before use
+//! batch:    header (48 bytes) | frame | frame | …            frame payload: previous address (u64) | message
+//! ```
+
+mod batch;
+mod event;
+mod recovery;
+mod segment;
+mod spare;
+mod writer;
+
+use std::path::PathBuf;
+
+pub(crate) use event::Event;
+pub use recovery::{LogOutcome, Torn};
+pub(crate) use recovery::{Vouched, recover};
+pub(crate) use segment::Segments;
+pub(crate) use writer::{Appended, LogError, Writer};
+
+/// The directory of the segments, inside the store.
+pub(crate) const DIRECTORY: &str = "log";
+
+/// The file of segment `number`.
+pub(crate) fn path(number: u64) -> PathBuf {
+    PathBuf::from(format!("{DIRECTORY}/{number:016}.log"))
+}
+
+/// The number of the segment in file `path`, if that is a segment's name.
+pub(crate) fn number_of(path: &std::path::Path) -> Option<u64> {
+    let digits = path.file_name()?.to_str()?.strip_suffix(".log")?;
+    (digits.len() == 16).then(|| digits.parse().ok()).flatten()
+}

@@ -1,0 +1,253 @@
+//! Recovery: what a log holds after any end of its process, its machine or its disk.
+//!
+//! Owns the answer to "is this end torn, or was something lost?". Batches are read in order up to the first that does not validate. That is the end, unless
+//! something vouches for more: a later batch or mark whose header validates, the header of a later segment, the manifest. Then it is corruption, the store
+//! is not opened, and nothing is changed. Bytes behind an end that nothing vouches for are torn; they are cut, and the report says how many.
+//!
+//! What was read may never have been synced (after a kill, the page cache still shows it): before anyone sees it, everything behind the last vouched
+//! position is written and synced again, the torn bytes are zeroed, and the log goes on in a new segment with a new salt. Doing this twice changes nothing.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::batch::{self, BatchHeader};
+use super::event::Event;
+use super::segment::{Segment, SegmentHeader, SegmentStart, Segments};
+use super::writer::{End, Writer};
+use crate::disk::Disk;
+use crate::error::{Damage, OpenError};
+use crate::limits::{FILE_HEADER_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
+use crate::{FORMAT_VERSION, StoreId};
+
+/// What the manifest says of the log.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Vouched {
+    /// Everything up to this position is durable.
+    pub(crate) position: u64,
+    /// The sequence of the last event before it.
+    pub(crate) sequence: u64,
+    /// The log ended there when the store was closed.
+    pub(crate) closed: bool,
+}
+
+/// What was found at the end of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogOutcome {
+    /// The store was closed, and the log ends where it said.
+    Closed,
+    /// The log ends with a whole batch, and nothing lies behind it.
+    Clean,
+    /// Bytes behind the last whole batch were cut.
+    TornTail(Torn),
+}
+
+/// Bytes that were cut from the end of the log: a batch that nobody was told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Torn {
+    /// The segment's file, relative to the store.
+    pub file: PathBuf,
+    /// Bytes from the start of the file.
+    pub offset: u64,
+    /// From there to the last byte that was not zero.
+    pub bytes: u64,
+}
+
+/// Reads the log, hands every event to `apply` in order, makes its end durable, and returns its writer.
+pub(crate) fn recover(
+    disk: &Arc<dyn Disk>,
+    store_id: StoreId,
+    vouched: Vouched,
+    apply: &mut dyn FnMut(&Segments, &Event<'_>) -> Result<(), OpenError>,
+) -> Result<(Writer, LogOutcome), OpenError> {
+    let (segments, spare) = open_segments(disk, store_id, vouched)?;
+    if let Some(path) = &spare {
+        disk.remove(path).map_err(failed("removing the unused log segment", path))?;
+    }
+    if segments.0.is_empty() {
+        if vouched.position > 0 {
+            let what = "the manifest vouches for log segments that are not there";
+            return Err(Damage { file: super::DIRECTORY.into(), offset: 0, municipality: None, what }.into());
+        }
+        let writer =
+            Writer::found(Arc::clone(disk), store_id).map_err(failed("beginning the log in", super::DIRECTORY))?;
+        return Ok((writer, LogOutcome::Clean));
+    }
+    let scanned = scan(&segments, vouched, apply)?;
+    let outcome = judge(&segments, &scanned, vouched)?;
+    let writer = go_on(disk, store_id, segments, &scanned, vouched, &outcome)?;
+    Ok((writer, outcome))
+}
+
+/// Maps the segments in order and checks that they follow one another. Also the path of a spare that was never used.
+fn open_segments(
+    disk: &Arc<dyn Disk>,
+    store_id: StoreId,
+    vouched: Vouched,
+) -> Result<(Segments, Option<PathBuf>), OpenError> {
+    let directory = Path::new(super::DIRECTORY);
+    let mut paths = disk.list(directory).map_err(failed("listing", directory))?;
+    paths.retain(|path| super::number_of(path).is_some());
+    let mut segments = Segments::default();
+    for (index, path) in paths.iter().enumerate() {
+        let damage = |what| Damage { file: path.clone(), offset: 0, municipality: None, what };
+        let file = disk.open(path, false).map_err(failed("opening", path))?;
+        let length = file.length().map_err(failed("opening", path))?;
+        let mut start = vec![0; FILE_HEADER_BYTES.min(length) as usize];
+        file.read_at(&mut start, 0).map_err(failed("reading", path))?;
+        let last = index + 1 == paths.len();
+        let header = match SegmentHeader::decode(&start) {
+            SegmentStart::Header(header) => header,
+            SegmentStart::Newer(found) => {
+                return Err(OpenError::Newer { file: path.clone(), found, known: FORMAT_VERSION });
+            }
+            SegmentStart::Spare if last => return Ok((segments, Some(path.clone()))),
+            // A spare whose making was cut short: its length was not synced, so it was never used.
+            SegmentStart::Bad if last && start.iter().all(|&byte| byte == 0) => {
+                return Ok((segments, Some(path.clone())));
+            }
+            SegmentStart::Spare | SegmentStart::Bad => {
+                return Err(damage("neither copy of the segment's header validates").into());
+            }
+        };
+        if header.store_id != store_id {
+            return Err(damage("a log segment of another store").into());
+        }
+        if Some(header.number) != super::number_of(path) {
+            return Err(damage("a log segment under another segment's name").into());
+        }
+        if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&header.size) || length < header.size {
+            return Err(damage("the log segment is shorter than its header says").into());
+        }
+        let follows = match segments.last() {
+            Some(before) => header.number == before.header.number + 1 && header.base == before.limit(),
+            // Segments are removed from the front only after a manifest no longer needs them.
+            None => header.base == 0 || header.base <= vouched.position,
+        };
+        if !follows {
+            return Err(damage("the log segment before this one is missing").into());
+        }
+        let map = disk.map(path, header.size).map_err(failed("mapping", path))?;
+        segments.0.push(Arc::new(Segment { header, map }));
+    }
+    Ok((segments, None))
+}
+
+/// Where reading ended.
+struct Scanned {
+    /// Behind the last batch that validates.
+    end: u64,
+    next_sequence: u64,
+    time_ms: u64,
+    /// The highest position that a batch which was read vouches for.
+    vouched: u64,
+}
+
+fn scan(
+    segments: &Segments,
+    vouched: Vouched,
+    apply: &mut dyn FnMut(&Segments, &Event<'_>) -> Result<(), OpenError>,
+) -> Result<Scanned, OpenError> {
+    let first = &segments.0[0].header;
+    let mut scanned =
+        Scanned { end: first.previous_end, next_sequence: first.base_sequence, time_ms: 0, vouched: vouched.position };
+    let mut events = Vec::new();
+    for segment in &segments.0 {
+        let header = &segment.header;
+        if header.previous_end != scanned.end || header.base_sequence != scanned.next_sequence {
+            let before = segments.0.iter().rfind(|before| before.header.base <= scanned.end).unwrap_or(segment);
+            let what = "the log breaks off here, but a later segment vouches for more";
+            return Err(before.damage(scanned.end.max(before.header.base), what).into());
+        }
+        scanned.end = segment.first_batch();
+        scanned.vouched = scanned.vouched.max(scanned.end);
+        while scanned.end < segment.limit() {
+            let bytes = segment.from(scanned.end);
+            let Some(batch) = batch::decode(bytes, header.salt, scanned.end, &mut events) else { break };
+            if batch.first_sequence != scanned.next_sequence || batch.time_ms < scanned.time_ms {
+                return Err(segment
+                    .damage(scanned.end, "I2: a whole batch that does not follow the one before it")
+                    .into());
+            }
+            for event in &events {
+                apply(segments, event)?;
+            }
+            scanned.vouched = scanned.vouched.max(batch.durable_position);
+            scanned.time_ms = batch.time_ms;
+            scanned.next_sequence += u64::from(batch.count);
+            scanned.end += batch.size();
+        }
+    }
+    Ok(scanned)
+}
+
+/// Decides what the end of the log is.
+fn judge(segments: &Segments, scanned: &Scanned, vouched: Vouched) -> Result<LogOutcome, OpenError> {
+    let last = segments.last().expect("the caller saw that there are segments");
+    let end = scanned.end;
+    if vouched.position > end || vouched.sequence >= scanned.next_sequence {
+        return Err(last.damage(end, "the log breaks off here, but the manifest vouches for more").into());
+    }
+    let rest = last.from(end);
+    let Some(nonzero) = rest.iter().rposition(|&byte| byte != 0) else {
+        let closed = vouched.closed && vouched.position == end;
+        return Ok(if closed { LogOutcome::Closed } else { LogOutcome::Clean });
+    };
+    for at in (0..=nonzero).step_by(8) {
+        let position = end + at as u64;
+        let later = BatchHeader::decode(&rest[at..], last.header.salt, position);
+        if later.is_some_and(|later| later.durable_position > end) {
+            return Err(last.damage(end, "the log breaks off here, but a later batch vouches for more").into());
+        }
+    }
+    let torn = Torn { file: last.path(), offset: end - last.header.base, bytes: nonzero as u64 + 1 };
+    Ok(LogOutcome::TornTail(torn))
+}
+
+/// Makes what was read durable and begins to write behind it.
+fn go_on(
+    disk: &Arc<dyn Disk>,
+    store_id: StoreId,
+    segments: Segments,
+    scanned: &Scanned,
+    vouched: Vouched,
+    outcome: &LogOutcome,
+) -> Result<Writer, OpenError> {
+    let last = segments.last().expect("the caller saw that there are segments");
+    let path = last.path();
+    let end = End { position: scanned.end, next_sequence: scanned.next_sequence, time_ms: scanned.time_ms };
+    if *outcome == LogOutcome::Closed {
+        return Writer::in_last_segment(Arc::clone(disk), store_id, segments, end).map_err(failed("opening", &path));
+    }
+    let synced = scanned.vouched.max(vouched.position).max(last.header.base);
+    rewrite(&**disk, last, synced.min(scanned.end), scanned.end, outcome).map_err(failed("making durable", &path))?;
+    Writer::in_new_segment(Arc::clone(disk), store_id, segments, end)
+        .map_err(failed("beginning a segment after", &path))
+}
+
+fn rewrite(disk: &dyn Disk, last: &Segment, synced: u64, end: u64, outcome: &LogOutcome) -> io::Result<()> {
+    let file = disk.open(&last.path(), true)?;
+    // The header too: it may lie in the page cache alone. Both copies are made good.
+    file.write_at(&last.header.encode(), 0)?;
+    let from = synced.max(last.first_batch());
+    if from < end {
+        let bytes = last.from(from)[..(end - from) as usize].to_vec();
+        file.write_at(&bytes, from - last.header.base)?;
+    }
+    if let LogOutcome::TornTail(torn) = outcome {
+        let zeros = vec![0; 1 << 20];
+        let mut at = 0;
+        while at < torn.bytes {
+            let length = zeros.len().min((torn.bytes - at) as usize);
+            file.write_at(&zeros[..length], torn.offset + at)?;
+            at += length as u64;
+        }
+    }
+    file.sync()?;
+    disk.sync_directory(Path::new(super::DIRECTORY))
+}
+
+fn failed(doing: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> OpenError {
+    let path = path.as_ref().to_owned();
+    move |source| OpenError::Disk { doing, path, source }
+}

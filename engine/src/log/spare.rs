@@ -1,0 +1,136 @@
+//! Spare segments: files of zeros, written and synced before they are needed.
+//!
+//! Owns the thread that makes them, off the commit path. A spare that is never used has a header of zeros; recovery removes it.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use crate::disk::{Disk, File};
+
+/// A file of zeros under the name of the next segment.
+pub(super) struct Spare {
+    pub(super) number: u64,
+    pub(super) size: u64,
+    pub(super) file: Arc<dyn File>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Number and size of the spare that is wanted.
+    wanted: Option<(u64, u64)>,
+    made: Option<io::Result<Spare>>,
+    stop: bool,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change of the state is one assignment: a panic elsewhere leaves it whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes one spare at a time.
+pub(super) struct SpareMaker {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl SpareMaker {
+    pub(super) fn start(disk: Arc<dyn Disk>) -> io::Result<SpareMaker> {
+        let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
+        let theirs = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name("sesshu-spare".into()).spawn(move || run(&theirs, &*disk))?;
+        Ok(SpareMaker { shared, thread: Some(thread) })
+    }
+
+    /// Asks for a spare, unless one is there or under way.
+    pub(super) fn prepare(&self, number: u64, size: u64) {
+        let mut state = self.shared.lock();
+        if state.wanted.is_none() && state.made.is_none() {
+            state.wanted = Some((number, size));
+            self.shared.changed.notify_all();
+        }
+    }
+
+    /// The spare, as soon as it is there. After an error the next call tries anew.
+    pub(super) fn take(&self, number: u64, size: u64) -> io::Result<Spare> {
+        self.prepare(number, size);
+        let mut state = self.shared.lock();
+        loop {
+            if let Some(made) = state.made.take() {
+                return made;
+            }
+            if state.stop || state.wanted.is_none() {
+                return Err(io::Error::other("the thread that prepares log segments has ended"));
+            }
+            state = self.shared.wait(state);
+        }
+    }
+}
+
+impl Drop for SpareMaker {
+    fn drop(&mut self) {
+        self.shared.lock().stop = true;
+        self.shared.changed.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread was reported by the panic hook; there is nothing left to save here.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(shared: &Shared, disk: &dyn Disk) {
+    let mut state = shared.lock();
+    while !state.stop {
+        let Some((number, size)) = state.wanted else {
+            state = shared.wait(state);
+            continue;
+        };
+        drop(state);
+        let made = make(disk, number, size);
+        state = shared.lock();
+        state.wanted = None;
+        state.made = Some(made);
+        shared.changed.notify_all();
+    }
+}
+
+/// Writes and syncs a file of zeros, so that neither its blocks nor its length change on the commit path.
+pub(super) fn make(disk: &dyn Disk, number: u64, size: u64) -> io::Result<Spare> {
+    let path = super::path(number);
+    let file = match disk.create(&path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            // What an earlier attempt left behind: it was never used, or recovery would know its number.
+            disk.remove(&path)?;
+            disk.create(&path)?
+        }
+        file => file?,
+    };
+    fill(&*file, size).and_then(|()| disk.sync_directory(Path::new(super::DIRECTORY))).inspect_err(|_| {
+        // Give the room back; the error that is reported is the first one.
+        let _ = disk.remove(&path);
+    })?;
+    Ok(Spare { number, size, file })
+}
+
+fn fill(file: &dyn File, size: u64) -> io::Result<()> {
+    let zeros = vec![0; 1 << 20];
+    let mut at = 0;
+    while at < size {
+        let length = zeros.len().min((size - at) as usize);
+        file.write_at(&zeros[..length], at)?;
+        at += length as u64;
+    }
+    file.sync()
+}

@@ -1,0 +1,43 @@
+//! How a store is opened.
+//!
+//! Owns the choices of whoever opens it. Defaults work.
+
+use std::path::{Path, PathBuf};
+
+use crate::keys::OutsideKey;
+
+/// Where the outside key comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum KeyLocation {
+    /// `<store>.key` beside the store; made when the store is made.
+    #[default]
+    BesideStore,
+    /// A file of the operator's; must exist.
+    File(PathBuf),
+}
+
+impl KeyLocation {
+    /// The file that holds the key of the store at `store`.
+    #[must_use]
+    pub fn path(&self, store: &Path) -> PathBuf {
+        match self {
+            KeyLocation::BesideStore => OutsideKey::default_path(store),
+            KeyLocation::File(path) => path.clone(),
+        }
+    }
+}
+
+/// The choices of whoever opens a store.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Make a store where there is none.
+    pub create: bool,
+    /// Where the outside key comes from.
+    pub key: KeyLocation,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { create: true, key: KeyLocation::default() }
+    }
+}

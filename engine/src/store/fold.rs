@@ -1,0 +1,220 @@
+//! Folding: what a ledger's next generation holds of each ticket.
+//!
+//! Owns the rule by which a register's rows, the entries of the generation before and the events since become entries. Three sequences in number order are
+//! merged; shots come along whatever happens to the row.
+
+use std::sync::Arc;
+
+use prost::Message as _;
+use sesshu_proto::v1::{Resident, ResidentStatus};
+
+use super::view::{Match, View};
+use crate::error::Damage;
+use crate::generation::{BuildError, Builder, ColdView, Entry, Generation, RowToFold, ShotToFold};
+use crate::ledger::{Ledger, Person};
+use crate::ticket::{Date, Municipality};
+
+/// A row that waits in a load's arena.
+#[derive(Clone, Copy)]
+pub(super) struct Staged {
+    pub(super) number: u64,
+    pub(super) line: u64,
+    /// Where its encoded `Resident` begins; the sealed My Number follows it.
+    pub(super) start: usize,
+    pub(super) row_bytes: u32,
+    pub(super) sealed_bytes: u32,
+    pub(super) resident_number_bytes: u32,
+    pub(super) active: bool,
+}
+
+/// What a load brings.
+pub(super) struct Input<'a> {
+    /// In number order, no number twice.
+    pub(super) rows: &'a [Staged],
+    pub(super) arena: &'a [u8],
+    /// In number order: residents whose row was rejected.
+    pub(super) kept: &'a [u64],
+    pub(super) data_key_id: u32,
+    pub(super) today: Date,
+}
+
+/// What folding found.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub(super) accepted: u64,
+    pub(super) added: u64,
+    pub(super) changed: u64,
+    pub(super) unchanged: u64,
+    pub(super) kept: u64,
+    pub(super) removed: u64,
+}
+
+pub(super) enum FoldError {
+    Damaged(Damage),
+    Build(BuildError),
+}
+
+impl From<Damage> for FoldError {
+    fn from(damage: Damage) -> FoldError {
+        FoldError::Damaged(damage)
+    }
+}
+
+impl From<BuildError> for FoldError {
+    fn from(error: BuildError) -> FoldError {
+        FoldError::Build(error)
+    }
+}
+
+/// Folds a ledger as `view` shows it and the rows of `input` into `builder`.
+pub(super) fn fold(
+    view: &View,
+    municipality: Municipality,
+    input: &Input<'_>,
+    builder: &mut Builder,
+) -> Result<Tally, FoldError> {
+    let ledger = view.ledgers.get(municipality.ordinal());
+    let mut tally = Tally { accepted: input.rows.len() as u64, ..Tally::default() };
+    let mut shots = Vec::new();
+    let mut rows = input.rows.iter().peekable();
+    let mut known = view.ledger(municipality).peekable();
+    loop {
+        let next_known = match known.peek() {
+            Some(Err(damage)) => return Err(damage.clone().into()),
+            Some(Ok((ticket, _))) => Some(ticket.number()),
+            None => None,
+        };
+        let next_row = rows.peek().map(|row| row.number);
+        let Some(number) = [next_row, next_known].into_iter().flatten().min() else { break };
+        let row = rows.next_if(|row| row.number == number);
+        let person = match known.next_if(|_| next_known == Some(number)) {
+            Some(Ok((_, Match::Matched(person) | Match::Orphan(person)))) => Some(person),
+            Some(Err(damage) | Ok((_, Match::Damaged(damage)))) => return Err(damage.into()),
+            Some(Ok((_, Match::NotFound))) | None => None,
+        };
+        shots.clear();
+        if let Some(person) = &person {
+            person.each_shot(|shot| shots.push(shot))?;
+        }
+        let before = Before::of(ledger, person.as_ref())?;
+        match row {
+            Some(row) => push_row(input, number, row, before.as_ref(), &shots, builder, &mut tally)?,
+            None => push_without_row(input, number, before.as_ref(), &shots, builder, &mut tally)?,
+        }
+    }
+    Ok(tally)
+}
+
+/// The row that a ticket had.
+struct Before<'v> {
+    entry: Entry<'v>,
+    cold: ColdView<'v>,
+    known_since: (u64, u64),
+}
+
+impl<'v> Before<'v> {
+    fn of(ledger: Option<&'v Arc<Ledger>>, person: Option<&Person<'v>>) -> Result<Option<Before<'v>>, Damage> {
+        let generation: Option<(&Ledger, &Generation)> =
+            ledger.and_then(|ledger| Some((&**ledger, ledger.generation.as_deref()?)));
+        let entry = person.and_then(|person| person.entry().copied()).filter(|entry| !entry.row.is_empty());
+        let (Some((ledger, generation)), Some(entry)) = (generation, entry) else { return Ok(None) };
+        let known_since = match (entry.header.sequence, entry.header.time_ms) {
+            (0, _) => ledger.installed,
+            known => known,
+        };
+        Ok(Some(Before { entry, cold: generation.cold(&entry)?, known_since }))
+    }
+
+    fn resident(&self) -> Resident {
+        // A row that is no message keeps its bytes' checksum, so it was written so: nothing sensible is lost with it.
+        Resident::decode(self.entry.row).unwrap_or_default()
+    }
+
+    fn row<'a>(&'a self, resident: &'a Resident) -> RowToFold<'a> {
+        RowToFold {
+            bytes: self.entry.row,
+            resident_number: &resident.resident_number,
+            active: resident.status() == ResidentStatus::Active,
+            known_since: self.known_since,
+            sealed_my_number: self.cold.sealed_my_number,
+            data_key_id: self.cold.data_key_id,
+        }
+    }
+}
+
+/// The snapshot has the ticket.
+fn push_row(
+    input: &Input<'_>,
+    number: u64,
+    row: &Staged,
+    before: Option<&Before<'_>>,
+    shots: &[ShotToFold<'_>],
+    builder: &mut Builder,
+    tally: &mut Tally,
+) -> Result<(), FoldError> {
+    let bytes = &input.arena[row.start..row.start + row.row_bytes as usize];
+    let sealed = &input.arena[row.start + row.row_bytes as usize..][..row.sealed_bytes as usize];
+    let same = |before: &Before<'_>| {
+        before.entry.row == bytes
+            && before.cold.sealed_my_number == sealed
+            && (sealed.is_empty() || before.cold.data_key_id == input.data_key_id)
+    };
+    let known_since = match before {
+        None => {
+            tally.added += 1;
+            (0, 0)
+        }
+        Some(before) if same(before) => {
+            tally.unchanged += 1;
+            before.known_since
+        }
+        Some(_) => {
+            tally.changed += 1;
+            (0, 0)
+        }
+    };
+    let row = RowToFold {
+        bytes,
+        resident_number: resident_number(bytes, row.resident_number_bytes as usize),
+        active: row.active,
+        known_since,
+        sealed_my_number: sealed,
+        data_key_id: input.data_key_id,
+    };
+    Ok(builder.push(number, Some(row), shots)?)
+}
+
+/// The snapshot does not have the ticket.
+fn push_without_row(
+    input: &Input<'_>,
+    number: u64,
+    before: Option<&Before<'_>>,
+    shots: &[ShotToFold<'_>],
+    builder: &mut Builder,
+    tally: &mut Tally,
+) -> Result<(), FoldError> {
+    let Some(before) = before else {
+        // An orphan stays one.
+        return Ok(builder.push(number, None, shots)?);
+    };
+    let mut resident = before.resident();
+    if input.kept.binary_search(&number).is_ok() {
+        tally.kept += 1;
+        return Ok(builder.push(number, Some(before.row(&resident)), shots)?);
+    }
+    if resident.status() == ResidentStatus::Removed {
+        return Ok(builder.push(number, Some(before.row(&resident)), shots)?);
+    }
+    tally.removed += 1;
+    resident.set_status(ResidentStatus::Removed);
+    resident.status_date = input.today.yyyymmdd();
+    let bytes = resident.encode_to_vec();
+    let row = RowToFold { bytes: &bytes, active: false, known_since: (0, 0), ..before.row(&resident) };
+    Ok(builder.push(number, Some(row), shots)?)
+}
+
+/// The resident number in an encoded `Resident`: field 1, which comes first, under a tag and a length of one byte each.
+fn resident_number(row: &[u8], bytes: usize) -> &str {
+    let text = row.get(2..2 + bytes).unwrap_or(&[]);
+    std::str::from_utf8(text).expect("a checked row's resident number is text")
+}

@@ -1,0 +1,227 @@
+//! Opening a store.
+//!
+//! Owns the order of the steps: lock, manifest, generations, replay, the log's end made durable, manifest, leftovers, publish. Opening twice does the same
+//! as opening once, and may itself be cut short anywhere.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+use sesshu_proto::v1::Manifest;
+
+use super::committer::Committer;
+use super::manifest::{self, ManifestFile};
+use super::queue::Queue;
+use super::state::{State, open_generation};
+use super::view::{Ledgers, View};
+use super::{Shared, Store, now_ms};
+use crate::StoreId;
+use crate::disk::{Disk, RealDisk};
+use crate::error::{Damage, KeyError, OpenError};
+use crate::generation;
+use crate::keys::{DataKey, OutsideKey};
+use crate::ledger::Ledger;
+use crate::log::{self, LogOutcome, Vouched};
+use crate::options::{KeyLocation, Options};
+use crate::ticket::Municipality;
+
+/// What opening found and did.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Opened {
+    /// The store was made.
+    pub created: bool,
+    /// The outside key was made, here: keep a copy where the store's disk cannot take it along.
+    pub key_created: Option<PathBuf>,
+    /// What was at the end of the log.
+    pub log: LogOutcome,
+    /// Ledgers with a generation.
+    pub generations: u64,
+    /// Events that were read from the log.
+    pub events: u64,
+    /// Files of unfinished loads and superseded generations that were removed.
+    pub removed_files: u64,
+}
+
+impl Store {
+    /// Opens the store in the directory `path`, or makes one there.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]; damage names file and byte, and nothing was changed then.
+    pub fn open(path: &Path, options: Options) -> Result<(Store, Opened), OpenError> {
+        let disk = real_disk(path, options.create)?;
+        Store::open_on(disk, path, options)
+    }
+
+    /// As [`Store::open`], on another disk.
+    fn open_on(disk: Arc<dyn Disk>, path: &Path, options: Options) -> Result<(Store, Opened), OpenError> {
+        let lock = take_lock(&*disk, path)?;
+        let (manifest, store_id, key_created, created) = match manifest::read(&*disk)? {
+            Some((manifest, store_id)) => (manifest, store_id, None, false),
+            None => {
+                let (manifest, store_id, key_created) = create(&*disk, path, &options)?;
+                (manifest, store_id, key_created, true)
+            }
+        };
+        let mut state = State { ledgers: Arc::new(Ledgers::none()) };
+        let mut file = ManifestFile::new(&manifest, store_id);
+        let generations = map_generations(&*disk, store_id, &manifest, &mut state)?;
+
+        let vouched = Vouched {
+            position: manifest.log_vouched_position,
+            sequence: manifest.log_vouched_sequence,
+            closed: manifest.closed,
+        };
+        let mut events = 0;
+        let (writer, outcome) = log::recover(&disk, store_id, vouched, &mut |segments, event| {
+            events += 1;
+            if let Some(installed) = State::installed_by(event) {
+                file.remember(&installed);
+            }
+            state.replay(&*disk, store_id, segments, event)
+        })?;
+
+        let view = View {
+            ledgers: Arc::clone(&state.ledgers),
+            segments: writer.segments().clone(),
+            sequence: writer.next_sequence() - 1,
+            end: writer.end(),
+        };
+        let now = Vouched { position: view.end, sequence: view.sequence, closed: false };
+        file.write(&*disk, &view, now, writer.segment_number())?;
+        let removed_files = remove_leftovers(&*disk, &view)?;
+
+        let opened = Opened { created, key_created, log: outcome, generations, events, removed_files };
+        let shared = Arc::new(Shared {
+            path: path.to_owned(),
+            disk,
+            store_id,
+            key: options.key,
+            view: ArcSwap::from_pointee(view),
+            queue: Queue::default(),
+            manifest: Mutex::new(file),
+            loading: Mutex::new(HashSet::new()),
+            trouble: Mutex::new(None),
+            opened: opened.clone(),
+        });
+        let committer = Committer::start(Arc::clone(&shared), writer, state).map_err(|source| OpenError::Disk {
+            doing: "starting the committer of",
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok((Store { shared, committer: Mutex::new(Some(committer)), _lock: lock }, opened))
+    }
+}
+
+/// The directory as a disk; made if it may be.
+fn real_disk(path: &Path, create: bool) -> Result<Arc<dyn Disk>, OpenError> {
+    let failed = |source| OpenError::Disk { doing: "opening", path: path.to_owned(), source };
+    if path.join(manifest::PATH).exists() {
+        return Ok(Arc::new(RealDisk::existing(path)));
+    }
+    let strange = match std::fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(failed(error)),
+        // What an interrupted making of a store leaves behind is no obstacle to making it again.
+        Ok(entries) => entries.filter_map(Result::ok).any(|entry| {
+            !["LOCK", "MANIFEST.tmp", log::DIRECTORY, generation::DIRECTORY, generation::STAGING]
+                .iter()
+                .any(|ours| entry.file_name() == *ours)
+        }),
+    };
+    if strange || path.join(log::path(1)).exists() {
+        return Err(OpenError::NotAStore(path.to_owned()));
+    }
+    if !create {
+        return Err(OpenError::NoStore(path.to_owned()));
+    }
+    Ok(Arc::new(RealDisk::create(path).map_err(failed)?))
+}
+
+fn take_lock(disk: &dyn Disk, path: &Path) -> Result<Box<dyn Send + Sync>, OpenError> {
+    disk.lock(Path::new("LOCK")).map_err(|source| {
+        if source.kind() != io::ErrorKind::WouldBlock {
+            return OpenError::Disk { doing: "locking", path: path.to_owned(), source };
+        }
+        let holder = std::fs::read_to_string(path.join("LOCK")).unwrap_or_default();
+        let holder = holder.trim().parse::<u32>().map_or(String::new(), |id| format!(" (process {id})"));
+        OpenError::InUse(path.to_owned(), holder)
+    })
+}
+
+/// Makes the directories, the key and the first manifest.
+fn create(disk: &dyn Disk, path: &Path, options: &Options) -> Result<(Manifest, StoreId, Option<PathBuf>), OpenError> {
+    if !options.create {
+        return Err(OpenError::NoStore(path.to_owned()));
+    }
+    let failed = |source| OpenError::Disk { doing: "making", path: path.to_owned(), source };
+    for directory in [log::DIRECTORY, generation::DIRECTORY, generation::STAGING] {
+        disk.create_directory(Path::new(directory)).map_err(failed)?;
+    }
+    let key_path = options.key.path(path);
+    let (key, key_created) = match OutsideKey::read(&key_path) {
+        Err(KeyError::Missing(_)) if options.key == KeyLocation::BesideStore => {
+            (OutsideKey::create(&key_path)?, Some(key_path))
+        }
+        key => (key?, None),
+    };
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).map_err(|error| failed(io::Error::other(error)))?;
+    let manifest = Manifest {
+        store_id: id.to_vec(),
+        created_at: now_ms(),
+        data_keys: vec![DataKey::create(&key, 1).map_err(failed)?],
+        ..Manifest::default()
+    };
+    manifest::create(disk, &manifest)?;
+    Ok((manifest, StoreId(id), key_created))
+}
+
+fn map_generations(
+    disk: &dyn Disk,
+    store_id: StoreId,
+    manifest: &Manifest,
+    state: &mut State,
+) -> Result<u64, OpenError> {
+    let none = log::Segments::default();
+    for message in &manifest.generations {
+        let municipality = Municipality::from_five_digits(message.municipality).ok_or_else(|| Damage {
+            file: manifest::PATH.into(),
+            offset: 0,
+            municipality: None,
+            what: "a generation of an unknown municipality",
+        })?;
+        let generation = Arc::new(open_generation(disk, store_id, municipality, message)?);
+        let installed = (message.installed_sequence, message.installed_at);
+        let ledger = Ledger::new(municipality).with_generation(generation, installed, &none)?;
+        state.set(Arc::new(ledger));
+    }
+    Ok(manifest.generations.len() as u64)
+}
+
+/// Removes what no manifest and no event names: builds in progress, and generations that were superseded or never installed.
+fn remove_leftovers(disk: &dyn Disk, view: &View) -> Result<u64, OpenError> {
+    let failed =
+        |source| OpenError::Disk { doing: "removing leftovers in", path: generation::DIRECTORY.into(), source };
+    let named: HashSet<PathBuf> = view
+        .ledgers
+        .iter()
+        .filter_map(|ledger| {
+            let generation = ledger.generation.as_ref()?;
+            Some(generation::path(ledger.municipality, generation.identity().generation))
+        })
+        .collect();
+    let mut files = disk.list(Path::new(generation::STAGING)).map_err(failed)?;
+    for directory in disk.list(Path::new(generation::DIRECTORY)).map_err(failed)? {
+        files.extend(disk.list(&directory).map_err(failed)?);
+    }
+    let mut removed = 0;
+    for file in files.iter().filter(|file| !named.contains(*file)) {
+        disk.remove(file).map_err(failed)?;
+        removed += 1;
+    }
+    Ok(removed)
+}

@@ -1,0 +1,129 @@
+//! What a durable event does to the ledgers.
+//!
+//! Owns the one place where events change state, for the committer as they become durable and for recovery as they are replayed: the same events give the
+//! same ledgers (I8).
+
+use std::sync::Arc;
+
+use prost::Message as _;
+use sesshu_proto::v1::{Generation as GenerationMessage, GenerationInstalled};
+
+use super::view::Ledgers;
+use crate::StoreId;
+use crate::disk::Disk;
+use crate::error::{Damage, OpenError};
+use crate::frame::{Salt, kind};
+use crate::generation::{Generation, Identity, OpenGenerationError};
+use crate::ledger::Ledger;
+use crate::log::{Event, Segments};
+use crate::ticket::{Municipality, Ticket};
+
+/// The ledgers, on the writer's side.
+pub(super) struct State {
+    pub(super) ledgers: Arc<Ledgers>,
+}
+
+impl State {
+    /// The ledger of a municipality; made if nothing was known of it.
+    fn ledger(&mut self, municipality: Municipality) -> Arc<Ledger> {
+        if let Some(ledger) = self.ledgers.get(municipality.ordinal()) {
+            return Arc::clone(ledger);
+        }
+        let ledger = Arc::new(Ledger::new(municipality));
+        self.set(Arc::clone(&ledger));
+        ledger
+    }
+
+    pub(super) fn set(&mut self, ledger: Arc<Ledger>) {
+        Arc::make_mut(&mut self.ledgers).set(ledger);
+    }
+
+    /// A shot was recorded.
+    pub(super) fn shot_recorded(&mut self, ticket: Ticket, address: u64) -> Result<(), Damage> {
+        self.ledger(ticket.municipality()).event_recorded(ticket, address)
+    }
+
+    /// The ledger of `municipality` as it will be when `generation` is its base.
+    pub(super) fn with_generation(
+        &mut self,
+        municipality: Municipality,
+        generation: Arc<Generation>,
+        installed: (u64, u64),
+        segments: &Segments,
+    ) -> Result<Arc<Ledger>, Damage> {
+        Ok(Arc::new(self.ledger(municipality).with_generation(generation, installed, segments)?))
+    }
+
+    /// The generation that an event installs, if it is one that does.
+    pub(super) fn installed_by(event: &Event<'_>) -> Option<GenerationMessage> {
+        (event.header.kind == kind::GENERATION_INSTALLED)
+            .then(|| GenerationInstalled::decode(event.message).ok()?.generation)
+            .flatten()
+    }
+
+    /// Does again what an event of the log did.
+    pub(super) fn replay(
+        &mut self,
+        disk: &dyn Disk,
+        store_id: StoreId,
+        segments: &Segments,
+        event: &Event<'_>,
+    ) -> Result<(), OpenError> {
+        let damage = |what| {
+            OpenError::Damaged(Damage {
+                file: crate::log::DIRECTORY.into(),
+                offset: event.address,
+                municipality: None,
+                what,
+            })
+        };
+        match event.header.kind {
+            kind::SHOT_RECORDED => {
+                let ticket = Ticket::from_bits(event.header.ticket_bits).map_err(|_| damage("a shot on no ticket"))?;
+                if event.address >= self.ledger(ticket.municipality()).folded_position() {
+                    self.shot_recorded(ticket, event.address)?;
+                }
+                Ok(())
+            }
+            kind::GENERATION_INSTALLED => {
+                let message = State::installed_by(event).ok_or_else(|| damage("an install of no generation"))?;
+                let municipality = Municipality::from_five_digits(message.municipality)
+                    .ok_or_else(|| damage("an install of an unknown municipality's generation"))?;
+                if message.generation <= self.ledger(municipality).generation_number() {
+                    // The manifest names this generation or a later one.
+                    return Ok(());
+                }
+                let generation = open_generation(disk, store_id, municipality, &message)?;
+                let installed = (event.header.sequence, event.header.time_ms);
+                let ledger = self.with_generation(municipality, Arc::new(generation), installed, segments)?;
+                self.set(ledger);
+                Ok(())
+            }
+            _ => Err(damage("an event of a kind that this program does not know")),
+        }
+    }
+}
+
+/// Opens the generation that a message names.
+pub(super) fn open_generation(
+    disk: &dyn Disk,
+    store_id: StoreId,
+    municipality: Municipality,
+    message: &GenerationMessage,
+) -> Result<Generation, OpenError> {
+    let identity = Identity {
+        store_id,
+        five_digits: message.municipality,
+        generation: message.generation,
+        salt: Salt(message.salt),
+        folded_position: message.folded_position,
+    };
+    Generation::open(disk, municipality, identity, message.file_length).map_err(|error| match error {
+        OpenGenerationError::Damaged(damage) => OpenError::Damaged(damage),
+        OpenGenerationError::Disk(source) => OpenError::Disk {
+            doing: "mapping",
+            path: crate::generation::path(municipality, message.generation),
+            source,
+        },
+    })
+}

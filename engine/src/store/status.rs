@@ -1,0 +1,64 @@
+//! What operators ask of a running store: counts and bytes, from what is in memory.
+
+use super::{Store, lock};
+
+/// The store at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Status {
+    /// The newest visible event.
+    pub sequence: u64,
+    /// Ledgers of which anything is known.
+    pub ledgers: u64,
+    /// Register rows.
+    pub residents: u64,
+    /// Tickets with shots and without a row.
+    pub orphans: u64,
+    /// Shots.
+    pub shots: u64,
+    /// Tickets with events that no generation folds.
+    pub tail_tickets: u64,
+    /// Bytes of the generations.
+    pub generation_bytes: u64,
+    /// Bytes of the log's segments.
+    pub log_bytes: u64,
+    /// Bytes of the log that are written.
+    pub log_written_bytes: u64,
+    /// Segments of the log.
+    pub log_segments: u64,
+    /// Shots that wait for the committer.
+    pub queued_shots: u64,
+    /// Why no writes are taken, if none are.
+    pub trouble: Option<String>,
+}
+
+impl Store {
+    /// The store at this moment.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let view = self.view();
+        let mut status = Status {
+            sequence: view.sequence,
+            log_bytes: view.segments.bytes(),
+            log_written_bytes: view.end,
+            log_segments: view.segments.count() as u64,
+            queued_shots: self.shared.queue.depth() as u64,
+            trouble: lock(&self.shared.trouble).clone(),
+            ..Status::default()
+        };
+        for ledger in view.ledgers.iter() {
+            status.ledgers += 1;
+            status.tail_tickets += ledger.tail.ticket_count();
+            status.shots += ledger.tail.event_count();
+            status.orphans += ledger.tail.orphan_count();
+            if let Some(generation) = &ledger.generation {
+                let counters = generation.counters();
+                status.residents += counters.rows;
+                status.orphans += counters.orphans;
+                status.shots += counters.shots;
+                status.generation_bytes += generation.file_length();
+            }
+        }
+        status
+    }
+}

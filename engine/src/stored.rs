@@ -1,0 +1,147 @@
+//! What the store holds of a shot, borrowed from the bytes it lies in.
+//!
+//! Owns the one shape in which a shot is read, whether it lies folded in a generation or as an event in the log, and the reading of an event's message
+//! without copying. Pure.
+
+use sesshu_proto::v1::{RecordedShot, Shot};
+
+use crate::wire::take_field;
+
+/// A shot that the store holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShotView<'a> {
+    /// Names the shot for ever: the sequence of the event that recorded it.
+    pub shot_id: u64,
+    /// The sequence of its newest event.
+    pub sequence: u64,
+    /// Commit time, milliseconds since 1970.
+    pub recorded_at_ms: u64,
+    /// YYYYMMDD.
+    pub date: u32,
+    /// 接種回数.
+    pub dose: u32,
+    /// メーカー.
+    pub vaccine: &'a str,
+    /// ロット番号 as written.
+    pub lot: &'a str,
+    /// 会場名.
+    pub venue: &'a str,
+    /// 医療機関コード, or empty.
+    pub institution: &'a str,
+    /// 医師名, or empty.
+    pub doctor: &'a str,
+    /// 読取ID, or empty.
+    pub capture_id: &'a str,
+    /// A `Source` of the schema.
+    pub source: u32,
+    /// Who recorded it, or empty.
+    pub recorded_by: &'a str,
+    /// Kind times ten plus dose, as presented.
+    pub stub: u32,
+    /// The municipality code as presented where it differs from the ledger's, else 0.
+    pub presented_municipality: u32,
+}
+
+impl<'a> ShotView<'a> {
+    /// The shot in a stored `Shot` message; `None` if the bytes are none.
+    pub(crate) fn of_message(sequence: u64, recorded_at_ms: u64, mut message: &'a [u8]) -> Option<ShotView<'a>> {
+        let mut shot = ShotView {
+            shot_id: sequence,
+            sequence,
+            recorded_at_ms,
+            date: 0,
+            dose: 0,
+            vaccine: "",
+            lot: "",
+            venue: "",
+            institution: "",
+            doctor: "",
+            capture_id: "",
+            source: 0,
+            recorded_by: "",
+            stub: 0,
+            presented_municipality: 0,
+        };
+        while !message.is_empty() {
+            match take_field(&mut message)? {
+                (1, value) => shot.date = value.number_u32()?,
+                (2, value) => shot.dose = value.number_u32()?,
+                (3, value) => shot.vaccine = value.text()?,
+                (4, value) => shot.lot = value.text()?,
+                (5, value) => shot.venue = value.text()?,
+                (6, value) => shot.institution = value.text()?,
+                (7, value) => shot.doctor = value.text()?,
+                (8, value) => shot.capture_id = value.text()?,
+                (9, value) => shot.source = value.number_u32()?,
+                (10, value) => shot.recorded_by = value.text()?,
+                (11, value) => shot.stub = value.number_u32()?,
+                (12, value) => shot.presented_municipality = value.number_u32()?,
+                _ => {}
+            }
+        }
+        Some(shot)
+    }
+
+    /// Whether both tell of the same shot: every field but who recorded it, when, and from where.
+    #[must_use]
+    pub fn same_content(&self, other: &ShotView<'_>) -> bool {
+        (self.date, self.dose, self.vaccine, self.lot, self.venue, self.institution, self.doctor)
+            == (other.date, other.dose, other.vaccine, other.lot, other.venue, other.institution, other.doctor)
+    }
+
+    /// The message that travels.
+    #[must_use]
+    pub fn to_recorded(&self) -> RecordedShot {
+        RecordedShot {
+            shot_id: self.shot_id,
+            sequence: self.sequence,
+            recorded_at: self.recorded_at_ms,
+            shot: Some(Shot {
+                date: self.date,
+                dose: self.dose,
+                vaccine: self.vaccine.to_owned(),
+                lot: self.lot.to_owned(),
+                venue: self.venue.to_owned(),
+                institution: self.institution.to_owned(),
+                doctor: self.doctor.to_owned(),
+                capture_id: self.capture_id.to_owned(),
+                source: self.source as i32,
+                recorded_by: self.recorded_by.to_owned(),
+                stub: self.stub,
+                presented_municipality: self.presented_municipality,
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+
+    #[test]
+    fn a_shot_is_read_as_prost_reads_it() {
+        let shot = Shot {
+            date: 20_210_412,
+            dose: 1,
+            vaccine: "ファイザー".into(),
+            lot: "EW4811".into(),
+            venue: "千代田区役所".into(),
+            institution: "1310100001".into(),
+            doctor: "接種 太郎".into(),
+            capture_id: "c-1".into(),
+            source: 2,
+            recorded_by: "terminal 7".into(),
+            stub: 21,
+            presented_municipality: 11_011,
+        };
+        let bytes = shot.encode_to_vec();
+        let view = ShotView::of_message(7, 99, &bytes).unwrap();
+        assert_eq!(view.to_recorded(), RecordedShot { shot_id: 7, sequence: 7, recorded_at: 99, shot: Some(shot) });
+        for end in 0..bytes.len() {
+            // A shorter message is another message or none, never a panic.
+            let _ = ShotView::of_message(7, 99, &bytes[..end]);
+        }
+    }
+}
