@@ -124,6 +124,11 @@ pub enum RecordError {
 }
 
 impl RecordError {
+    /// The committer ended by a panic while it had the command.
+    pub(crate) fn unanswered() -> RecordError {
+        RecordError::InDoubt("the committer ended by a panic".into())
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn kind(&self) -> Kind {

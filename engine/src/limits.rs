@@ -2,9 +2,6 @@
 //!
 //! Field lengths are those of the national system's formats; sizes of files and batches are the store's own.
 
-/// The highest ticket number: ten digits.
-pub const TICKET_NUMBER_MAX: u64 = 9_999_999_999;
-
 /// 宛名番号.
 pub const RESIDENT_NUMBER_CHARACTERS_MAX: usize = 15;
 /// 氏名 and 氏名カナ.
@@ -71,5 +68,4 @@ const _: () = {
     assert!(BATCH_BYTES_MAX as u64 + FILE_HEADER_BYTES <= SEGMENT_BYTES_MIN);
     assert!(SEGMENT_BYTES_MIN <= SEGMENT_BYTES_MAX);
     assert!(COMMAND_SHOTS_MAX <= QUEUE_SHOTS_MAX);
-    assert!(TICKET_NUMBER_MAX < 1 << 34);
 };

@@ -20,8 +20,9 @@ use super::layout::{self, Counters, Footer, Identity, Section, tag};
 use super::slots;
 use crate::disk::{Disk, File};
 use crate::frame::{self, Header, Salt, kind};
-use crate::limits::{FILE_HEADER_BYTES, GENERATION_BYTES_MAX, GENERATION_CHUNK_BYTES, TICKET_NUMBER_MAX};
+use crate::limits::{FILE_HEADER_BYTES, GENERATION_BYTES_MAX, GENERATION_CHUNK_BYTES};
 use crate::stored::ShotView;
+use crate::ticket::NUMBER_MAX;
 
 /// A row as an entry keeps it.
 #[derive(Clone, Copy)]
@@ -100,7 +101,7 @@ impl Builder {
         row: Option<RowToFold<'_>>,
         shots: &[ShotToFold<'_>],
     ) -> Result<(), BuildError> {
-        assert!(number <= TICKET_NUMBER_MAX && self.index.last().is_none_or(|&(last, _)| last < number));
+        assert!(number <= NUMBER_MAX && self.index.last().is_none_or(|&(last, _)| last < number));
         assert!(row.is_some() || !shots.is_empty(), "an entry holds something");
         let address = self.output.position();
         if address + self.cold.size() > GENERATION_BYTES_MAX / 2 {

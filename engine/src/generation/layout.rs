@@ -138,8 +138,9 @@ impl Footer {
         });
         let sections: Vec<Section> = sections.collect();
         let content = file_length - FOOTER_BYTES as u64;
-        let inside =
-            |s: &Section| s.offset.checked_add(s.length).is_some_and(|end| end <= content) && s.offset.is_multiple_of(8);
+        let inside = |s: &Section| {
+            s.offset.checked_add(s.length).is_some_and(|end| end <= content) && s.offset.is_multiple_of(8)
+        };
         let counters = Counters {
             entries: u64_at(bytes, 24),
             rows: u64_at(bytes, 32),

@@ -144,7 +144,7 @@ impl Generation {
         Ok(entry)
     }
 
-    /// Every entry in the order of the numbers; ends after the first damage.
+    /// Every entry in the order of the numbers; ends after the first damage. Their texts lie in the dictionary, so that is checked first.
     pub(crate) fn entries(&self) -> impl Iterator<Item = Result<(u64, Entry<'_>), Damage>> {
         let end = self.entries.offset + self.entries.length;
         let (mut address, mut last) = (self.entries.offset, None);
@@ -152,7 +152,7 @@ impl Generation {
             if address >= end {
                 return None;
             }
-            let item = self.entry_at(address).and_then(|(entry, size)| {
+            let item = self.check().and_then(|()| self.entry_at(address)).and_then(|(entry, size)| {
                 let number = entry.header.ticket_bits & ((1 << 34) - 1);
                 if last.is_some_and(|last| last >= number) {
                     return Err(self.damage(address, "entries out of order"));

@@ -9,7 +9,7 @@ use sesshu_proto::v1::{Resident, ResidentStatus, Sex};
 
 use super::fault::{Column, Fault, FaultCode, check_text};
 use crate::limits;
-use crate::ticket::{BirthDate, Date, MyNumber};
+use crate::ticket::{BirthDate, Date, MyNumber, NUMBER_MAX};
 
 /// A checked register row of the municipality that is being loaded.
 pub struct Row {
@@ -28,11 +28,11 @@ impl Row {
     ///
     /// The first [`Fault`] in the order of the columns.
     pub fn check(number: u64, my_number: Option<MyNumber>, mut resident: Resident, line: u64) -> Result<Row, Fault> {
-        if number > limits::TICKET_NUMBER_MAX {
+        if number > NUMBER_MAX {
             return Err(Fault::new(Column::Number, FaultCode::NotDigits, "a ticket number has ten digits"));
         }
         check_text(Column::ResidentNumber, &resident.resident_number, limits::RESIDENT_NUMBER_CHARACTERS_MAX)?;
-        if resident.name.is_empty() {
+        if resident.name.trim().is_empty() {
             return Err(Fault::new(Column::Name, FaultCode::Missing, "a resident has a name"));
         }
         check_text(Column::Name, &resident.name, limits::NAME_CHARACTERS_MAX)?;

@@ -61,6 +61,16 @@ impl ShotRecord {
         self.ticket
     }
 
+    /// The ticket line as presented, as the decimal number of its 18 digits.
+    #[must_use]
+    pub fn line(&self) -> u64 {
+        let municipality = match self.shot.presented_municipality {
+            0 => self.ticket.municipality().code(),
+            ward => ward,
+        };
+        u64::from(self.shot.stub) * 10_u64.pow(16) + u64::from(municipality) * 10_u64.pow(10) + self.ticket.number()
+    }
+
     /// What happened.
     #[must_use]
     pub fn shot(&self) -> &Shot {

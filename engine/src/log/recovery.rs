@@ -60,31 +60,26 @@ pub(crate) fn recover(
     vouched: Vouched,
     apply: &mut dyn FnMut(&Segments, &Event<'_>) -> Result<(), OpenError>,
 ) -> Result<(Writer, LogOutcome), OpenError> {
-    let (segments, spare) = open_segments(disk, store_id, vouched)?;
-    if let Some(path) = &spare {
-        disk.remove(path).map_err(failed("removing the unused log segment", path))?;
-    }
-    if segments.0.is_empty() {
+    let (segments, spare) = open_segments(disk, store_id)?;
+    if segments.is_empty() {
         if vouched.position > 0 {
             let what = "the manifest vouches for log segments that are not there";
             return Err(Damage { file: super::DIRECTORY.into(), offset: 0, municipality: None, what }.into());
         }
+        remove_spare(&**disk, spare.as_deref(), &LogOutcome::Clean)?;
         let writer =
             Writer::found(Arc::clone(disk), store_id).map_err(failed("beginning the log in", super::DIRECTORY))?;
         return Ok((writer, LogOutcome::Clean));
     }
     let scanned = scan(&segments, vouched, apply)?;
     let outcome = judge(&segments, &scanned, vouched)?;
+    remove_spare(&**disk, spare.as_deref(), &outcome)?;
     let writer = go_on(disk, store_id, segments, &scanned, vouched, &outcome)?;
     Ok((writer, outcome))
 }
 
 /// Maps the segments in order and checks that they follow one another. Also the path of a spare that was never used.
-fn open_segments(
-    disk: &Arc<dyn Disk>,
-    store_id: StoreId,
-    vouched: Vouched,
-) -> Result<(Segments, Option<PathBuf>), OpenError> {
+fn open_segments(disk: &Arc<dyn Disk>, store_id: StoreId) -> Result<(Segments, Option<PathBuf>), OpenError> {
     let directory = Path::new(super::DIRECTORY);
     let mut paths = disk.list(directory).map_err(failed("listing", directory))?;
     paths.retain(|path| super::number_of(path).is_some());
@@ -96,6 +91,10 @@ fn open_segments(
         let mut start = vec![0; FILE_HEADER_BYTES.min(length) as usize];
         file.read_at(&mut start, 0).map_err(failed("reading", path))?;
         let last = index + 1 == paths.len();
+        let follows = segments.last().map_or(1, |before| before.header.number + 1);
+        if super::number_of(path) != Some(follows) {
+            return Err(damage("the log segment before this one is missing").into());
+        }
         let header = match SegmentHeader::decode(&start) {
             SegmentStart::Header(header) => header,
             SegmentStart::Newer(found) => {
@@ -119,18 +118,32 @@ fn open_segments(
         if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&header.size) || length < header.size {
             return Err(damage("the log segment is shorter than its header says").into());
         }
-        let follows = match segments.last() {
-            Some(before) => header.number == before.header.number + 1 && header.base == before.limit(),
-            // Segments are removed from the front only after a manifest no longer needs them.
-            None => header.base == 0 || header.base <= vouched.position,
-        };
-        if !follows {
-            return Err(damage("the log segment before this one is missing").into());
+        if header.base != segments.last().map_or(0, |before| before.limit()) {
+            return Err(damage("the log segment does not begin where the one before it ends").into());
         }
         let map = disk.map(path, header.size).map_err(failed("mapping", path))?;
-        segments.0.push(Arc::new(Segment { header, map }));
+        segments.push(Arc::new(Segment::new(header, map)));
     }
     Ok((segments, None))
+}
+
+/// Removes a spare that was never used. Zeros where a header should be do not prove that: unless the manifest knows the log's end, all of it must be zero.
+fn remove_spare(disk: &dyn Disk, path: Option<&Path>, outcome: &LogOutcome) -> Result<(), OpenError> {
+    let Some(path) = path else { return Ok(()) };
+    if *outcome != LogOutcome::Closed {
+        let file = disk.open(path, false).map_err(failed("opening", path))?;
+        let length = file.length().map_err(failed("opening", path))?;
+        let mut bytes = vec![0; 1 << 20];
+        for offset in (0..length).step_by(bytes.len()) {
+            let chunk = (length - offset).min(bytes.len() as u64) as usize;
+            file.read_at(&mut bytes[..chunk], offset).map_err(failed("reading", path))?;
+            if let Some(at) = bytes[..chunk].iter().position(|&byte| byte != 0) {
+                let what = "a log segment whose header is gone and whose batches are not";
+                return Err(Damage { file: path.into(), offset: offset + at as u64, municipality: None, what }.into());
+            }
+        }
+    }
+    disk.remove(path).map_err(failed("removing the unused log segment", path))
 }
 
 /// Where reading ended.
@@ -148,14 +161,14 @@ fn scan(
     vouched: Vouched,
     apply: &mut dyn FnMut(&Segments, &Event<'_>) -> Result<(), OpenError>,
 ) -> Result<Scanned, OpenError> {
-    let first = &segments.0[0].header;
+    let first = &segments.iter().next().expect("the caller saw that there are segments").header;
     let mut scanned =
         Scanned { end: first.previous_end, next_sequence: first.base_sequence, time_ms: 0, vouched: vouched.position };
     let mut events = Vec::new();
-    for segment in &segments.0 {
+    for segment in segments.iter() {
         let header = &segment.header;
         if header.previous_end != scanned.end || header.base_sequence != scanned.next_sequence {
-            let before = segments.0.iter().rfind(|before| before.header.base <= scanned.end).unwrap_or(segment);
+            let before = segments.iter().rfind(|before| before.header.base <= scanned.end).unwrap_or(segment);
             let what = "the log breaks off here, but a later segment vouches for more";
             return Err(before.damage(scanned.end.max(before.header.base), what).into());
         }

@@ -11,7 +11,7 @@
 //! file's first byte, `previous end` where the log ended before this segment was begun: everything up to there must be there.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::event::Event;
 use crate::disk::Map;
@@ -103,10 +103,16 @@ impl SegmentHeader {
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) header: SegmentHeader,
-    pub(super) map: Map,
+    map: Map,
+    /// The segment after this one, once there is one: a tail is newer than the view of whoever reads it, and its walk may begin behind the view's segments.
+    next: OnceLock<Arc<Segment>>,
 }
 
 impl Segment {
+    pub(super) fn new(header: SegmentHeader, map: Map) -> Segment {
+        Segment { header, map, next: OnceLock::new() }
+    }
+
     pub(super) fn path(&self) -> PathBuf {
         super::path(self.header.number)
     }
@@ -132,9 +138,9 @@ impl Segment {
     }
 }
 
-/// All segments that a view may need, by base.
+/// The segments of one view, by base. Later ones are reached through its last.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Segments(pub(super) Vec<Arc<Segment>>);
+pub(crate) struct Segments(Vec<Arc<Segment>>);
 
 impl Segments {
     /// The event at `address`, checked. The address must be that of a synced event.
@@ -168,9 +174,30 @@ impl Segments {
     }
 
     #[inline]
-    fn segment(&self, address: u64) -> Option<&Arc<Segment>> {
+    fn segment(&self, address: u64) -> Option<&Segment> {
         let after = self.0.partition_point(|segment| segment.header.base <= address);
-        self.0.get(after.checked_sub(1)?).filter(|segment| address < segment.limit())
+        let mut segment = &**self.0.get(after.checked_sub(1)?)?;
+        while address >= segment.limit() {
+            segment = segment.next.get()?;
+        }
+        Some(segment)
+    }
+
+    /// Adds the segment behind the newest one.
+    pub(super) fn push(&mut self, segment: Arc<Segment>) {
+        if let Some(last) = self.0.last() {
+            assert!(last.next.set(Arc::clone(&segment)).is_ok(), "I2: a segment is followed by one other");
+        }
+        self.0.push(segment);
+    }
+
+    /// In the order of the log.
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Segment>> {
+        self.0.iter()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// How many there are.

@@ -77,7 +77,7 @@ impl Writer {
         let spare = super::spare::make(&*disk, number, size)?;
         let segment = begin(&*disk, store_id, &spare, &segments, &end)?;
         let file = spare.file;
-        segments.0.push(segment);
+        segments.push(segment);
         Writer::new(disk, store_id, segments, file, end)
     }
 
@@ -227,7 +227,7 @@ impl Writer {
         let segment = begin(&*self.disk, self.store_id, &spare, &self.segments, &end).map_err(LogError::Failed)?;
         self.end = segment.first_batch();
         self.vouched = self.end;
-        self.segments.0.push(segment);
+        self.segments.push(segment);
         self.file = spare.file;
         Ok(())
     }
@@ -261,5 +261,5 @@ fn begin(
     spare.file.write_at(&header.encode(), 0)?;
     spare.file.sync()?;
     let map = disk.map(&super::path(header.number), header.size)?;
-    Ok(Arc::new(Segment { header, map }))
+    Ok(Arc::new(Segment::new(header, map)))
 }

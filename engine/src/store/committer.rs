@@ -40,6 +40,8 @@ pub(super) struct Committer {
     state: State,
     /// Why nothing may be written any more (I7).
     failed: Option<String>,
+    /// The last batch found no room for the next segment.
+    full: bool,
     /// Scratch: the message of one event.
     message: Vec<u8>,
 }
@@ -52,6 +54,18 @@ pub(super) struct Ended {
     pub(super) intact: bool,
 }
 
+/// Closes the queue when the committer ends, also by a panic: nobody may wait for it then.
+struct Closing(Arc<Shared>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            *lock(&self.0.trouble) = Some("the committer ended by a panic".into());
+        }
+        self.0.queue.abandon();
+    }
+}
+
 /// A shot that is in the batch that is being written.
 struct Pending<'c> {
     ticket: Ticket,
@@ -61,8 +75,12 @@ struct Pending<'c> {
 
 impl Committer {
     pub(super) fn start(shared: Arc<Shared>, writer: Writer, state: State) -> std::io::Result<JoinHandle<Ended>> {
-        let committer = Committer { shared, writer, state, failed: None, message: Vec::new() };
-        std::thread::Builder::new().name("sesshu-committer".into()).spawn(move || committer.run())
+        let closing = Closing(Arc::clone(&shared));
+        let committer = Committer { shared, writer, state, failed: None, full: false, message: Vec::new() };
+        std::thread::Builder::new().name("sesshu-committer".into()).spawn(move || {
+            let _closing = closing;
+            committer.run()
+        })
     }
 
     fn run(mut self) -> Ended {
@@ -188,7 +206,10 @@ impl Committer {
         }
     }
 
-    fn publish(&self) {
+    fn publish(&mut self) {
+        if std::mem::take(&mut self.full) {
+            *lock(&self.shared.trouble) = None;
+        }
         self.shared.view.store(Arc::new(View {
             ledgers: Arc::clone(&self.state.ledgers),
             segments: self.writer.segments().clone(),
@@ -205,6 +226,7 @@ impl Committer {
     fn note(&mut self, error: LogError, written: bool) -> RecordError {
         match error {
             LogError::Full => {
+                self.full = true;
                 *lock(&self.shared.trouble) = Some("the disk is full".into());
                 RecordError::DiskFull
             }

@@ -13,7 +13,7 @@ use sesshu_proto::v1::{Generation as GenerationMessage, ResidentStatus};
 
 use super::fold::{self, Staged, Tally};
 use super::{Shared, Store, lock, manifest, now_ms};
-use crate::error::{KeyError, LoadError, OpenError};
+use crate::error::{KeyError, LoadError, OpenError, RecordError};
 use crate::frame::Salt;
 use crate::generation::{self, BuildError, Builder, Built, Generation, Identity, OpenGenerationError};
 use crate::intake::{Column, Fault, FaultCode, Row};
@@ -141,8 +141,9 @@ impl Load {
         self.kept.sort_unstable();
         let (built, tally, identity) = self.build()?;
         let path = self.publish_file(identity.generation)?;
-        let generation = open(&self.shared, self.municipality, identity, &built)?;
-        let sequence = self.install(generation, identity, &built)?;
+        let sequence = open(&self.shared, self.municipality, identity, &built)
+            .and_then(|generation| self.install(generation, identity, &built))
+            .inspect_err(|error| self.withdraw_file(&path, error))?;
         self.retire_previous(identity.generation);
         tracing::info!(municipality = %self.municipality, generation = identity.generation, rows = tally.accepted, file = %path.display(), "a register was loaded");
         Ok(LoadReport {
@@ -224,10 +225,22 @@ impl Load {
         let directory = generation::directory(self.municipality);
         let path = generation::path(self.municipality, number);
         disk.create_directory(&directory).map_err(self.failed("making", &directory))?;
+        if disk.list(&directory).map_err(self.failed("listing", &directory))?.contains(&path) {
+            // The file of a load that ended in doubt: the log may name it.
+            return Err(self.failed("replacing", &path)(std::io::ErrorKind::AlreadyExists.into()));
+        }
         disk.rename(&generation::staging_path(self.municipality, number), &path)
             .map_err(self.failed("moving into place", &path))?;
         disk.sync_directory(&directory).map_err(self.failed("making durable", &directory))?;
         Ok(path)
+    }
+
+    /// Gives back the room of a generation that was not installed. One that may have been stays: the log may name it.
+    fn withdraw_file(&self, path: &Path, error: &LoadError) {
+        if !matches!(error, LoadError::Install(RecordError::InDoubt(_))) {
+            // The error that is reported is the first one; the next open removes what stays.
+            let _ = self.shared.disk.remove(path);
+        }
     }
 
     /// Has the committer log the generation and swap it in.
@@ -249,7 +262,7 @@ impl Load {
             let installed = committer.and_then(|committer| committer.install(municipality, generation, message));
             drop(sender.send(installed));
         }));
-        Ok(receiver.recv().unwrap_or(Err(crate::error::RecordError::Closed))?)
+        Ok(receiver.recv().unwrap_or_else(|_| Err(RecordError::unanswered()))?)
     }
 
     /// Removes the generation before `number`, after a manifest that does not name it. A failure leaves a file that the next open removes.

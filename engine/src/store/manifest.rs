@@ -33,6 +33,8 @@ pub(super) struct ManifestFile {
     pub(super) data_keys: Vec<WrappedDataKey>,
     /// BLAKE3 of the generation files, which a view does not hold: municipality and generation to hash.
     hashes: std::collections::HashMap<(u32, u64), Vec<u8>>,
+    /// The store was closed: what a load that outlives it would write vouches for less.
+    closed: bool,
 }
 
 impl ManifestFile {
@@ -42,6 +44,7 @@ impl ManifestFile {
             created_at: manifest.created_at,
             data_keys: manifest.data_keys.clone(),
             hashes: std::collections::HashMap::new(),
+            closed: false,
         };
         for generation in &manifest.generations {
             file.remember(generation);
@@ -62,6 +65,9 @@ impl ManifestFile {
         vouched: Vouched,
         segment: u64,
     ) -> Result<(), OpenError> {
+        if self.closed {
+            return Ok(());
+        }
         let mut generations = Vec::new();
         for ledger in view.ledgers.iter() {
             let Some(generation) = &ledger.generation else { continue };
@@ -78,7 +84,7 @@ impl ManifestFile {
                 installed_at: ledger.installed.1,
             });
         }
-        let current: std::collections::HashSet<(u32, u64)> =
+        let current: std::collections::HashMap<u32, u64> =
             generations.iter().map(|generation| (generation.municipality, generation.generation)).collect();
         let manifest = Manifest {
             store_id: self.store_id.0.to_vec(),
@@ -91,7 +97,9 @@ impl ManifestFile {
             data_keys: self.data_keys.clone(),
         };
         write(disk, &manifest).map_err(|source| OpenError::Disk { doing: "writing", path: PATH.into(), source })?;
-        self.hashes.retain(|key, _| current.contains(key));
+        self.closed = vouched.closed;
+        // A later one than the current is that of a load which is about to install it.
+        self.hashes.retain(|(municipality, generation), _| current.get(municipality).is_none_or(|it| it <= generation));
         Ok(())
     }
 }

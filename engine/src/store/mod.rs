@@ -49,8 +49,6 @@ use queue::Queue;
 pub struct Store {
     shared: Arc<Shared>,
     committer: Mutex<Option<JoinHandle<Ended>>>,
-    /// Keeps other processes out; given back last.
-    _lock: Box<dyn Send + Sync>,
 }
 
 /// What the store's operations share.
@@ -67,6 +65,8 @@ pub(crate) struct Shared {
     /// Why the store takes no writes, if it takes none.
     trouble: Mutex<Option<String>>,
     opened: Opened,
+    /// Keeps other processes out until the last load has ended too: it writes files.
+    _lock: Box<dyn Send + Sync>,
 }
 
 impl Store {

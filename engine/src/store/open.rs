@@ -70,8 +70,9 @@ impl Store {
         let mut file = ManifestFile::new(&manifest, store_id);
         let generations = map_generations(&*disk, store_id, &manifest, &mut state)?;
 
+        let folded = manifest.generations.iter().map(|generation| generation.folded_position).max().unwrap_or(0);
         let vouched = Vouched {
-            position: manifest.log_vouched_position,
+            position: manifest.log_vouched_position.max(folded),
             sequence: manifest.log_vouched_sequence,
             closed: manifest.closed,
         };
@@ -106,13 +107,14 @@ impl Store {
             loading: Mutex::new(HashSet::new()),
             trouble: Mutex::new(None),
             opened: opened.clone(),
+            _lock: lock,
         });
         let committer = Committer::start(Arc::clone(&shared), writer, state).map_err(|source| OpenError::Disk {
             doing: "starting the committer of",
             path: path.to_owned(),
             source,
         })?;
-        Ok((Store { shared, committer: Mutex::new(Some(committer)), _lock: lock }, opened))
+        Ok((Store { shared, committer: Mutex::new(Some(committer)) }, opened))
     }
 }
 
@@ -125,14 +127,16 @@ fn real_disk(path: &Path, create: bool) -> Result<Arc<dyn Disk>, OpenError> {
     let strange = match std::fs::read_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
         Err(error) => return Err(failed(error)),
-        // What an interrupted making of a store leaves behind is no obstacle to making it again.
-        Ok(entries) => entries.filter_map(Result::ok).any(|entry| {
-            !["LOCK", "MANIFEST.tmp", log::DIRECTORY, generation::DIRECTORY, generation::STAGING]
-                .iter()
-                .any(|ours| entry.file_name() == *ours)
+        // What an interrupted making of a store leaves behind is no obstacle to making it again: its directories are empty until there is a manifest.
+        Ok(entries) => entries.filter_map(Result::ok).any(|entry| match entry.file_name().to_str() {
+            Some("LOCK" | "MANIFEST.tmp") => false,
+            Some(log::DIRECTORY | generation::DIRECTORY | generation::STAGING) => {
+                std::fs::read_dir(entry.path()).map_or(true, |mut inside| inside.next().is_some())
+            }
+            _ => true,
         }),
     };
-    if strange || path.join(log::path(1)).exists() {
+    if strange {
         return Err(OpenError::NotAStore(path.to_owned()));
     }
     if !create {
@@ -219,7 +223,8 @@ fn remove_leftovers(disk: &dyn Disk, view: &View) -> Result<u64, OpenError> {
         files.extend(disk.list(&directory).map_err(failed)?);
     }
     let mut removed = 0;
-    for file in files.iter().filter(|file| !named.contains(*file)) {
+    let ours = |file: &&PathBuf| file.extension().is_some_and(|extension| extension == "gen");
+    for file in files.iter().filter(ours).filter(|file| !named.contains(*file)) {
         disk.remove(file).map_err(failed)?;
         removed += 1;
     }

@@ -106,6 +106,17 @@ impl Queue {
         self.changed.notify_all();
     }
 
+    /// Lets nothing more in, and turns away what waits.
+    pub(super) fn abandon(&self) {
+        let mut lanes = lock(&self.lanes);
+        lanes.closed = true;
+        lanes.shots = 0;
+        let (records, controls) = (std::mem::take(&mut lanes.records), std::mem::take(&mut lanes.controls));
+        drop(lanes);
+        controls.into_iter().for_each(|control| control(Err(RecordError::Closed)));
+        records.into_iter().for_each(|command| command.fail(&RecordError::Closed));
+    }
+
     /// Shots that wait.
     pub(super) fn depth(&self) -> usize {
         lock(&self.lanes).shots

@@ -67,7 +67,7 @@ impl Store {
         let (sender, receiver) = mpsc::sync_channel(1);
         self.submit(vec![shot], Box::new(move |answers| drop(sender.send(answers))));
         let answers = receiver.recv().unwrap_or_default();
-        answers.into_iter().next().unwrap_or(Err(RecordError::Closed))
+        answers.into_iter().next().unwrap_or_else(|| Err(RecordError::unanswered()))
     }
 
     /// Records shots and returns when all of them are durable: one answer per shot, in their order.
@@ -83,7 +83,7 @@ impl Store {
             if part.is_empty() || waiting.len() == 64 {
                 let Some((receiver, count)) = waiting.pop_front() else { break };
                 let receiver: mpsc::Receiver<Vec<Result<Recorded, RecordError>>> = receiver;
-                answers.extend(receiver.recv().unwrap_or_else(|_| vec![Err(RecordError::Closed); count]));
+                answers.extend(receiver.recv().unwrap_or_else(|_| vec![Err(RecordError::unanswered()); count]));
             }
             if !part.is_empty() {
                 let (sender, receiver) = mpsc::sync_channel(1);

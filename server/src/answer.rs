@@ -1,0 +1,356 @@
+//! What programs read: one JSON object a line, the same for a store and for a server.
+//!
+//! Owns the field names and texts of every object that a command prints with `--json`; `docs/json.md` lists them. An object holds no timing and no address in
+//! a file, so the same state gives the same bytes. Tickets and resident's numbers are texts, since leading zeros matter.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use sesshu_engine::ticket::{Date, Ticket};
+use sesshu_proto::v1::{
+    LoadSummary, MatchOutcome, MatchReply, RecordOutcome, RecordReply, RecordedShot, Resident, ResidentStatus, Sex,
+    Source, StatusReply,
+};
+
+/// Writes `object` as one line.
+///
+/// # Errors
+///
+/// The writer's.
+pub fn write_line(out: &mut dyn Write, object: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, object)?;
+    out.write_all(b"\n")
+}
+
+/// What `match` and `ledger` say of a ticket.
+#[derive(Debug, Serialize)]
+pub struct TicketAnswer {
+    /// Sixteen digits; for an invalid line the text as it was given.
+    pub ticket: String,
+    /// `matched`, `orphan`, `not_found`, `invalid` or `damaged`.
+    pub outcome: &'static str,
+    /// Why, if invalid or damaged.
+    pub reason: Option<String>,
+    /// If matched.
+    pub resident: Option<ResidentAnswer>,
+    /// In the order they were recorded.
+    pub shots: Vec<ShotAnswer>,
+}
+
+/// A resident, as the register has them.
+#[derive(Debug, Serialize)]
+pub struct ResidentAnswer {
+    municipality: String,
+    number: String,
+    resident_number: String,
+    name: String,
+    name_kana: String,
+    birth_date: Option<String>,
+    sex: &'static str,
+    status: &'static str,
+    status_date: Option<String>,
+    protected: bool,
+}
+
+/// A shot, as it was recorded.
+#[derive(Debug, Serialize)]
+pub struct ShotAnswer {
+    shot_id: u64,
+    sequence: u64,
+    recorded_at: String,
+    date: String,
+    dose: u32,
+    vaccine: String,
+    lot: String,
+    venue: String,
+    institution: String,
+    doctor: String,
+    capture_id: String,
+    source: &'static str,
+    recorded_by: String,
+    line: String,
+}
+
+impl TicketAnswer {
+    /// The answer for a reply; `given` is the text that was looked up, for a line that is invalid.
+    #[must_use]
+    pub fn new(reply: MatchReply, given: Option<&str>) -> TicketAnswer {
+        let outcome = outcome_of_match(reply.outcome());
+        let ticket = Ticket::from_decimal(reply.ticket).ok().filter(|_| reply.outcome() != MatchOutcome::Invalid);
+        TicketAnswer {
+            ticket: ticket.map_or_else(|| given.unwrap_or_default().to_owned(), |ticket| ticket.to_string()),
+            outcome,
+            reason: (!reply.reason.is_empty()).then_some(reply.reason),
+            resident: ticket.zip(reply.resident).map(|(ticket, resident)| ResidentAnswer::new(ticket, resident)),
+            shots: ticket.map_or_else(Vec::new, |ticket| {
+                reply.shots.into_iter().map(|shot| ShotAnswer::new(ticket, shot)).collect()
+            }),
+        }
+    }
+}
+
+impl ResidentAnswer {
+    fn new(ticket: Ticket, resident: Resident) -> ResidentAnswer {
+        let (sex, status) = (sex(resident.sex()), resident_status(resident.status()));
+        ResidentAnswer {
+            municipality: ticket.municipality().to_string(),
+            number: format!("{:010}", ticket.number()),
+            resident_number: resident.resident_number,
+            name: resident.name,
+            name_kana: resident.name_kana,
+            birth_date: date(resident.birth_date),
+            sex,
+            status,
+            status_date: date(resident.status_date),
+            protected: resident.protected,
+        }
+    }
+}
+
+impl ShotAnswer {
+    fn new(ticket: Ticket, recorded: RecordedShot) -> ShotAnswer {
+        let shot = recorded.shot.unwrap_or_default();
+        let municipality = match shot.presented_municipality {
+            0 => ticket.municipality().code(),
+            ward => ward,
+        };
+        ShotAnswer {
+            shot_id: recorded.shot_id,
+            sequence: recorded.sequence,
+            recorded_at: time(recorded.recorded_at),
+            date: date(shot.date).unwrap_or_default(),
+            dose: shot.dose,
+            line: format!("{:02}{municipality:06}{:010}", shot.stub, ticket.number()),
+            source: source(shot.source()),
+            vaccine: shot.vaccine,
+            lot: shot.lot,
+            venue: shot.venue,
+            institution: shot.institution,
+            doctor: shot.doctor,
+            capture_id: shot.capture_id,
+            recorded_by: shot.recorded_by,
+        }
+    }
+}
+
+/// What `record` says of a shot.
+#[derive(Debug, Serialize)]
+pub struct RecordAnswer {
+    /// Sixteen digits; for an invalid line the text as it was given.
+    pub ticket: String,
+    /// `recorded`, `orphan`, `already_recorded` or `invalid`.
+    pub outcome: &'static str,
+    /// Why, if invalid.
+    pub reason: Option<String>,
+    /// Of the shot that the ticket now holds; null if invalid, except where the capture id is another shot's.
+    pub shot_id: Option<u64>,
+    /// Of that shot's newest event.
+    pub sequence: Option<u64>,
+}
+
+impl RecordAnswer {
+    /// The answer for a reply; `given` is the text of the ticket, for one that is invalid.
+    #[must_use]
+    pub fn new(reply: RecordReply, given: &str) -> RecordAnswer {
+        let outcome = match reply.outcome() {
+            RecordOutcome::Recorded => "recorded",
+            RecordOutcome::Orphan => "orphan",
+            RecordOutcome::AlreadyRecorded => "already_recorded",
+            RecordOutcome::Invalid | RecordOutcome::CaptureIdConflict | RecordOutcome::Unspecified => "invalid",
+        };
+        let ticket = Ticket::from_decimal(reply.ticket).ok().filter(|_| reply.ticket != 0);
+        RecordAnswer {
+            ticket: ticket.map_or_else(|| given.to_owned(), |ticket| ticket.to_string()),
+            outcome,
+            reason: (!reply.reason.is_empty()).then_some(reply.reason),
+            shot_id: (reply.shot_id > 0).then_some(reply.shot_id),
+            sequence: (reply.sequence > 0).then_some(reply.sequence),
+        }
+    }
+}
+
+/// The last object of `record --file`.
+#[derive(Debug, Default, Serialize)]
+pub struct RecordSummary {
+    /// Shots that became durable now, orphans included.
+    pub recorded: u64,
+    /// Of them: on tickets that no register has.
+    pub orphans: u64,
+    /// Shots that the store held already.
+    pub already_recorded: u64,
+    /// Rows that hold no shot that can be recorded.
+    pub invalid: u64,
+}
+
+/// What `load` says of a file.
+#[derive(Debug, Serialize)]
+pub struct LoadAnswer {
+    /// The file.
+    pub file: String,
+    /// Six digits.
+    pub municipality: String,
+    /// Rows that are visible now.
+    pub accepted: u64,
+    /// Rows that are not.
+    pub rejected: u64,
+    /// Of the accepted, tickets that the ledger did not have.
+    pub added: u64,
+    /// Of the accepted, tickets that it had with other content.
+    pub changed: u64,
+    /// Of the accepted, tickets that it had with the same content.
+    pub unchanged: u64,
+    /// Residents whose row was rejected and who stay as they were.
+    pub kept: u64,
+    /// Residents whom the register no longer has.
+    pub removed: u64,
+}
+
+impl LoadAnswer {
+    /// The answer for a summary.
+    #[must_use]
+    pub fn new(file: String, municipality: String, summary: &LoadSummary) -> LoadAnswer {
+        LoadAnswer {
+            file,
+            municipality,
+            accepted: summary.accepted,
+            rejected: summary.rejected,
+            added: summary.added,
+            changed: summary.changed,
+            unchanged: summary.unchanged,
+            kept: summary.kept,
+            removed: summary.removed,
+        }
+    }
+}
+
+/// The last object of `load`.
+#[derive(Debug, Serialize)]
+pub struct LoadTotal {
+    /// Rows that are visible now, in all files.
+    pub accepted: u64,
+    /// Rows that are not.
+    pub rejected: u64,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// What `status` says.
+#[derive(Debug, Serialize)]
+pub struct StatusAnswer {
+    store_id: String,
+    format_version: u32,
+    version: String,
+    sequence: u64,
+    ledgers: u64,
+    residents: u64,
+    orphans: u64,
+    shots: u64,
+    tail_tickets: u64,
+    generation_bytes: u64,
+    log_bytes: u64,
+    log_written_bytes: u64,
+    log_segments: u64,
+    writable: bool,
+    not_writable_reason: Option<String>,
+    opened: String,
+    torn_bytes: u64,
+}
+
+impl From<StatusReply> for StatusAnswer {
+    fn from(reply: StatusReply) -> StatusAnswer {
+        StatusAnswer {
+            store_id: reply.store_id,
+            format_version: reply.format_version,
+            version: reply.version,
+            sequence: reply.sequence,
+            ledgers: reply.ledgers,
+            residents: reply.residents,
+            orphans: reply.orphans,
+            shots: reply.shots,
+            tail_tickets: reply.tail_tickets,
+            generation_bytes: reply.generation_bytes,
+            log_bytes: reply.log_bytes,
+            log_written_bytes: reply.log_written_bytes,
+            log_segments: reply.log_segments,
+            writable: reply.writable,
+            not_writable_reason: (!reply.not_writable_reason.is_empty()).then_some(reply.not_writable_reason),
+            opened: reply.opened,
+            torn_bytes: reply.torn_bytes,
+        }
+    }
+}
+
+/// The word for an outcome.
+#[must_use]
+pub fn outcome_of_match(outcome: MatchOutcome) -> &'static str {
+    match outcome {
+        MatchOutcome::Matched => "matched",
+        MatchOutcome::Orphan => "orphan",
+        MatchOutcome::NotFound => "not_found",
+        MatchOutcome::Invalid | MatchOutcome::Unspecified => "invalid",
+        MatchOutcome::Damaged => "damaged",
+    }
+}
+
+/// The word for a sex.
+#[must_use]
+pub fn sex(sex: Sex) -> &'static str {
+    match sex {
+        Sex::Male => "male",
+        Sex::Female => "female",
+        Sex::Unknown | Sex::Unspecified => "unknown",
+    }
+}
+
+/// The word for a resident's status.
+#[must_use]
+pub fn resident_status(status: ResidentStatus) -> &'static str {
+    match status {
+        ResidentStatus::Active | ResidentStatus::Unspecified => "active",
+        ResidentStatus::MovedOut => "moved_out",
+        ResidentStatus::Deceased => "deceased",
+        ResidentStatus::Removed => "removed",
+    }
+}
+
+fn source(source: Source) -> &'static str {
+    match source {
+        Source::Terminal => "terminal",
+        Source::File => "file",
+        Source::Api | Source::Unspecified => "api",
+    }
+}
+
+/// `YYYY-MM-DD` of YYYYMMDD, zeros for what is not known; `None` for 0.
+#[must_use]
+pub fn date(yyyymmdd: u32) -> Option<String> {
+    let (year, month, day) = (yyyymmdd / 10_000, yyyymmdd / 100 % 100, yyyymmdd % 100);
+    (yyyymmdd != 0).then(|| format!("{year:04}-{month:02}-{day:02}"))
+}
+
+/// A time in milliseconds since 1970 as RFC 3339, UTC.
+#[must_use]
+pub fn time(ms: u64) -> String {
+    let (days, in_day) = (ms / 86_400_000, ms % 86_400_000);
+    let day = i32::try_from(days).ok().and_then(|days| Date::from_days_since_epoch(days).ok());
+    let Some(day) = day else { return format!("{ms} ms") };
+    let (hours, minutes, seconds) = (in_day / 3_600_000, in_day / 60_000 % 60, in_day / 1000 % 60);
+    format!("{day}T{hours:02}:{minutes:02}:{seconds:02}.{:03}Z", in_day % 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rfc_3339() {
+        assert_eq!(time(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(time(1_618_190_000_123), "2021-04-12T01:13:20.123Z");
+    }
+
+    #[test]
+    fn dates_keep_what_is_not_known() {
+        assert_eq!(date(19_400_000).as_deref(), Some("1940-00-00"));
+        assert_eq!(date(0), None);
+    }
+}

@@ -1,0 +1,136 @@
+//! The server: a store behind gRPC, from its listener to its last reply.
+//!
+//! Owns the assembly of the services and the order of shutting down: stop accepting, finish what is under way (a stream that does not end gets a little
+//! time, not for ever), close the store. `run` is the whole server, so tests run the real thing.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sesshu_engine::Store;
+use sesshu_engine::error::OpenError;
+use sesshu_proto::DESCRIPTORS;
+use sesshu_proto::v1::ledgers_server::LedgersServer;
+use sesshu_proto::v1::matching_server::MatchingServer;
+use sesshu_proto::v1::operations_server::OperationsServer;
+use sesshu_proto::v1::register_server::RegisterServer;
+use sesshu_proto::v1::shot_log_server::ShotLogServer;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+
+use crate::service::ledgers::LedgersService;
+use crate::service::matching::MatchingService;
+use crate::service::operations::OperationsService;
+use crate::service::register::RegisterService;
+use crate::service::shot_log::ShotLogService;
+
+/// How long streams that are under way may go on after the server was told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Bytes of one request. A batch of rows at its longest is some 5 MB.
+const REQUEST_BYTES_MAX: usize = 16 << 20;
+
+/// Running the server failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address cannot be had.
+    #[error("listening on {0}")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    /// The address is not of this machine alone.
+    #[error(
+        "{0} can be reached from other machines, and this server has neither TLS nor roles yet: listen on a loopback \
+         address, or say --insecure"
+    )]
+    NotLoopback(SocketAddr),
+    /// The metrics endpoint cannot be had.
+    #[error("{0}")]
+    Metrics(String),
+    /// The transport failed.
+    #[error("serving")]
+    Transport(#[from] tonic::transport::Error),
+    /// The store could not be closed.
+    #[error("closing the store")]
+    Close(#[from] OpenError),
+}
+
+/// Listens on `address`, which must be a loopback address unless `insecure`.
+///
+/// # Errors
+///
+/// [`ServeError::NotLoopback`] and [`ServeError::Listen`].
+pub async fn listen(address: SocketAddr, insecure: bool) -> Result<TcpListener, ServeError> {
+    if !address.ip().is_loopback() && !insecure {
+        return Err(ServeError::NotLoopback(address));
+    }
+    TcpListener::bind(address).await.map_err(|error| ServeError::Listen(address, error))
+}
+
+/// Serves `store` on `listener` until `shutdown` is done, then drains and closes the store.
+///
+/// # Errors
+///
+/// [`ServeError::Transport`] and [`ServeError::Close`].
+pub async fn run(
+    store: Arc<Store>,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServeError> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<MatchingServer<MatchingService>>().await;
+    health.set_serving::<ShotLogServer<ShotLogService>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .expect("the descriptors were made by this build");
+
+    let (stopping, mut stopped) = watch::channel(false);
+    let mut draining = stopped.clone();
+    tokio::spawn(async move {
+        shutdown.await;
+        health.set_not_serving::<MatchingServer<MatchingService>>().await;
+        health.set_not_serving::<ShotLogServer<ShotLogService>>().await;
+        let _ = stopping.send(true);
+    });
+    let serving = Server::builder()
+        .add_service(health_service)
+        .add_service(reflection)
+        .add_service(MatchingServer::new(MatchingService(Arc::clone(&store))))
+        .add_service(
+            ShotLogServer::new(ShotLogService(Arc::clone(&store))).max_decoding_message_size(REQUEST_BYTES_MAX),
+        )
+        .add_service(
+            RegisterServer::new(RegisterService(Arc::clone(&store))).max_decoding_message_size(REQUEST_BYTES_MAX),
+        )
+        .add_service(LedgersServer::new(LedgersService(Arc::clone(&store))))
+        .add_service(OperationsServer::new(OperationsService(Arc::clone(&store))))
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
+            drop(stopped.wait_for(|&stopping| stopping).await);
+        });
+    tokio::select! {
+        served = serving => served?,
+        () = async {
+            drop(draining.wait_for(|&stopping| stopping).await);
+            tokio::time::sleep(DRAIN).await;
+        } => tracing::warn!(seconds = DRAIN.as_secs(), "streams were still open when the server stopped"),
+    }
+    tokio::task::spawn_blocking(move || store.close()).await.unwrap_or(Ok(()))?;
+    Ok(())
+}
+
+/// Done when the process is asked to end: SIGTERM or SIGINT.
+pub async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        // Without handlers the default action ends the process, and recovery does the rest.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

@@ -1,0 +1,160 @@
+//! Where a command does its work: a store that it opens itself, or a server that has one open.
+//!
+//! Owns the one set of operations that both can do. Commands are written against it, so `--store` and `--server` say the same.
+
+use std::sync::Arc;
+
+use sesshu_engine::error::RecordError;
+use sesshu_engine::intake::{Row, ShotRecord};
+use sesshu_engine::ticket::{Municipality, Ticket, TicketLine};
+use sesshu_engine::{Load, Store};
+use sesshu_proto::v1::{LoadCommitted, MatchReply, RecordReply, StatusReply};
+
+use crate::client::{Client, ClientLoad};
+use crate::failure::Failure;
+use crate::reply;
+
+/// A store or a server.
+pub enum Backend {
+    /// Opened by this process.
+    Store(Arc<Store>),
+    /// Another process has it.
+    Server(Client),
+}
+
+impl Backend {
+    /// Looks lines up, one reply each, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`]; a damaged ticket is a reply and no failure.
+    pub fn match_lines(&self, lines: &[TicketLine]) -> Result<Vec<MatchReply>, Failure> {
+        match self {
+            Backend::Server(client) => Ok(client.match_lines(lines)?),
+            Backend::Store(store) => {
+                let tickets: Vec<Ticket> = lines.iter().map(|line| line.ticket()).collect();
+                let mut replies = Vec::with_capacity(lines.len());
+                let view = store.view();
+                view.match_batch(&tickets, |at, found| replies.push(reply::of_match(tickets[at], found)));
+                Ok(replies)
+            }
+        }
+    }
+
+    /// Records shots and returns when they are durable, one reply each, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`], of the first shot that the store could not take. Shots before and after it may be durable: record them again, each with its capture id.
+    pub fn record(&self, shots: Vec<ShotRecord>) -> Result<Vec<RecordReply>, Failure> {
+        match self {
+            Backend::Server(client) => Ok(client.record(&shots)?),
+            Backend::Store(store) => {
+                let tickets: Vec<Ticket> = shots.iter().map(ShotRecord::ticket).collect();
+                let answers = store.record_many(shots).into_iter().zip(tickets);
+                let replies: Result<_, RecordError> =
+                    answers.map(|(answer, ticket)| reply::of_record(ticket, answer)).collect();
+                Ok(replies?)
+            }
+        }
+    }
+
+    /// Begins to load a register.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`].
+    pub fn load(&self, municipality: Municipality) -> Result<Loading, Failure> {
+        Ok(match self {
+            Backend::Server(client) => Loading::Server(Box::new(client.load(municipality)?)),
+            Backend::Store(store) => Loading::Store(Box::new(store.load(municipality)?)),
+        })
+    }
+
+    /// Reads a whole ledger.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`], or what `visit` says.
+    pub fn ledger(
+        &self,
+        municipality: Municipality,
+        visit: &mut dyn FnMut(MatchReply) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        match self {
+            Backend::Server(client) => client.ledger(municipality, visit),
+            Backend::Store(store) => {
+                for item in store.view().ledger(municipality) {
+                    let (ticket, found) = item.map_err(|damage| Failure::Machine(damage.to_string()))?;
+                    visit(reply::of_match(ticket, found))?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The state of the store.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`].
+    pub fn status(&self) -> Result<StatusReply, Failure> {
+        match self {
+            Backend::Server(client) => Ok(client.status()?),
+            Backend::Store(store) => Ok(reply::of_status(store)),
+        }
+    }
+
+    /// Closes a store that this process opened.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Open`].
+    pub fn close(self) -> Result<(), Failure> {
+        match self {
+            Backend::Server(_) => Ok(()),
+            Backend::Store(store) => Ok(store.close()?),
+        }
+    }
+}
+
+/// A load under way.
+pub enum Loading {
+    /// In this process.
+    Store(Box<Load>),
+    /// On a server.
+    Server(Box<ClientLoad>),
+}
+
+impl Loading {
+    /// Takes rows, and the numbers of rows that were rejected before they got here.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`].
+    pub fn push(&mut self, rows: Vec<Row>, kept_numbers: Vec<u64>) -> Result<(), Failure> {
+        match self {
+            Loading::Server(load) => Ok(load.push(rows, kept_numbers)?),
+            Loading::Store(load) => {
+                kept_numbers.into_iter().for_each(|number| load.keep(number));
+                Ok(rows.into_iter().try_for_each(|row| load.push(row))?)
+            }
+        }
+    }
+
+    /// Makes the register visible.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`].
+    pub fn commit(self) -> Result<LoadCommitted, Failure> {
+        match self {
+            Loading::Server(load) => Ok(load.commit()?),
+            Loading::Store(load) => {
+                let report = load.commit(None)?;
+                let rejected = report.rejected.iter().map(reply::of_rejected).collect();
+                Ok(LoadCommitted { rejected, summary: Some(reply::of_load(&report, 0)) })
+            }
+        }
+    }
+}

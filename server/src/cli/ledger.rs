@@ -1,0 +1,142 @@
+//! `sesshu ledger`: every ticket of a municipality, in number order.
+
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use sesshu_engine::ticket::Municipality;
+use sesshu_proto::v1::MatchReply;
+
+use super::table;
+use super::target::Target;
+use crate::answer::{self, TicketAnswer};
+use crate::failure::{Done, Failure};
+
+/// Show every ticket of a municipality's ledger with its resident and shots
+#[derive(Debug, Args)]
+pub(super) struct Ledger {
+    #[command(flatten)]
+    target: Target,
+    /// The municipality's six-digit code; a ward stands for its city
+    #[arg(value_name = "MUNICIPALITY")]
+    municipality: String,
+    /// One object a ticket, as `match` prints it
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+    /// Write a CSV file, one row a shot; tickets without shots have one row
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+}
+
+const CSV_HEADER: [&str; 21] = [
+    "自治体コード",
+    "券番号",
+    "結果",
+    "宛名番号",
+    "氏名",
+    "氏名カナ",
+    "生年月日",
+    "性別",
+    "状態",
+    "異動日",
+    "支援措置",
+    "接種ID",
+    "登録日時",
+    "接種日",
+    "接種回数",
+    "メーカー",
+    "ロット番号",
+    "会場名",
+    "医療機関コード",
+    "医師名",
+    "読取ID",
+];
+
+impl Ledger {
+    pub(super) fn run(self) -> Result<Done, Failure> {
+        let municipality =
+            Municipality::parse(&self.municipality).map_err(|error| Failure::Request(error.to_string()))?;
+        let backend = self.target.open(false)?;
+        match &self.csv {
+            Some(path) => {
+                let mut file = create(path)?;
+                backend.ledger(municipality, &mut |reply| write_rows(&mut file, &reply))?;
+                file.flush()?;
+            }
+            None => {
+                let mut out = BufWriter::new(std::io::stdout().lock());
+                backend.ledger(municipality, &mut |reply| {
+                    if self.json {
+                        answer::write_line(&mut out, &TicketAnswer::new(reply, None))?;
+                    } else {
+                        writeln!(out, "{}", table::person(&reply, ""))?;
+                    }
+                    Ok(())
+                })?;
+                out.flush()?;
+            }
+        }
+        backend.close()?;
+        Ok(Done::Whole)
+    }
+}
+
+/// A CSV file that spreadsheets take for UTF-8, readable by its owner alone: it holds names.
+fn create(path: &Path) -> Result<csv::Writer<std::fs::File>, Failure> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(path).map_err(|error| Failure::Request(format!("{}: {error}", path.display())))?;
+    file.write_all("\u{feff}".as_bytes())?;
+    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(file);
+    writer.write_record(CSV_HEADER).map_err(std::io::Error::from)?;
+    Ok(writer)
+}
+
+fn write_rows(file: &mut csv::Writer<std::fs::File>, reply: &MatchReply) -> Result<(), Failure> {
+    let ticket = format!("{:016}", reply.ticket);
+    let resident = reply.resident.clone().unwrap_or_default();
+    let known = reply.resident.is_some();
+    let date = |yyyymmdd: u32| if yyyymmdd == 0 { String::new() } else { format!("{yyyymmdd:08}") };
+    let who = [
+        ticket[..6].to_owned(),
+        ticket[6..].to_owned(),
+        answer::outcome_of_match(reply.outcome()).to_owned(),
+        resident.resident_number.clone(),
+        resident.name.clone(),
+        resident.name_kana.clone(),
+        date(resident.birth_date),
+        if known { resident.sex.to_string() } else { String::new() },
+        if known { answer::resident_status(resident.status()).to_owned() } else { String::new() },
+        date(resident.status_date),
+        if known { u8::from(resident.protected).to_string() } else { String::new() },
+    ];
+    let none = [(); 10].map(|()| String::new());
+    let shots: Vec<[String; 10]> = if reply.shots.is_empty() {
+        vec![none]
+    } else {
+        reply
+            .shots
+            .iter()
+            .map(|recorded| {
+                let shot = recorded.shot.clone().unwrap_or_default();
+                [
+                    recorded.shot_id.to_string(),
+                    answer::time(recorded.recorded_at),
+                    date(shot.date),
+                    shot.dose.to_string(),
+                    shot.vaccine,
+                    shot.lot,
+                    shot.venue,
+                    shot.institution,
+                    shot.doctor,
+                    shot.capture_id,
+                ]
+            })
+            .collect()
+    };
+    for shot in shots {
+        file.write_record(who.iter().chain(&shot)).map_err(std::io::Error::from)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! The command line: one file a command.
+//!
+//! Owns the list of commands and what they share: where to work (`target`), how far it has come (`progress`), how a table looks (`table`). Results go to
+//! standard output, everything else to standard error.
+
+mod demo;
+mod generate;
+mod ledger;
+mod load;
+mod matching;
+mod progress;
+mod record;
+mod serve;
+mod status;
+mod table;
+mod target;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::{Done, Failure};
+
+/// From an inoculation ticket to its resident, and from a shot to the ledger.
+///
+/// Exit codes: 0 done; 1 done, with some rows rejected or some tickets not matched; 2 the request is at fault; 3 the store or the machine is at fault.
+/// Results go to standard output, errors and progress to standard error. SESSHU_LOG sets the log level.
+#[derive(Debug, Parser)]
+#[command(name = "sesshu", version, propagate_version = true, max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Generate(generate::Generate),
+    Load(load::Load),
+    Match(matching::Match),
+    Record(record::Record),
+    Ledger(ledger::Ledger),
+    Status(status::Status),
+    Serve(serve::Serve),
+}
+
+impl Cli {
+    /// The level of log lines that suits the command, if nobody asks for another.
+    #[must_use]
+    pub fn log_level(&self) -> &'static str {
+        match self.command {
+            Command::Serve(_) => "info",
+            _ => "warn",
+        }
+    }
+
+    /// Runs the command.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`], with its exit code.
+    pub fn run(self) -> Result<Done, Failure> {
+        match self.command {
+            Command::Demo(command) => command.run(),
+            Command::Generate(command) => command.run(),
+            Command::Load(command) => command.run(),
+            Command::Match(command) => command.run(),
+            Command::Record(command) => command.run(),
+            Command::Ledger(command) => command.run(),
+            Command::Status(command) => command.run(),
+            Command::Serve(command) => command.run(),
+        }
+    }
+}

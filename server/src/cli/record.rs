@@ -1,0 +1,191 @@
+//! `sesshu record`: shots into the log, one or a file of them.
+
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use sesshu_engine::intake::ShotRecord;
+use sesshu_engine::ticket::{Date, TicketLine};
+use sesshu_proto::v1::{RecordOutcome, RecordReply, Shot, Source};
+
+use super::target::Target;
+use super::{progress, table};
+use crate::answer::{self, RecordAnswer, RecordSummary};
+use crate::backend::Backend;
+use crate::failure::{Done, Failure};
+use crate::input::{RejectedRow, RejectsFile, ShotRow, ShotsFile};
+use crate::reply;
+
+/// Record shots; when the command has answered, they survive the machine's plug being pulled
+#[derive(Debug, Args)]
+pub(super) struct Record {
+    #[command(flatten)]
+    target: Target,
+    /// The ticket line of 18 digits
+    #[arg(long, value_name = "LINE", required_unless_present = "file", conflicts_with = "file",
+          requires_all = ["date", "dose", "vaccine", "lot", "venue"])]
+    ticket: Option<String>,
+    /// The day of the shot
+    #[arg(long, value_name = "YYYY-MM-DD", requires = "ticket")]
+    date: Option<String>,
+    /// The number of the dose
+    #[arg(long, value_name = "N", requires = "ticket")]
+    dose: Option<u32>,
+    /// Maker or product, at most 20 characters
+    #[arg(long, requires = "ticket")]
+    vaccine: Option<String>,
+    /// Lot number, at most 20 characters
+    #[arg(long, requires = "ticket")]
+    lot: Option<String>,
+    /// Name of the venue, at most 30 characters
+    #[arg(long, value_name = "NAME", requires = "ticket")]
+    venue: Option<String>,
+    /// Medical institution code, ten digits
+    #[arg(long, value_name = "CODE", requires = "ticket")]
+    institution: Option<String>,
+    /// Name of the doctor, at most 20 characters
+    #[arg(long, value_name = "NAME", requires = "ticket")]
+    doctor: Option<String>,
+    /// Your own id of this record: repeating it is safe
+    #[arg(long, value_name = "ID", requires = "ticket")]
+    capture_id: Option<String>,
+    /// A CSV file of shots instead of one
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Write the rows that hold no shot here, with line, column, code and reason
+    #[arg(long, value_name = "FILE", requires = "file")]
+    rejects: Option<PathBuf>,
+    /// One object a shot; with --file then {"recorded", "orphans", "already_recorded", "invalid"}
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shots that are read and recorded at a time.
+const BATCH_SHOTS: usize = 8192;
+
+impl Record {
+    pub(super) fn run(self) -> Result<Done, Failure> {
+        match (&self.file, &self.ticket) {
+            (Some(file), _) => self.run_file(file),
+            (None, Some(ticket)) => self.run_one(ticket),
+            (None, None) => Err(Failure::Request("--ticket LINE or --file FILE is needed".into())),
+        }
+    }
+
+    fn run_one(&self, ticket: &str) -> Result<Done, Failure> {
+        let shot = self.shot(ticket)?;
+        let backend = self.target.open(true)?;
+        let reply = backend.record(vec![shot])?.pop().unwrap_or_default();
+        backend.close()?;
+        let outcome = reply.outcome();
+        let refused = (outcome == RecordOutcome::CaptureIdConflict).then(|| reply.reason.clone());
+        let answer = RecordAnswer::new(reply, ticket);
+        if self.json {
+            answer::write_line(&mut std::io::stdout(), &answer)?;
+        } else if refused.is_none() {
+            let (shot_id, sequence) = (answer.shot_id.unwrap_or_default(), answer.sequence.unwrap_or_default());
+            println!("{}  {}: shot {shot_id}, sequence {sequence}", answer.ticket, answer.outcome);
+        }
+        match refused {
+            Some(reason) => Err(Failure::Request(reason)),
+            None => Ok(Done::Whole),
+        }
+    }
+
+    fn shot(&self, ticket: &str) -> Result<ShotRecord, Failure> {
+        let line = TicketLine::parse(ticket).map_err(|error| Failure::Request(format!("--ticket: {error}")))?;
+        let date = self.date.as_deref().unwrap_or_default();
+        let date = Date::parse(date).map_err(|error| Failure::Request(format!("--date: {error}")))?;
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let shot = Shot {
+            date: date.yyyymmdd(),
+            dose: self.dose.unwrap_or_default(),
+            vaccine: text(&self.vaccine),
+            lot: text(&self.lot),
+            venue: text(&self.venue),
+            institution: text(&self.institution),
+            doctor: text(&self.doctor),
+            capture_id: text(&self.capture_id),
+            source: Source::Api.into(),
+            ..Shot::default()
+        };
+        ShotRecord::check(line, shot).map_err(|fault| Failure::Request(fault.to_string()))
+    }
+
+    fn run_file(&self, path: &Path) -> Result<Done, Failure> {
+        let mut file = ShotsFile::open(path)?;
+        let backend = self.target.open(true)?;
+        let mut rejects = self.rejects.as_deref().map(RejectsFile::create).transpose()?;
+        let bar = progress::bytes(file.bytes_total(), "recording");
+        let mut summary = RecordSummary::default();
+        let (mut rows, mut rejected) = (Vec::new(), Vec::new());
+        loop {
+            let more = file.next_batch(&mut rows, &mut rejected, BATCH_SHOTS)?;
+            self.record(&backend, path, &mut rows, &mut rejected, rejects.as_mut(), &mut summary)?;
+            bar.set_position(file.bytes_read());
+            if !more {
+                break;
+            }
+        }
+        bar.finish_and_clear();
+        if let Some(rejects) = rejects {
+            rejects.finish()?;
+        }
+        backend.close()?;
+        if self.json {
+            answer::write_line(&mut std::io::stdout(), &summary)?;
+        } else {
+            let RecordSummary { recorded, orphans, already_recorded, invalid } = summary;
+            let [recorded, orphans, already] = [recorded, orphans, already_recorded].map(table::count);
+            println!("{recorded} recorded ({orphans} orphans), {already} recorded already, {invalid} invalid");
+        }
+        Ok(Done::whole_if(summary.invalid == 0))
+    }
+
+    /// Records a batch and tells of each of its rows, in the order of the file.
+    fn record(
+        &self,
+        backend: &Backend,
+        path: &Path,
+        rows: &mut Vec<ShotRow>,
+        rejected: &mut Vec<RejectedRow>,
+        rejects: Option<&mut RejectsFile>,
+        summary: &mut RecordSummary,
+    ) -> Result<(), Failure> {
+        let lines: Vec<u64> = rows.iter().map(|row| row.line).collect();
+        let replies = backend.record(rows.drain(..).map(|row| row.record).collect())?;
+        if let Some(rejects) = rejects {
+            rejected.iter().try_for_each(|row| rejects.write(path, row))?;
+        }
+        let mut told: Vec<(u64, RecordReply, String)> =
+            lines.into_iter().zip(replies).map(|(line, reply)| (line, reply, String::new())).collect();
+        told.extend(rejected.drain(..).map(|row| {
+            let given = row.ticket.unwrap_or_default();
+            (row.line, reply::of_invalid_shot(0, format!("line {}: {}", row.line, row.fault)), given)
+        }));
+        told.sort_by_key(|(line, ..)| *line);
+        let mut out = BufWriter::new(std::io::stdout().lock());
+        for (_, reply, given) in told {
+            summary.count(&reply);
+            if self.json {
+                answer::write_line(&mut out, &RecordAnswer::new(reply, &given))?;
+            }
+        }
+        out.flush()?;
+        Ok(())
+    }
+}
+
+impl RecordSummary {
+    fn count(&mut self, reply: &RecordReply) {
+        match reply.outcome() {
+            RecordOutcome::Recorded => self.recorded += 1,
+            RecordOutcome::Orphan => {
+                self.recorded += 1;
+                self.orphans += 1;
+            }
+            RecordOutcome::AlreadyRecorded => self.already_recorded += 1,
+            RecordOutcome::Invalid | RecordOutcome::CaptureIdConflict | RecordOutcome::Unspecified => self.invalid += 1,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! `sesshu serve`: a store behind gRPC.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::target::KeyFile;
+use crate::failure::{Done, Failure};
+use crate::{app, metrics};
+
+/// Serve a store over gRPC until SIGTERM or SIGINT
+///
+/// Prints the bound address on standard output. There is neither TLS nor a notion of roles yet: whoever reaches the port may do everything.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// The store's directory, made if it is not there
+    #[arg(long, value_name = "DIR")]
+    store: PathBuf,
+    /// The address to listen on; port 0 picks a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:50051")]
+    listen: SocketAddr,
+    /// Answer GET /metrics here, for Prometheus
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<SocketAddr>,
+    /// Listen on an address that other machines can reach, without TLS and without roles
+    #[arg(long)]
+    insecure: bool,
+    /// Threads that answer requests: more than cores, so that a page that is not in memory stalls one request and not all
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    threads: usize,
+    #[command(flatten)]
+    key: KeyFile,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<Done, Failure> {
+        if let Some(address) = self.metrics.filter(|address| !address.ip().is_loopback() && !self.insecure) {
+            return Err(app::ServeError::NotLoopback(address).into());
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(self.threads.max(1))
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::Machine(format!("starting threads: {error}")))?;
+        runtime.block_on(async {
+            // The port before the store: a port in use must not cost an open of a large store.
+            let listener = app::listen(self.listen, self.insecure).await?;
+            let store = Arc::new(self.key.open(&self.store, true)?);
+            if let Some(address) = self.metrics {
+                metrics::serve(address, &store).map_err(app::ServeError::Metrics)?;
+            }
+            let address = listener.local_addr().map_err(|error| app::ServeError::Listen(self.listen, error))?;
+            println!("listening on http://{address}");
+            let found = store.opened().clone();
+            tracing::info!(store = %self.store.display(), events = found.events, log = ?found.log, "open");
+            app::run(store, listener, app::asked_to_stop()).await?;
+            tracing::info!("closed");
+            Ok(Done::Whole)
+        })
+    }
+}

@@ -1,0 +1,52 @@
+//! `sesshu status`: what a store holds.
+
+use clap::Args;
+
+use super::table;
+use super::target::Target;
+use crate::answer::{self, StatusAnswer};
+use crate::failure::{Done, Failure};
+
+/// Show what a store holds, and whether it takes writes
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    #[command(flatten)]
+    target: Target,
+    /// One object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Status {
+    pub(super) fn run(self) -> Result<Done, Failure> {
+        let backend = self.target.open(false)?;
+        let status = backend.status()?;
+        backend.close()?;
+        if self.json {
+            answer::write_line(&mut std::io::stdout(), &StatusAnswer::from(status))?;
+            return Ok(Done::Whole);
+        }
+        let writable = if status.writable { "yes".to_owned() } else { format!("no: {}", status.not_writable_reason) };
+        let opened = match status.torn_bytes {
+            0 => status.opened,
+            torn => format!("{}, {torn} bytes cut", status.opened),
+        };
+        let rows = [
+            ("store", status.store_id),
+            ("format version", status.format_version.to_string()),
+            ("opened", opened),
+            ("takes writes", writable),
+            ("sequence", table::count(status.sequence)),
+            ("ledgers", table::count(status.ledgers)),
+            ("residents", table::count(status.residents)),
+            ("orphans", table::count(status.orphans)),
+            ("shots", table::count(status.shots)),
+            ("tickets in tails", table::count(status.tail_tickets)),
+            ("generations", table::bytes(status.generation_bytes)),
+            ("log", format!("{} in {} segments", table::bytes(status.log_bytes), status.log_segments)),
+            ("log written", table::bytes(status.log_written_bytes)),
+        ];
+        println!("{}", table::pairs(rows));
+        Ok(Done::Whole)
+    }
+}

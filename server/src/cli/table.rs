@@ -1,0 +1,64 @@
+//! What people read on a terminal: residents, shots, numbers.
+
+use comfy_table::{CellAlignment, Table, presets};
+use sesshu_proto::v1::{MatchOutcome, MatchReply};
+
+use crate::answer;
+
+/// A table of names and numbers, the numbers to the right.
+#[must_use]
+pub(super) fn pairs<'a>(rows: impl IntoIterator<Item = (&'a str, String)>) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    for (name, value) in rows {
+        table.add_row([name.to_owned(), value]);
+    }
+    if let Some(column) = table.column_mut(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// A ticket and its resident in one line, and a line for each shot.
+#[must_use]
+pub(super) fn person(reply: &MatchReply, given: &str) -> String {
+    let ticket = match reply.outcome() {
+        MatchOutcome::Invalid => given.to_owned(),
+        _ => format!("{:016}", reply.ticket),
+    };
+    let mut text = format!("{ticket}  {}", answer::outcome_of_match(reply.outcome()));
+    if !reply.reason.is_empty() {
+        text.push_str(&format!(": {}", reply.reason));
+    }
+    if let Some(resident) = &reply.resident {
+        let born = answer::date(resident.birth_date).unwrap_or_else(|| "not known".into());
+        let (sex, status) = (answer::sex(resident.sex()), answer::resident_status(resident.status()));
+        let protected = if resident.protected { "  PROTECTED" } else { "" };
+        text.push_str(&format!(
+            "  {} ({})  born {born}  {sex}  {status}{protected}",
+            resident.name, resident.name_kana
+        ));
+    }
+    for recorded in &reply.shots {
+        let shot = recorded.shot.clone().unwrap_or_default();
+        let date = answer::date(shot.date).unwrap_or_default();
+        text.push_str(&format!(
+            "\n  shot {}  {date}  dose {}  {}  lot {}  {}  {}",
+            recorded.shot_id, shot.dose, shot.vaccine, shot.lot, shot.venue, shot.doctor
+        ));
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+/// A count with thin groups of three.
+#[must_use]
+pub(super) fn count(number: u64) -> String {
+    indicatif::HumanCount(number).to_string()
+}
+
+/// Bytes in the unit that fits.
+#[must_use]
+pub(super) fn bytes(number: u64) -> String {
+    indicatif::HumanBytes(number).to_string()
+}

@@ -1,0 +1,77 @@
+//! Where a command works: `--store DIR` or `--server URL`.
+//!
+//! Owns these options and the opening of the store with them. What opening found is told on standard error where it is news.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use sesshu_engine::{KeyLocation, LogOutcome, Options, Store};
+
+use crate::backend::Backend;
+use crate::client::Client;
+use crate::failure::Failure;
+
+/// `--store` or `--server`.
+#[derive(Debug, Args)]
+pub(super) struct Target {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    key: KeyFile,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Place {
+    /// The store's directory; this process opens it
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// A running server, http://HOST:PORT
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+}
+
+/// `--key-file`.
+#[derive(Debug, Args)]
+pub(super) struct KeyFile {
+    /// The key that wraps the store's data keys [default: DIR.key, made with the store]
+    #[arg(long, value_name = "FILE", env = "SESSHU_KEY_FILE")]
+    key_file: Option<PathBuf>,
+}
+
+impl Target {
+    /// Opens the store, or connects to the server. `create`: make a store where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Open`], [`Failure::Client`].
+    pub(super) fn open(&self, create: bool) -> Result<Backend, Failure> {
+        match (&self.place.store, &self.place.server) {
+            (_, Some(url)) => Ok(Backend::Server(Client::connect(url)?)),
+            (Some(store), None) => Ok(Backend::Store(Arc::new(self.key.open(store, create)?))),
+            (None, None) => Err(Failure::Request("--store DIR or --server URL is needed".into())),
+        }
+    }
+}
+
+impl KeyFile {
+    /// Opens the store in `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Open`].
+    pub(super) fn open(&self, path: &std::path::Path, create: bool) -> Result<Store, Failure> {
+        let key = self.key_file.clone().map_or(KeyLocation::BesideStore, KeyLocation::File);
+        let (store, opened) = Store::open(path, Options { create, key })?;
+        if let Some(key) = opened.key_created {
+            let key = key.display();
+            eprintln!("sesshu: made the key {key}: My Numbers cannot be read without it; keep a copy elsewhere");
+        }
+        if let LogOutcome::TornTail(torn) = opened.log {
+            let (file, offset, bytes) = (torn.file.display(), torn.offset, torn.bytes);
+            eprintln!("sesshu: recovered: cut {bytes} bytes that nobody was told of from {file} at byte {offset}");
+        }
+        Ok(store)
+    }
+}

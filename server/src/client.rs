@@ -1,0 +1,317 @@
+//! A gRPC client for the commands' `--server URL`.
+//!
+//! Owns the connection and a small runtime of its own, so that commands stay plain functions. Streams are sent ahead of their replies.
+
+use std::sync::Arc;
+
+use sesshu_engine::intake::{Row, ShotRecord};
+use sesshu_engine::ticket::{Municipality, TicketLine};
+use sesshu_proto::v1::ledgers_client::LedgersClient;
+use sesshu_proto::v1::load_snapshot_reply::Step as ReplyStep;
+use sesshu_proto::v1::load_snapshot_request::Step;
+use sesshu_proto::v1::matching_client::MatchingClient;
+use sesshu_proto::v1::operations_client::OperationsClient;
+use sesshu_proto::v1::record_request::Ticket as RecordTicket;
+use sesshu_proto::v1::register_client::RegisterClient;
+use sesshu_proto::v1::shot_log_client::ShotLogClient;
+use sesshu_proto::v1::{
+    GetLedgerRequest, LoadCommit, LoadCommitted, LoadOpen, LoadRows, LoadSnapshotReply, LoadSnapshotRequest,
+    MatchManyRequest, MatchReply, RecordManyRequest, RecordReply, RecordRequest, RegisterRow, RejectedRow, StatusReply,
+    StatusRequest,
+};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status, Streaming};
+
+use crate::service::{BATCH_MAX, ROWS_MAX};
+
+/// The server said no, or did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The URL is none.
+    #[error("{0} is not the address of a server: http://HOST:PORT is expected")]
+    Url(String),
+    /// No connection.
+    #[error("no server answers at {url}: is `sesshu serve` running there?")]
+    Connect {
+        /// Where.
+        url: String,
+        /// What the transport said.
+        source: tonic::transport::Error,
+    },
+    /// The runtime could not be started.
+    #[error("starting the client")]
+    Runtime(#[from] std::io::Error),
+    /// The server's answer.
+    #[error("the server answered {}: {}", code_name(.0.code()), .0.message())]
+    Status(#[from] Box<Status>),
+    /// The server broke the protocol.
+    #[error("the server ended the stream before its last reply")]
+    Ended,
+}
+
+impl ClientError {
+    /// Whether the request is at fault.
+    #[must_use]
+    pub fn is_request(&self) -> bool {
+        match self {
+            ClientError::Url(_) => true,
+            ClientError::Status(status) => matches!(
+                status.code(),
+                Code::InvalidArgument
+                    | Code::AlreadyExists
+                    | Code::NotFound
+                    | Code::FailedPrecondition
+                    | Code::OutOfRange
+            ),
+            ClientError::Connect { .. } | ClientError::Runtime(_) | ClientError::Ended => false,
+        }
+    }
+}
+
+impl From<Status> for ClientError {
+    fn from(status: Status) -> ClientError {
+        ClientError::Status(Box::new(status))
+    }
+}
+
+/// The standard name of a gRPC code.
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+/// A connection to a server.
+#[derive(Clone)]
+pub struct Client {
+    runtime: Arc<Runtime>,
+    channel: Channel,
+}
+
+/// Batches on their way before the first reply is read.
+const AHEAD: usize = 8;
+
+impl Client {
+    /// Connects to `url`.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Url`], [`ClientError::Connect`].
+    pub fn connect(url: &str) -> Result<Client, ClientError> {
+        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| ClientError::Url(url.to_owned()))?;
+        if endpoint.uri().authority().is_none() {
+            return Err(ClientError::Url(url.to_owned()));
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let channel = runtime
+            .block_on(endpoint.tcp_nodelay(true).connect())
+            .map_err(|source| ClientError::Connect { url: url.to_owned(), source })?;
+        Ok(Client { runtime: Arc::new(runtime), channel })
+    }
+
+    /// Looks lines up, one reply each, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Status`].
+    pub fn match_lines(&self, lines: &[TicketLine]) -> Result<Vec<MatchReply>, ClientError> {
+        let requests: Vec<MatchManyRequest> = lines
+            .chunks(BATCH_MAX)
+            .map(|lines| MatchManyRequest { lines: lines.iter().map(|line| line.to_decimal()).collect() })
+            .collect();
+        self.runtime.block_on(async {
+            let mut matching = MatchingClient::new(self.channel.clone()).max_decoding_message_size(REPLY_BYTES_MAX);
+            let mut stream = matching.match_many(tokio_stream::iter(requests)).await?.into_inner();
+            let mut replies = Vec::with_capacity(lines.len());
+            while let Some(batch) = stream.message().await? {
+                replies.extend(batch.replies);
+            }
+            if replies.len() == lines.len() { Ok(replies) } else { Err(ClientError::Ended) }
+        })
+    }
+
+    /// Records shots, one reply each, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Status`].
+    pub fn record(&self, shots: &[ShotRecord]) -> Result<Vec<RecordReply>, ClientError> {
+        let requests: Vec<RecordManyRequest> = shots
+            .chunks(512)
+            .map(|shots| RecordManyRequest { shots: shots.iter().map(record_request).collect() })
+            .collect();
+        self.runtime.block_on(async {
+            let mut shot_log = ShotLogClient::new(self.channel.clone());
+            let mut stream = shot_log.record_many(tokio_stream::iter(requests)).await?.into_inner();
+            let mut replies = Vec::with_capacity(shots.len());
+            while let Some(batch) = stream.message().await? {
+                replies.extend(batch.replies);
+            }
+            if replies.len() == shots.len() { Ok(replies) } else { Err(ClientError::Ended) }
+        })
+    }
+
+    /// Records one shot, unary.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Status`].
+    pub fn record_one(&self, shot: &ShotRecord) -> Result<RecordReply, ClientError> {
+        let mut shot_log = ShotLogClient::new(self.channel.clone());
+        Ok(self.runtime.block_on(shot_log.record(record_request(shot)))?.into_inner())
+    }
+
+    /// Begins to load a register.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Status`].
+    pub fn load(&self, municipality: Municipality) -> Result<ClientLoad, ClientError> {
+        let (requests, stream) = mpsc::channel(AHEAD);
+        let mut load =
+            ClientLoad { client: self.clone(), requests, replies: None, unanswered: 0, rejected: Vec::new() };
+        load.send(Step::Open(LoadOpen { municipality: municipality.code(), expected_rows: 0 }))?;
+        let mut register = RegisterClient::new(self.channel.clone()).max_decoding_message_size(REPLY_BYTES_MAX);
+        let replies = self.runtime.block_on(register.load_snapshot(ReceiverStream::new(stream)))?;
+        load.replies = Some(replies.into_inner());
+        load.settle(0)?;
+        Ok(load)
+    }
+
+    /// Reads a whole ledger.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Status`], or what `visit` says.
+    pub fn ledger<E: From<ClientError>>(
+        &self,
+        municipality: Municipality,
+        visit: &mut dyn FnMut(MatchReply) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let request = GetLedgerRequest { municipality: municipality.code() };
+        let mut ledgers = LedgersClient::new(self.channel.clone()).max_decoding_message_size(REPLY_BYTES_MAX);
+        let stream = self.runtime.block_on(ledgers.get(request)).map_err(ClientError::from)?;
+        let mut stream = stream.into_inner();
+        while let Some(page) = self.runtime.block_on(stream.message()).map_err(ClientError::from)? {
+            page.tickets.into_iter().try_for_each(&mut *visit)?;
+        }
+        Ok(())
+    }
+
+    /// The state of the server's store.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Status`].
+    pub fn status(&self) -> Result<StatusReply, ClientError> {
+        let mut operations = OperationsClient::new(self.channel.clone());
+        Ok(self.runtime.block_on(operations.status(StatusRequest {}))?.into_inner())
+    }
+}
+
+/// Bytes of one reply: a batch of 4,096 people with many shots.
+const REPLY_BYTES_MAX: usize = 64 << 20;
+
+/// The request to record `shot`.
+#[must_use]
+pub fn record_request(shot: &ShotRecord) -> RecordRequest {
+    RecordRequest { ticket: Some(RecordTicket::Line(shot.line())), shot: Some(shot.shot().clone()) }
+}
+
+/// A load under way on a server.
+pub struct ClientLoad {
+    client: Client,
+    requests: mpsc::Sender<LoadSnapshotRequest>,
+    replies: Option<Streaming<LoadSnapshotReply>>,
+    unanswered: usize,
+    rejected: Vec<RejectedRow>,
+}
+
+impl ClientLoad {
+    /// Sends rows, and the numbers of rows that were rejected before they got here.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Status`].
+    pub fn push(&mut self, rows: Vec<Row>, kept_numbers: Vec<u64>) -> Result<(), ClientError> {
+        let mut kept_numbers = Some(kept_numbers);
+        let mut rows: Vec<RegisterRow> = rows.into_iter().map(register_row).collect();
+        while !rows.is_empty() || kept_numbers.as_ref().is_some_and(|kept| !kept.is_empty()) {
+            let rest = rows.split_off(rows.len().min(ROWS_MAX));
+            let batch = std::mem::replace(&mut rows, rest);
+            self.send(Step::Rows(LoadRows { rows: batch, kept_numbers: kept_numbers.take().unwrap_or_default() }))?;
+            self.settle(AHEAD)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the register visible.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Status`].
+    pub fn commit(mut self) -> Result<LoadCommitted, ClientError> {
+        self.settle(0)?;
+        self.send(Step::Commit(LoadCommit {}))?;
+        let reply = self.next_reply()?;
+        let Some(ReplyStep::Committed(mut committed)) = reply.step else { return Err(ClientError::Ended) };
+        let at_commit = std::mem::replace(&mut committed.rejected, self.rejected);
+        committed.rejected.extend(at_commit);
+        Ok(committed)
+    }
+
+    fn send(&mut self, step: Step) -> Result<(), ClientError> {
+        let request = LoadSnapshotRequest { step: Some(step) };
+        if self.requests.blocking_send(request).is_err() {
+            // The server ended the stream: its reply says why.
+            self.next_reply()?;
+            return Err(ClientError::Ended);
+        }
+        self.unanswered += 1;
+        Ok(())
+    }
+
+    /// Reads replies until at most `ahead` are missing.
+    fn settle(&mut self, ahead: usize) -> Result<(), ClientError> {
+        while self.unanswered > ahead {
+            if let Some(ReplyStep::RowsTaken(taken)) = self.next_reply()?.step {
+                self.rejected.extend(taken.rejected);
+            }
+            self.unanswered -= 1;
+        }
+        Ok(())
+    }
+
+    fn next_reply(&mut self) -> Result<LoadSnapshotReply, ClientError> {
+        let replies = self.replies.as_mut().ok_or(ClientError::Ended)?;
+        self.client.runtime.block_on(replies.message())?.ok_or(ClientError::Ended)
+    }
+}
+
+fn register_row(row: Row) -> RegisterRow {
+    RegisterRow {
+        number: row.number(),
+        my_number: row.my_number().map_or(0, |number| number.reveal()),
+        line: row.line(),
+        resident: Some(row.into_resident()),
+    }
+}

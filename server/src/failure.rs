@@ -1,0 +1,120 @@
+//! Why a command ends without its result, and the exit code that says whose fault it is.
+//!
+//! Owns the four exit codes. Results go to standard output, failures to standard error; the chain of causes is printed once, in `main`.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use sesshu_engine::error::{Kind, LoadError, OpenError, RecordError};
+
+use crate::app::ServeError;
+use crate::client::ClientError;
+use crate::generate::GenerateError;
+use crate::input::InputError;
+
+/// How a command that did its work ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// All of it.
+    Whole = 0,
+    /// Done, with some rows rejected or some tickets not matched.
+    Partly = 1,
+}
+
+impl Done {
+    /// `Whole` if `whole`.
+    #[must_use]
+    pub fn whole_if(whole: bool) -> Done {
+        if whole { Done::Whole } else { Done::Partly }
+    }
+}
+
+impl From<Done> for ExitCode {
+    fn from(done: Done) -> ExitCode {
+        ExitCode::from(done as u8)
+    }
+}
+
+/// A command that could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The request is at fault.
+    #[error("{0}")]
+    Request(String),
+    /// The store or the machine is at fault.
+    #[error("{0}")]
+    Machine(String),
+    /// A file of input.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The store could not be opened or closed.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A load.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A record.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The server said no, or did not answer.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Writing generated files.
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
+    /// Serving.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// Standard output is gone, or a file of results could not be written.
+    #[error("writing results")]
+    Output(#[from] std::io::Error),
+}
+
+impl Failure {
+    /// 2: the request is at fault. 3: the store or the machine is.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        let request = match self {
+            Failure::Request(_) => true,
+            Failure::Input(error) => !matches!(error, InputError::Read { .. } | InputError::WriteRejects { .. }),
+            Failure::Open(error) => matches!(
+                error,
+                OpenError::NoStore(_)
+                    | OpenError::NotAStore(_)
+                    | OpenError::InUse(..)
+                    | OpenError::Newer { .. }
+                    | OpenError::Key(_)
+            ),
+            Failure::Load(LoadError::Key(_)) => true,
+            Failure::Load(error) => matches!(error.kind(), Kind::Request | Kind::Retry),
+            Failure::Record(error) => error.kind() == Kind::Request,
+            Failure::Client(error) => error.is_request(),
+            Failure::Generate(error) => matches!(error, GenerateError::Plan(_)),
+            Failure::Serve(error) => matches!(error, ServeError::NotLoopback(_) | ServeError::Listen(..)),
+            Failure::Machine(_) | Failure::Output(_) => false,
+        };
+        if request { 2 } else { 3 }
+    }
+
+    /// Whether whoever read standard output has stopped reading.
+    #[must_use]
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, Failure::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+
+    /// The failure and what caused it, in one line.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = self.source();
+        while let Some(error) = source {
+            let cause = error.to_string();
+            if !text.ends_with(&cause) {
+                text.push_str(": ");
+                text.push_str(&cause);
+            }
+            source = error.source();
+        }
+        text
+    }
+}

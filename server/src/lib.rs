@@ -1,0 +1,29 @@
+//! Sesshu as a program: the commands, the gRPC server, the readers and writers of the field's files.
+//!
+//! The engine is `sesshu_engine`; nothing here knows how a shot lies on disk. The binary is `main.rs`; this library exists so that tests and benches run the
+//! real thing in their own process.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`input`] | register and shots files: text to checked values |
+//! | [`generate`] | invented people, as files and as values |
+//! | [`reply`], [`status`] | from the engine's answers to messages and statuses |
+//! | [`service`], [`app`] | the gRPC services, and the server around them |
+//! | [`client`], [`backend`] | the same work on a server or on a store |
+//! | [`cli`] | one file a command |
+//! | [`answer`] | what programs read: one JSON object a line |
+//! | [`metrics`], [`telemetry`] | what operators watch |
+
+pub mod answer;
+pub mod app;
+pub mod backend;
+pub mod cli;
+pub mod client;
+pub mod failure;
+pub mod generate;
+pub mod input;
+pub mod metrics;
+pub mod reply;
+pub mod service;
+pub mod status;
+pub mod telemetry;

@@ -1,0 +1,98 @@
+//! What the server counts and times, for Prometheus.
+//!
+//! Owns the names. No label and no value tells of a person: labels are outcomes and nothing else.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use sesshu_engine::{LoadReport, Store};
+use sesshu_proto::v1::{MatchReply, RecordReply};
+
+const MATCHES: &str = "sesshu_matches_total";
+const RECORDS: &str = "sesshu_records_total";
+const RECORD_SECONDS: &str = "sesshu_record_seconds";
+const LOADS: &str = "sesshu_loads_total";
+const LOADED_ROWS: &str = "sesshu_loaded_rows_total";
+const SEQUENCE: &str = "sesshu_sequence";
+const RESIDENTS: &str = "sesshu_residents";
+const SHOTS: &str = "sesshu_shots";
+const ORPHANS: &str = "sesshu_orphans";
+const TAIL_TICKETS: &str = "sesshu_tail_tickets";
+const QUEUED_SHOTS: &str = "sesshu_queued_shots";
+const LOG_BYTES: &str = "sesshu_log_bytes";
+const GENERATION_BYTES: &str = "sesshu_generation_bytes";
+const WRITABLE: &str = "sesshu_writable";
+
+/// Starts to answer `GET /metrics` on `address`, on the runtime that calls it.
+///
+/// # Errors
+///
+/// A text that says why the endpoint cannot be had.
+pub fn serve(address: SocketAddr, store: &Arc<Store>) -> Result<(), String> {
+    PrometheusBuilder::new()
+        .with_http_listener(address)
+        .set_buckets(&[100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 50e-3, 100e-3, 1.0])
+        .and_then(PrometheusBuilder::install)
+        .map_err(|error| format!("the metrics endpoint {address}: {error}"))?;
+    describe_counter!(MATCHES, "Tickets looked up, by outcome");
+    describe_counter!(RECORDS, "Shots handed in, by outcome");
+    describe_histogram!(RECORD_SECONDS, "From a request to record shots to its answer, in seconds");
+    describe_counter!(LOADS, "Registers loaded");
+    describe_counter!(LOADED_ROWS, "Register rows that became visible");
+    describe_gauge!(SEQUENCE, "The newest visible event");
+    describe_gauge!(RESIDENTS, "Register rows");
+    describe_gauge!(SHOTS, "Shots");
+    describe_gauge!(ORPHANS, "Tickets with shots and without a register row");
+    describe_gauge!(TAIL_TICKETS, "Tickets with events that no generation folds");
+    describe_gauge!(QUEUED_SHOTS, "Shots that wait for the committer");
+    describe_gauge!(LOG_BYTES, "Bytes of the log that are written");
+    describe_gauge!(GENERATION_BYTES, "Bytes of the generations");
+    describe_gauge!(WRITABLE, "1 if the store takes writes");
+    let store = Arc::downgrade(store);
+    tokio::spawn(async move {
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            tick.tick().await;
+            let Some(store) = store.upgrade() else { return };
+            gauges(&store);
+        }
+    });
+    Ok(())
+}
+
+fn gauges(store: &Store) {
+    let status = store.status();
+    gauge!(SEQUENCE).set(status.sequence as f64);
+    gauge!(RESIDENTS).set(status.residents as f64);
+    gauge!(SHOTS).set(status.shots as f64);
+    gauge!(ORPHANS).set(status.orphans as f64);
+    gauge!(TAIL_TICKETS).set(status.tail_tickets as f64);
+    gauge!(QUEUED_SHOTS).set(status.queued_shots as f64);
+    gauge!(LOG_BYTES).set(status.log_written_bytes as f64);
+    gauge!(GENERATION_BYTES).set(status.generation_bytes as f64);
+    gauge!(WRITABLE).set(if status.trouble.is_none() { 1.0 } else { 0.0 });
+}
+
+/// Tickets were looked up.
+pub fn matched(replies: &[MatchReply]) {
+    for reply in replies {
+        counter!(MATCHES, "outcome" => reply.outcome().as_str_name()).increment(1);
+    }
+}
+
+/// Shots were handed in and answered after `elapsed`.
+pub fn recorded(replies: &[RecordReply], elapsed: Duration) {
+    for reply in replies {
+        counter!(RECORDS, "outcome" => reply.outcome().as_str_name()).increment(1);
+    }
+    histogram!(RECORD_SECONDS).record(elapsed.as_secs_f64());
+}
+
+/// A register was loaded.
+pub fn loaded(report: &LoadReport) {
+    counter!(LOADS).increment(1);
+    counter!(LOADED_ROWS).increment(report.accepted);
+}

@@ -1,0 +1,145 @@
+//! From what the engine says to what travels.
+//!
+//! Owns the replies of matches and records. The gRPC services send them; the commands on a store print them: one path, so both say the same.
+
+use sesshu_engine::error::{Damage, RecordError};
+use sesshu_engine::intake::ShotRecord;
+use sesshu_engine::ticket::{Ticket, TicketLine};
+use sesshu_engine::{LoadReport, Match, Person, RecordOutcome as Outcome, Recorded, Rejected};
+use sesshu_proto::v1::record_request::Ticket as RecordTicket;
+use sesshu_proto::v1::{
+    LoadSummary, MatchOutcome, MatchReply, RecordOutcome, RecordReply, RecordRequest, RejectedRow, StatusReply,
+};
+
+/// The reply for a ticket that was looked up.
+#[must_use]
+pub fn of_match(ticket: Ticket, found: Match<'_>) -> MatchReply {
+    let read = match found {
+        Match::Matched(person) => of_person(MatchOutcome::Matched, &person),
+        Match::Orphan(person) => of_person(MatchOutcome::Orphan, &person),
+        Match::NotFound => Ok(MatchReply { outcome: MatchOutcome::NotFound.into(), ..MatchReply::default() }),
+        Match::Damaged(damage) => Err(damage),
+    };
+    let reply = read.unwrap_or_else(|damage| MatchReply {
+        outcome: MatchOutcome::Damaged.into(),
+        reason: damage.to_string(),
+        ..MatchReply::default()
+    });
+    MatchReply { ticket: ticket.to_decimal(), ..reply }
+}
+
+fn of_person(outcome: MatchOutcome, person: &Person<'_>) -> Result<MatchReply, Damage> {
+    Ok(MatchReply {
+        outcome: outcome.into(),
+        resident: person.resident()?,
+        shots: person.recorded_shots()?,
+        ..MatchReply::default()
+    })
+}
+
+/// The reply for what is no ticket line.
+#[must_use]
+pub fn of_invalid_line(reason: impl ToString) -> MatchReply {
+    MatchReply { outcome: MatchOutcome::Invalid.into(), reason: reason.to_string(), ..MatchReply::default() }
+}
+
+/// Checks a request to record a shot.
+///
+/// # Errors
+///
+/// The reply that says which field is at fault.
+pub fn shot_of(request: RecordRequest) -> Result<ShotRecord, RecordReply> {
+    let line = match request.ticket {
+        Some(RecordTicket::Line(line)) => TicketLine::from_decimal(line),
+        Some(RecordTicket::LineText(text)) => TicketLine::parse(&text),
+        None => TicketLine::parse(""),
+    };
+    let line = line.map_err(|error| of_invalid_shot(0, format!("ticket line: {error}")))?;
+    ShotRecord::check(line, request.shot.unwrap_or_default())
+        .map_err(|fault| of_invalid_shot(line.ticket().to_decimal(), fault))
+}
+
+/// The reply for a shot that cannot be recorded.
+#[must_use]
+pub fn of_invalid_shot(ticket: u64, reason: impl ToString) -> RecordReply {
+    RecordReply { outcome: RecordOutcome::Invalid.into(), reason: reason.to_string(), ticket, ..RecordReply::default() }
+}
+
+/// The reply for a shot that was handed in.
+///
+/// # Errors
+///
+/// The engine's, unchanged: they are about the store, not about the shot.
+pub fn of_record(ticket: Ticket, answer: Result<Recorded, RecordError>) -> Result<RecordReply, RecordError> {
+    let Recorded { outcome, shot_id, sequence, recorded_at_ms } = answer?;
+    let (outcome, reason) = match outcome {
+        Outcome::Recorded => (RecordOutcome::Recorded, String::new()),
+        Outcome::Orphan => (RecordOutcome::Orphan, String::new()),
+        Outcome::AlreadyRecorded => (RecordOutcome::AlreadyRecorded, String::new()),
+        Outcome::CaptureIdConflict => {
+            let reason = format!("the ticket holds this capture id already, with other content: shot {shot_id}");
+            (RecordOutcome::CaptureIdConflict, reason)
+        }
+    };
+    let outcome = outcome.into();
+    Ok(RecordReply { outcome, reason, ticket: ticket.to_decimal(), shot_id, sequence, recorded_at: recorded_at_ms })
+}
+
+/// A row that a load could not take.
+#[must_use]
+pub fn of_rejected(rejected: &Rejected) -> RejectedRow {
+    RejectedRow {
+        line: rejected.line,
+        column: rejected.fault.column.header().to_owned(),
+        code: rejected.fault.code.as_str().to_owned(),
+        reason: rejected.fault.reason.clone(),
+    }
+}
+
+/// What a load did. `rejected_before` rows were rejected before its commit.
+#[must_use]
+pub fn of_load(report: &LoadReport, rejected_before: u64) -> LoadSummary {
+    LoadSummary {
+        accepted: report.accepted,
+        rejected: rejected_before + report.rejected.len() as u64,
+        added: report.added,
+        changed: report.changed,
+        unchanged: report.unchanged,
+        kept: report.kept,
+        removed: report.removed,
+        generation: report.generation,
+        sequence: report.sequence,
+    }
+}
+
+/// The state of a store.
+#[must_use]
+pub fn of_status(store: &sesshu_engine::Store) -> StatusReply {
+    let status = store.status();
+    let opened = store.opened();
+    let (found, torn_bytes) = match &opened.log {
+        sesshu_engine::LogOutcome::Closed => ("clean", 0),
+        sesshu_engine::LogOutcome::Clean if opened.created => ("created", 0),
+        sesshu_engine::LogOutcome::Clean => ("recovered", 0),
+        sesshu_engine::LogOutcome::TornTail(torn) => ("recovered", torn.bytes),
+    };
+    StatusReply {
+        store_id: store.id().to_string(),
+        format_version: sesshu_engine::FORMAT_VERSION,
+        sequence: status.sequence,
+        ledgers: status.ledgers,
+        residents: status.residents,
+        orphans: status.orphans,
+        shots: status.shots,
+        tail_tickets: status.tail_tickets,
+        generation_bytes: status.generation_bytes,
+        log_bytes: status.log_bytes,
+        log_written_bytes: status.log_written_bytes,
+        log_segments: status.log_segments,
+        writable: status.trouble.is_none(),
+        not_writable_reason: status.trouble.unwrap_or_default(),
+        opened: found.to_owned(),
+        torn_bytes,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}

@@ -1,0 +1,57 @@
+//! `Ledgers`: whole ledgers, as of one moment.
+
+use std::sync::Arc;
+
+use sesshu_engine::Store;
+use sesshu_engine::ticket::Municipality;
+use sesshu_proto::v1::ledgers_server::Ledgers;
+use sesshu_proto::v1::{GetLedgerRequest, LedgerPage};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use super::{Replies, STREAM_AHEAD};
+use crate::{reply, status};
+
+/// Tickets in one page.
+const PAGE_TICKETS: usize = 256;
+
+/// The service on a store.
+pub struct LedgersService(pub Arc<Store>);
+
+#[tonic::async_trait]
+impl Ledgers for LedgersService {
+    type GetStream = Replies<LedgerPage>;
+
+    async fn get(&self, request: Request<GetLedgerRequest>) -> Result<Response<Self::GetStream>, Status> {
+        let municipality = Municipality::from_code(request.into_inner().municipality).map_err(status::invalid)?;
+        let store = Arc::clone(&self.0);
+        let (pages, stream) = mpsc::channel(STREAM_AHEAD);
+        tokio::task::spawn_blocking(move || {
+            // A whole view, not a guard: it lives as long as the client reads.
+            let view = store.view();
+            let view = Arc::clone(&view);
+            let mut tickets = Vec::with_capacity(PAGE_TICKETS);
+            for item in view.ledger(municipality) {
+                match item {
+                    Ok((ticket, found)) => tickets.push(reply::of_match(ticket, found)),
+                    Err(damage) => {
+                        drop(pages.blocking_send(Ok(LedgerPage { tickets: std::mem::take(&mut tickets) })));
+                        drop(pages.blocking_send(Err(status::damaged(&damage))));
+                        return;
+                    }
+                }
+                if tickets.len() == PAGE_TICKETS {
+                    let page = LedgerPage { tickets: std::mem::take(&mut tickets) };
+                    if pages.blocking_send(Ok(page)).is_err() {
+                        return;
+                    }
+                }
+            }
+            if !tickets.is_empty() {
+                drop(pages.blocking_send(Ok(LedgerPage { tickets })));
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+}

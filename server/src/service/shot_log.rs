@@ -1,0 +1,127 @@
+//! `ShotLog`: takes shots down, durably.
+//!
+//! A shot is handed to the engine's committer and answered from its call-back; no thread waits for a sync. A stream works ahead of its replies, so that one
+//! stream fills a group commit.
+
+use std::sync::Arc;
+
+use sesshu_engine::error::RecordError;
+use sesshu_engine::intake::ShotRecord;
+use sesshu_engine::limits::COMMAND_SHOTS_MAX;
+use sesshu_engine::{Recorded, Store};
+use sesshu_proto::v1::shot_log_server::ShotLog;
+use sesshu_proto::v1::{RecordManyReply, RecordManyRequest, RecordOutcome, RecordReply, RecordRequest};
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{BATCH_MAX, Replies, STREAM_AHEAD};
+use crate::{metrics, reply, status};
+
+/// The service on a store.
+pub struct ShotLogService(pub Arc<Store>);
+
+type Answers = Vec<Result<Recorded, RecordError>>;
+
+#[tonic::async_trait]
+impl ShotLog for ShotLogService {
+    type RecordManyStream = Replies<RecordManyReply>;
+
+    async fn record(&self, request: Request<RecordRequest>) -> Result<Response<RecordReply>, Status> {
+        let replies = Batch::submit(&self.0, vec![request.into_inner()]).replies().await?;
+        let reply = replies.into_iter().next().ok_or_else(status::shutting_down)?;
+        match reply.outcome() {
+            RecordOutcome::Invalid => Err(status::invalid(reply.reason)),
+            RecordOutcome::CaptureIdConflict => Err(status::already_exists(reply.reason)),
+            _ => Ok(Response::new(reply)),
+        }
+    }
+
+    async fn record_many(
+        &self,
+        request: Request<Streaming<RecordManyRequest>>,
+    ) -> Result<Response<Self::RecordManyStream>, Status> {
+        let store = Arc::clone(&self.0);
+        let mut requests = request.into_inner();
+        let (ahead, batches) = mpsc::channel(STREAM_AHEAD);
+        tokio::spawn(async move {
+            while let Some(request) = requests.next().await {
+                let batch = request.and_then(|request| match request.shots.len() {
+                    count if count > BATCH_MAX => {
+                        Err(status::invalid(format!("{count} shots in a batch, where at most {BATCH_MAX} fit")))
+                    }
+                    _ => Ok(Batch::submit(&store, request.shots)),
+                });
+                let failed = batch.is_err();
+                if ahead.send(batch).await.is_err() || failed {
+                    // The client has gone; what was handed in becomes durable all the same.
+                    break;
+                }
+            }
+        });
+        let replies = ReceiverStream::new(batches)
+            .then(|batch| async move { Ok(RecordManyReply { replies: batch?.replies().await? }) });
+        Ok(Response::new(Box::pin(replies)))
+    }
+}
+
+/// Shots of one request on their way to the disk.
+struct Batch {
+    /// In the request's order: the reply that is known already, or the ticket of a shot that was handed in.
+    places: Vec<Result<sesshu_engine::ticket::Ticket, RecordReply>>,
+    parts: Vec<oneshot::Receiver<Answers>>,
+    started: std::time::Instant,
+}
+
+impl Batch {
+    /// Checks the requests and hands in what can be recorded.
+    fn submit(store: &Store, requests: Vec<RecordRequest>) -> Batch {
+        let started = std::time::Instant::now();
+        let mut places = Vec::with_capacity(requests.len());
+        let mut shots: Vec<ShotRecord> = Vec::with_capacity(requests.len());
+        for request in requests {
+            match reply::shot_of(request) {
+                Ok(shot) => {
+                    places.push(Ok(shot.ticket()));
+                    shots.push(shot);
+                }
+                Err(reply) => places.push(Err(reply)),
+            }
+        }
+        let mut parts = Vec::with_capacity(shots.len().div_ceil(COMMAND_SHOTS_MAX));
+        let mut shots = shots.into_iter();
+        loop {
+            let part: Vec<ShotRecord> = shots.by_ref().take(COMMAND_SHOTS_MAX).collect();
+            if part.is_empty() {
+                break;
+            }
+            let (sender, receiver) = oneshot::channel();
+            // The receiver may have gone with its client; the shots are durable all the same.
+            store.submit(part, Box::new(move |answers| drop(sender.send(answers))));
+            parts.push(receiver);
+        }
+        Batch { places, parts, started }
+    }
+
+    /// Waits until the shots are durable. One reply per request, in order.
+    async fn replies(self) -> Result<Vec<RecordReply>, Status> {
+        let mut answers = Vec::with_capacity(self.places.len());
+        for part in self.parts {
+            answers.extend(part.await.map_err(|_| status::shutting_down())?);
+        }
+        let mut answers = answers.into_iter();
+        let mut replies = Vec::with_capacity(self.places.len());
+        for place in self.places {
+            replies.push(match place {
+                Err(reply) => reply,
+                Ok(ticket) => {
+                    let answer = answers.next().ok_or_else(status::shutting_down)?;
+                    reply::of_record(ticket, answer).map_err(|error| status::of_record(&error))?
+                }
+            });
+        }
+        metrics::recorded(&replies, self.started.elapsed());
+        Ok(replies)
+    }
+}

@@ -1,0 +1,66 @@
+//! From an error to a gRPC status: the only place that makes one.
+//!
+//! Owns the choice of code. Messages are those of the errors; a chain of sources is joined, since a status has no source.
+
+use std::error::Error;
+
+use sesshu_engine::error::{Damage, Kind, LoadError, RecordError};
+use tonic::{Code, Status};
+
+/// The request is at fault.
+pub fn invalid(reason: impl ToString) -> Status {
+    Status::invalid_argument(reason.to_string())
+}
+
+/// The same capture id was recorded before, with other content.
+pub fn already_exists(reason: impl ToString) -> Status {
+    Status::already_exists(reason.to_string())
+}
+
+/// The server is shutting down.
+pub fn shutting_down() -> Status {
+    Status::unavailable("the server is shutting down: ask again when it is back")
+}
+
+/// Stored bytes failed a check.
+pub fn damaged(damage: &Damage) -> Status {
+    Status::data_loss(damage.to_string())
+}
+
+/// Recording failed.
+pub fn of_record(error: &RecordError) -> Status {
+    Status::new(code(error.kind()), chain(error))
+}
+
+/// Loading failed.
+pub fn of_load(error: &LoadError) -> Status {
+    let code = match error {
+        LoadError::UnderWay(_) => Code::AlreadyExists,
+        LoadError::Key(_) => Code::FailedPrecondition,
+        _ => code(error.kind()),
+    };
+    Status::new(code, chain(error))
+}
+
+fn code(kind: Kind) -> Code {
+    match kind {
+        Kind::Retry => Code::ResourceExhausted,
+        Kind::Request => Code::InvalidArgument,
+        Kind::Repair => Code::DataLoss,
+        Kind::Restart => Code::Unavailable,
+        Kind::Unknown => Code::Unknown,
+    }
+}
+
+/// An error and what caused it, in one line.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
