@@ -1,0 +1,116 @@
+//! How long until a shot is durable, and how many a second? One caller, 64 callers that each wait, 1,024 shots in flight; beside one write and `fdatasync`
+//! of as many bytes in a file that was written before.
+
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use sesshu_benches::{Nation, RESIDENTS, SEED, Shots, shot_record, sizes};
+use sesshu_engine::Store;
+use sesshu_engine::intake::ShotRecord;
+use sesshu_engine::ticket::TicketLine;
+
+/// New shots without end: the nation's, again and again, each time with other capture ids.
+struct Supply {
+    shots: Vec<ShotRecord>,
+    given: usize,
+}
+
+impl Supply {
+    fn new() -> Supply {
+        let of = |(municipality, count)| sesshu::generate::shots_of(SEED, municipality, count, count);
+        let shots = sizes(RESIDENTS).into_iter().flat_map(of).map(|shot| shot_record(&shot)).collect();
+        Supply { shots, given: 0 }
+    }
+
+    fn take(&mut self, count: u64) -> Vec<ShotRecord> {
+        let take = |_| {
+            let shot = &self.shots[self.given * 7919 % self.shots.len()];
+            self.given += 1;
+            let line = TicketLine::from_decimal(shot.line()).expect("the line of a checked shot");
+            let message = sesshu_proto::v1::Shot { capture_id: format!("bench-{}", self.given), ..shot.shot().clone() };
+            ShotRecord::check(line, message).expect("still a valid shot")
+        };
+        (0..count).map(take).collect()
+    }
+}
+
+fn record(criterion: &mut Criterion) {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let nation = Nation::settle(directory, RESIDENTS, Shots::None);
+    let (store, mut supply) = (&nation.store, Supply::new());
+    let mut group = criterion.benchmark_group("record");
+    group.sample_size(20).throughput(Throughput::Elements(1));
+    group.bench_function("bare-fdatasync/bytes=208", |bencher| {
+        let file = tempfile::tempfile_in(directory).expect("the build directory can be written");
+        file.write_all_at(&vec![0; 64 << 20], 0).and_then(|()| file.sync_all()).expect("a file of zeros");
+        let mut at = 0;
+        bencher.iter(|| {
+            file.write_all_at(&[1; 208], at).and_then(|()| file.sync_data()).expect("the disk writes");
+            at = (at + 208) % (63 << 20);
+        });
+    });
+    group.bench_function(format!("callers=1/residents={RESIDENTS}"), |bencher| {
+        bencher.iter_custom(|times| timed(supply.take(times), |shots| one_by_one(store, shots)));
+    });
+    group.bench_function(format!("callers=64/residents={RESIDENTS}"), |bencher| {
+        bencher.iter_custom(|times| {
+            timed(supply.take(times), |mut shots| {
+                let part = shots.len().div_ceil(64).max(1);
+                std::thread::scope(|scope| {
+                    while !shots.is_empty() {
+                        let shots = shots.split_off(shots.len().saturating_sub(part));
+                        scope.spawn(move || one_by_one(store, shots));
+                    }
+                });
+            })
+        });
+    });
+    group.bench_function(format!("in-flight=1024/residents={RESIDENTS}"), |bencher| {
+        bencher.iter_custom(|times| timed(supply.take(times), |shots| in_flight(store, shots, 1024)));
+    });
+    group.finish();
+}
+
+fn timed(shots: Vec<ShotRecord>, work: impl FnOnce(Vec<ShotRecord>)) -> Duration {
+    let started = Instant::now();
+    work(shots);
+    started.elapsed()
+}
+
+fn one_by_one(store: &Store, shots: Vec<ShotRecord>) {
+    for shot in shots {
+        store.record(shot).expect("the shot is recorded");
+    }
+}
+
+/// Keeps `depth` shots on their way, each handed in alone.
+fn in_flight(store: &Store, shots: Vec<ShotRecord>, depth: usize) {
+    let (sender, receiver) = mpsc::channel();
+    let mut waiting = 0;
+    let settle = |waiting: &mut usize, most: usize| {
+        while *waiting > most {
+            receiver.recv().expect("every shot is answered");
+            *waiting -= 1;
+        }
+    };
+    for shot in shots {
+        settle(&mut waiting, depth - 1);
+        let sender = sender.clone();
+        store.submit(
+            vec![shot],
+            Box::new(move |answers| {
+                assert!(answers.iter().all(Result::is_ok), "the shot is recorded");
+                // The bench waits for every answer, so the receiver is there.
+                let _ = sender.send(());
+            }),
+        );
+        waiting += 1;
+    }
+    settle(&mut waiting, 0);
+}
+
+criterion_group!(benches, record);
+criterion_main!(benches);
