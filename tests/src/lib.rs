@@ -1,1 +1,340 @@
-//! x
+//! Fixtures of the engine's integration tests.
+//!
+//! Owns what several tests need: a store in a directory that goes away with the test, rows and shots that a number tells apart, answers that can be
+//! compared, and copies of a store as a crash would leave it. What must hold is in the test files, one property each.
+//!
+//! Every test that draws random numbers prints its seed; `SESSHU_SEED` repeats a run.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use prost::Message as _;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use sesshu_engine::error::{Damage, OpenError};
+use sesshu_engine::intake::{Row, ShotRecord};
+use sesshu_engine::ticket::{Municipality, MyNumber, Ticket, TicketLine};
+use sesshu_engine::{LoadReport, Match, Opened, Options, Person, RecordOutcome, Recorded, Store, View};
+use sesshu_proto::v1::{Manifest, RecordedShot, Resident, Shot};
+use tempfile::TempDir;
+
+/// Chiyoda.
+pub const CHIYODA: u32 = 131_016;
+/// Sapporo, a designated city.
+pub const SAPPORO: u32 = 11_002;
+/// Naha.
+pub const NAHA: u32 = 472_018;
+/// Bytes of a segment's or a generation's header, both copies.
+pub const HEADER_BYTES: usize = 8192;
+
+/// A seed that was printed, or the one of `SESSHU_SEED`.
+pub fn seed() -> u64 {
+    let seed = match std::env::var("SESSHU_SEED") {
+        Ok(text) => text.parse().expect("SESSHU_SEED is a number"),
+        Err(_) => rand::random(),
+    };
+    println!("SESSHU_SEED={seed}");
+    seed
+}
+
+/// Random numbers of a seed that was printed.
+pub fn rng() -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(seed())
+}
+
+/// The municipality with a six-digit code.
+pub fn municipality(code: u32) -> Municipality {
+    Municipality::from_code(code).expect("the code of a municipality")
+}
+
+/// A ticket of the municipality with a six-digit code.
+pub fn ticket(code: u32, number: u64) -> Ticket {
+    Ticket::new(municipality(code), number).expect("a ticket number")
+}
+
+/// The line of a ticket's first stub.
+pub fn line(ticket: Ticket) -> TicketLine {
+    let text = format!("21{:06}{:010}", ticket.municipality().code(), ticket.number());
+    TicketLine::parse(&text).expect("a ticket line")
+}
+
+/// A shot; `content` tells it from others.
+pub fn shot(ticket: Ticket, content: u32, capture_id: &str) -> ShotRecord {
+    shot_of_line(line(ticket), content, capture_id)
+}
+
+/// A shot that was given on a line as presented.
+pub fn shot_of_line(line: TicketLine, content: u32, capture_id: &str) -> ShotRecord {
+    let shot = Shot {
+        date: 20_210_401 + content % 28,
+        dose: 1 + content % 7,
+        vaccine: if content.is_multiple_of(2) { "ファイザー" } else { "武田／モデルナ" }.into(),
+        lot: format!("EW{content:04}"),
+        venue: format!("第{}会場", content % 5),
+        institution: if content.is_multiple_of(3) { "1310100001".into() } else { String::new() },
+        doctor: if content.is_multiple_of(4) { "接種　太郎".into() } else { String::new() },
+        capture_id: capture_id.into(),
+        recorded_by: format!("terminal {}", content % 3),
+        ..Shot::default()
+    };
+    ShotRecord::check(line, shot).expect("a shot that can be recorded")
+}
+
+/// The resident on a ticket number; `version` tells registers apart.
+pub fn resident(number: u64, version: u32) -> Resident {
+    Resident {
+        resident_number: format!("{:08}", number % 100_000_000),
+        name: format!("𠮷田　花子{number}　第{version}版"),
+        name_kana: "ヨシダ　ハナコ".into(),
+        birth_date: 19_400_000,
+        ..Resident::default()
+    }
+}
+
+/// A checked row of [`resident`], without a My Number.
+pub fn row(number: u64, version: u32) -> Row {
+    Row::check(number, None, resident(number, version), 0).expect("a row that can be loaded")
+}
+
+/// A My Number; `index` tells it from others.
+pub fn my_number(index: u64) -> MyNumber {
+    let digits = 10_000_000_000 + index * 7919 % 89_999_999_999;
+    (0..10).find_map(|check| MyNumber::from_value(digits * 10 + check).ok()).expect("one of ten check digits is right")
+}
+
+/// Loads version `version` of a register with these ticket numbers.
+pub fn load(store: &Store, code: u32, numbers: impl IntoIterator<Item = u64>, version: u32) -> LoadReport {
+    let mut load = store.load(municipality(code)).expect("no other load is under way");
+    for number in numbers {
+        load.push(row(number, version)).expect("a checked row is taken");
+    }
+    load.commit(None).expect("the register is loaded")
+}
+
+/// Records a shot that must be new.
+pub fn record(store: &Store, shot: ShotRecord) -> Recorded {
+    let recorded = store.record(shot).expect("the shot is recorded");
+    assert!(matches!(recorded.outcome, RecordOutcome::Recorded | RecordOutcome::Orphan), "{recorded:?}");
+    recorded
+}
+
+/// What a match said, in full and on its own.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// A row, and shots.
+    Matched(Box<Resident>, Vec<RecordedShot>),
+    /// Shots alone.
+    Orphan(Vec<RecordedShot>),
+    /// Nothing.
+    NotFound,
+    /// Some byte that was needed failed its check.
+    Damaged(Damage),
+}
+
+impl Answer {
+    /// Reads everything that a match gives access to.
+    pub fn of(found: &Match<'_>) -> Answer {
+        let read = |person: &Person<'_>| Ok::<_, Damage>((person.resident()?, person.recorded_shots()?));
+        let person = match found {
+            Match::NotFound => return Answer::NotFound,
+            Match::Damaged(damage) => return Answer::Damaged(damage.clone()),
+            Match::Matched(person) | Match::Orphan(person) => person,
+        };
+        match (read(person), found) {
+            (Ok((Some(resident), shots)), Match::Matched(_)) => Answer::Matched(Box::new(resident), shots),
+            (Ok((None, shots)), Match::Orphan(_)) => Answer::Orphan(shots),
+            (Ok((resident, _)), _) => panic!("a match and its row disagree: {resident:?}"),
+            (Err(damage), _) => Answer::Damaged(damage),
+        }
+    }
+
+    /// The shots, if there is a person.
+    pub fn shots(&self) -> &[RecordedShot] {
+        match self {
+            Answer::Matched(_, shots) | Answer::Orphan(shots) => shots,
+            Answer::NotFound | Answer::Damaged(_) => &[],
+        }
+    }
+
+    /// The row, if there is one.
+    pub fn resident(&self) -> Option<&Resident> {
+        match self {
+            Answer::Matched(resident, _) => Some(resident),
+            _ => None,
+        }
+    }
+}
+
+/// What a view answers for a ticket.
+pub fn answer(view: &View, ticket: Ticket) -> Answer {
+    Answer::of(&view.match_ticket(ticket))
+}
+
+/// A whole ledger, read from front to back.
+///
+/// # Errors
+///
+/// The first [`Damage`] that keeps a ticket from being known.
+pub fn ledger(view: &View, code: u32) -> Result<BTreeMap<u64, Answer>, Damage> {
+    view.ledger(municipality(code))
+        .map(|item| item.map(|(ticket, found)| (ticket.number(), Answer::of(&found))))
+        .collect()
+}
+
+/// A directory with a store in it and the store's key beside it.
+pub struct Place {
+    directory: TempDir,
+}
+
+impl Place {
+    /// On the disk of temporary files.
+    pub fn on_disk() -> Place {
+        Place { directory: tempfile::tempdir().expect("a temporary directory") }
+    }
+
+    /// In memory where the machine has a file system there: for tests of what bytes mean, which open a store thousands of times.
+    pub fn in_memory() -> Place {
+        let memory = Path::new("/dev/shm");
+        let directory = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        Place { directory: directory.expect("a temporary directory") }
+    }
+
+    /// The store's directory.
+    pub fn path(&self) -> PathBuf {
+        self.directory.path().join("store")
+    }
+
+    /// The store's key.
+    pub fn key(&self) -> PathBuf {
+        self.directory.path().join("store.key")
+    }
+
+    /// A file of the store.
+    pub fn file(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.path().join(name)
+    }
+
+    /// Opens the store, or makes it.
+    pub fn open(&self) -> Store {
+        self.try_open().expect("the store opens").0
+    }
+
+    /// Opens the store, or makes it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`].
+    pub fn try_open(&self) -> Result<(Store, Opened), OpenError> {
+        Store::open(&self.path(), Options::default())
+    }
+
+    /// A copy as a crash at this moment would leave it, as far as bytes that were written are concerned.
+    pub fn copy(&self) -> Place {
+        let copy = Place::in_memory();
+        fs::copy(self.key(), copy.key()).expect("the key is copied");
+        copy.restore(&self.bytes());
+        copy
+    }
+
+    /// Every file of the store and its bytes, by name. A file that goes away meanwhile is left out.
+    pub fn bytes(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        for path in files_below(&self.path()) {
+            if let Ok(bytes) = fs::read(&path) {
+                files.insert(path.strip_prefix(self.path()).expect("below the store").to_owned(), bytes);
+            }
+        }
+        files
+    }
+
+    /// Makes the store hold these files and no others.
+    pub fn restore(&self, files: &BTreeMap<PathBuf, Vec<u8>>) {
+        for path in files_below(&self.path()) {
+            if !files.contains_key(path.strip_prefix(self.path()).expect("below the store")) {
+                fs::remove_file(&path).expect("a file is removed");
+            }
+        }
+        for (name, bytes) in files {
+            let path = self.file(name);
+            fs::create_dir_all(path.parent().expect("inside the store")).expect("a directory is made");
+            if fs::read(&path).ok().as_ref() != Some(bytes) {
+                fs::write(&path, bytes).expect("a file is written");
+            }
+        }
+    }
+
+    /// The manifest as it lies there.
+    pub fn manifest(&self) -> Manifest {
+        let bytes = fs::read(self.file("MANIFEST")).expect("the manifest is there");
+        Manifest::decode(&bytes[24..]).expect("a manifest")
+    }
+
+    /// The segments of the log that were begun, in order; spares are left out.
+    pub fn segments(&self) -> Vec<PathBuf> {
+        let begun = |bytes: &[u8]| bytes.iter().take(HEADER_BYTES).any(|&byte| byte != 0);
+        let files = self.bytes();
+        files
+            .into_iter()
+            .filter(|(name, bytes)| name.starts_with("log") && begun(bytes))
+            .map(|(name, _)| name)
+            .collect()
+    }
+}
+
+/// All files below a directory, in name order.
+pub fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+    }
+    files.sort();
+    files
+}
+
+/// Says that something is over when it is dropped, also by a panic: other threads of a test must not wait for what will not come.
+pub struct Over<'a>(pub &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// Changes one byte of a file so that it is another.
+pub fn flip(path: &Path, at: usize, with: u8) {
+    use std::os::unix::fs::FileExt;
+    let file = fs::OpenOptions::new().read(true).write(true).open(path).expect("the file opens");
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at as u64).expect("the byte is there");
+    file.write_all_at(&[byte[0] ^ with.max(1)], at as u64).expect("the byte is written");
+}
+
+/// A batch of the log as `docs` draw it, found by its magic and not by the engine: what the tests know of the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawBatch {
+    /// Bytes from the start of the segment.
+    pub at: usize,
+    /// Bytes of the whole batch.
+    pub size: usize,
+    /// Events in it; 0 for a mark.
+    pub count: u32,
+    /// The sequence of its first event.
+    pub first_sequence: u64,
+}
+
+/// The batches in a segment's bytes.
+pub fn raw_batches(segment: &[u8]) -> Vec<RawBatch> {
+    let number = |at: usize| u32::from_le_bytes(segment[at..at + 4].try_into().expect("four bytes"));
+    let mut batches = Vec::new();
+    let mut at = HEADER_BYTES;
+    while at + 48 <= segment.len() && &segment[at..at + 4] == b"Sbat" {
+        let size = 48 + number(at + 8) as usize;
+        let first_sequence = u64::from(number(at + 16)) | u64::from(number(at + 20)) << 32;
+        batches.push(RawBatch { at, size, count: number(at + 12), first_sequence });
+        at += size;
+    }
+    batches
+}

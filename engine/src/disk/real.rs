@@ -25,9 +25,10 @@ impl RealDisk {
     ///
     /// Whatever the machine says.
     pub fn create(root: &Path) -> io::Result<RealDisk> {
-        if !root.is_dir() {
-            fs::create_dir_all(root)?;
-            let parent = root.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let missing: Vec<&Path> = root.ancestors().take_while(|path| !path.is_dir()).collect();
+        fs::create_dir_all(root)?;
+        for path in missing {
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             fs::File::open(parent)?.sync_all()?;
         }
         Ok(RealDisk { root: root.to_owned() })
@@ -72,16 +73,13 @@ impl Disk for RealDisk {
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
-        if self.path(path).is_dir() {
-            return Ok(());
-        }
         let parent = path.parent().unwrap_or(Path::new(""));
         if !parent.as_os_str().is_empty() {
             self.create_directory(parent)?;
         }
         match fs::create_dir(self.path(path)) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            // Another thread may have made it and not have synced it yet: sync in either case.
+            // Another thread, or a process that was killed, may have made it and not have synced it: sync in either case.
             _ => self.sync_directory(parent),
         }
     }

@@ -49,10 +49,10 @@ impl Ledger {
     }
 
     /// Takes note of a durable event of `ticket`: the tail then starts its walk there. The writer's side alone.
-    pub(crate) fn event_recorded(&self, ticket: Ticket, address: u64) -> Result<(), Damage> {
-        let orphan = self.tail.newest(ticket.number()).is_none() && !self.has_entry(ticket)?;
+    pub(crate) fn event_recorded(&self, ticket: Ticket, address: u64) {
+        // Orphans are only counted here. A damaged index is told to whoever asks for a ticket; one ledger's must not keep the store from opening.
+        let orphan = self.tail.newest(ticket.number()).is_none() && self.has_entry(ticket).is_ok_and(|has| !has);
         self.tail.insert(ticket.number(), address, orphan);
-        Ok(())
     }
 
     /// This ledger with `generation` as its base, and a tail of what that does not fold.
@@ -78,7 +78,7 @@ impl Ledger {
             }
             let Ok(ticket) = Ticket::new(self.municipality, number) else { continue };
             for address in addresses.into_iter().rev() {
-                next.event_recorded(ticket, address)?;
+                next.event_recorded(ticket, address);
             }
         }
         Ok(next)

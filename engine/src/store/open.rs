@@ -93,6 +93,9 @@ impl Store {
         };
         let now = Vouched { position: view.end, sequence: view.sequence, closed: false };
         file.write(&*disk, &view, now, writer.segment_number())?;
+        // A store that was copied may have come without its empty directories.
+        let made = disk.create_directory(Path::new(generation::STAGING));
+        made.map_err(|source| OpenError::Disk { doing: "making", path: generation::STAGING.into(), source })?;
         let removed_files = remove_leftovers(&*disk, &view)?;
 
         let opened = Opened { created, key_created, log: outcome, generations, events, removed_files };

@@ -39,8 +39,8 @@ impl State {
     }
 
     /// A shot was recorded.
-    pub(super) fn shot_recorded(&mut self, ticket: Ticket, address: u64) -> Result<(), Damage> {
-        self.ledger(ticket.municipality()).event_recorded(ticket, address)
+    pub(super) fn shot_recorded(&mut self, ticket: Ticket, address: u64) {
+        self.ledger(ticket.municipality()).event_recorded(ticket, address);
     }
 
     /// The ledger of `municipality` as it will be when `generation` is its base.
@@ -81,7 +81,7 @@ impl State {
             kind::SHOT_RECORDED => {
                 let ticket = Ticket::from_bits(event.header.ticket_bits).map_err(|_| damage("a shot on no ticket"))?;
                 if event.address >= self.ledger(ticket.municipality()).folded_position() {
-                    self.shot_recorded(ticket, event.address)?;
+                    self.shot_recorded(ticket, event.address);
                 }
                 Ok(())
             }
