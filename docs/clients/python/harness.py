@@ -35,7 +35,10 @@ def generate_stubs(out: Path) -> None:
 def find_binary(arguments: list[str]) -> Path:
     """The `sesshu` that was named, or the one that was built last."""
     if arguments:
-        return Path(arguments[0]).resolve()
+        named = Path(arguments[0]).resolve()
+        if not named.is_file():
+            raise SystemExit(f"no file {arguments[0]}")
+        return named
     built = [path for kind in ("release", "debug") if (path := ROOT / "target" / kind / "sesshu").is_file()]
     if not built:
         raise SystemExit("no sesshu in target/: name one, or `cargo build --release -p sesshu`")
