@@ -44,12 +44,20 @@ impl Map {
 /// Starts to fetch the cache line at `offset` of `bytes`; does nothing beyond their end.
 #[inline]
 pub(crate) fn prefetch(bytes: &[u8], offset: usize) {
-    #[cfg(target_arch = "x86_64")]
     if let Some(byte) = bytes.get(offset) {
+        prefetch_value(byte);
+    }
+}
+
+/// Starts to fetch the cache line where `value` begins.
+#[inline]
+pub(crate) fn prefetch_value<T>(value: &T) {
+    #[cfg(target_arch = "x86_64")]
+    {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: the pointer is that of a byte that exists; a prefetch reads nothing that the program can see.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(byte).cast()) };
+        // SAFETY: the pointer is that of a value that exists; a prefetch reads nothing that the program can see.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = (bytes, offset);
+    let _ = value;
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 mod map;
 mod real;
 
-pub(crate) use map::{Map, prefetch};
+pub(crate) use map::{Map, prefetch, prefetch_value};
 pub use real::RealDisk;
 
 /// A file system, as far as the engine uses one. Paths are relative to the store.

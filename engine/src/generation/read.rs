@@ -4,8 +4,9 @@
 //! Every address is checked against the end of its section.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::build::resident_number_key;
 use super::cold::ColdView;
@@ -15,24 +16,49 @@ use super::layout::{self, Counters, Footer, Identity, Section, tag};
 use super::slots::Slots;
 use crate::disk::{Disk, Map, prefetch};
 use crate::error::Damage;
-use crate::frame::{self, kind};
+use crate::frame::{self, Salt, kind};
 use crate::limits::FILE_HEADER_BYTES;
 use crate::stored::ShotView;
 use crate::ticket::Municipality;
 
-/// An open generation.
+/// An open generation. A nation's ledgers do not fit the processor's caches, so what a match needs comes first and fills one line.
+#[repr(C, align(64))]
 pub(crate) struct Generation {
+    map: Map,
+    index: Extent,
+    entries: Extent,
+    salt: Salt,
+    /// A ticket's bits without its number.
+    ticket_base: u64,
+    /// Index, look-ups and dictionary were checked and are sound.
+    sound: AtomicBool,
+    details: Box<Details>,
+}
+
+/// Where bytes lie in the file.
+#[derive(Clone, Copy)]
+struct Extent {
+    offset: u64,
+    length: u64,
+}
+
+/// What only opening, folding and the expansion of shots need.
+struct Details {
     municipality: Municipality,
     identity: Identity,
     counters: Counters,
-    map: Map,
-    entries: Section,
     index: Section,
     resident_numbers: Section,
     dictionary: Section,
     cold: Section,
     /// What the check of index, look-ups and dictionary found, once it was made.
     checked: OnceLock<Result<(), Damage>>,
+}
+
+impl From<Section> for Extent {
+    fn from(section: Section) -> Extent {
+        Extent { offset: section.offset, length: section.length }
+    }
 }
 
 /// Opening failed.
@@ -81,26 +107,34 @@ impl Generation {
             let found = footer.sections.iter().find(|section| section.tag == tag);
             found.copied().ok_or_else(|| damaged(footer_at, "the generation lacks a section"))
         };
-        Ok(Generation {
+        let index = section(tag::INDEX)?;
+        let details = Details {
             municipality,
             identity,
             counters: footer.counters,
-            entries: section(tag::ENTRIES)?,
-            index: section(tag::INDEX)?,
+            index,
             resident_numbers: section(tag::RESIDENT_NUMBERS)?,
             dictionary: section(tag::DICTIONARY)?,
             cold: section(tag::COLD)?,
-            map,
             checked: OnceLock::new(),
+        };
+        Ok(Generation {
+            index: index.into(),
+            entries: section(tag::ENTRIES)?.into(),
+            salt: identity.salt,
+            ticket_base: u64::from(identity.five_digits) << 34,
+            sound: AtomicBool::new(false),
+            details: Box::new(details),
+            map,
         })
     }
 
     pub(crate) fn identity(&self) -> &Identity {
-        &self.identity
+        &self.details.identity
     }
 
     pub(crate) fn counters(&self) -> &Counters {
-        &self.counters
+        &self.details.counters
     }
 
     /// Bytes of the file.
@@ -111,7 +145,7 @@ impl Generation {
     /// Starts to fetch the index line of `number`.
     #[inline]
     pub(crate) fn prefetch_index(&self, number: u64) {
-        if let Some(slots) = self.slots(&self.index) {
+        if let Some(slots) = Slots::new(self.bytes(self.index)) {
             slots.prefetch(number);
         }
     }
@@ -120,9 +154,8 @@ impl Generation {
     #[inline]
     pub(crate) fn address(&self, number: u64) -> Result<Option<u64>, Damage> {
         self.check()?;
-        let slots =
-            self.slots(&self.index).ok_or_else(|| self.damage(self.index.offset, "the index is no slot table"))?;
-        Ok(slots.find(number))
+        let slots = Slots::new(self.bytes(self.index));
+        Ok(slots.ok_or_else(|| self.damage(self.index.offset, "the index is no slot table"))?.find(number))
     }
 
     /// Starts to fetch the entry at `address`.
@@ -137,8 +170,7 @@ impl Generation {
     #[inline]
     pub(crate) fn entry(&self, address: u64, number: u64) -> Result<Entry<'_>, Damage> {
         let (entry, _) = self.entry_at(address)?;
-        let expected = u64::from(self.identity.five_digits) << 34 | number;
-        if entry.header.ticket_bits != expected {
+        if entry.header.ticket_bits != self.ticket_base | number {
             return Err(self.damage(address, "the index names another ticket's entry"));
         }
         Ok(entry)
@@ -171,9 +203,10 @@ impl Generation {
     /// The ticket numbers of the entries whose row may have `resident_number`: the look-up holds hashes, the caller compares.
     pub(crate) fn with_resident_number(&self, resident_number: &str) -> Result<Vec<u64>, Damage> {
         self.check()?;
-        let key = resident_number_key(self.identity.salt, resident_number);
-        let slots = self.slots(&self.resident_numbers);
-        let slots = slots.ok_or_else(|| self.damage(self.resident_numbers.offset, "the look-up is no slot table"))?;
+        let key = resident_number_key(self.salt, resident_number);
+        let section = self.details.resident_numbers;
+        let slots = Slots::new(self.bytes(section.into()));
+        let slots = slots.ok_or_else(|| self.damage(section.offset, "the look-up is no slot table"))?;
         let number = |address| Ok(self.entry_at(address)?.0.header.ticket_bits & ((1 << 34) - 1));
         slots.find_all(key).map(number).collect()
     }
@@ -181,12 +214,11 @@ impl Generation {
     /// A folded shot with its texts.
     #[inline]
     pub(crate) fn shot(&self, shot: &FoldedShot) -> Result<ShotView<'_>, Damage> {
-        let dictionary = Dictionary::new(self.section(&self.dictionary));
-        let dictionary = dictionary.ok_or_else(|| self.damage(self.dictionary.offset, "the dictionary is none"))?;
+        let section = self.details.dictionary;
+        let dictionary = Dictionary::new(self.bytes(section.into()));
+        let dictionary = dictionary.ok_or_else(|| self.damage(section.offset, "the dictionary is none"))?;
         let text = |number| {
-            dictionary
-                .text(number)
-                .ok_or_else(|| self.damage(self.dictionary.offset, "a text that the dictionary lacks"))
+            dictionary.text(number).ok_or_else(|| self.damage(section.offset, "a text that the dictionary lacks"))
         };
         Ok(ShotView {
             shot_id: shot.sequence,
@@ -211,10 +243,10 @@ impl Generation {
     pub(crate) fn cold(&self, entry: &Entry<'_>) -> Result<ColdView<'_>, Damage> {
         // An entry names the offset in the section plus 8; 0 is "nothing".
         let Some(offset) = entry.cold.checked_sub(8) else { return Ok(ColdView::default()) };
-        let address = self.cold.offset + offset;
-        let bytes = self.section(&self.cold).get(offset as usize..).unwrap_or(&[]);
-        let frame =
-            frame::decode(bytes, self.identity.salt, address).map_err(|fault| self.damage(address, fault.what()))?;
+        let section = self.details.cold;
+        let address = section.offset + offset;
+        let bytes = self.bytes(section.into()).get(offset as usize..).unwrap_or(&[]);
+        let frame = frame::decode(bytes, self.salt, address).map_err(|fault| self.damage(address, fault.what()))?;
         if frame.header.kind != kind::COLD_ENTRY || frame.header.ticket_bits != entry.header.ticket_bits {
             return Err(self.damage(address, "an entry names another ticket's cold entry"));
         }
@@ -223,30 +255,25 @@ impl Generation {
 
     /// The damage of this file at `offset`.
     pub(crate) fn damage(&self, offset: u64, what: &'static str) -> Damage {
-        let file: PathBuf = super::path(self.municipality, self.identity.generation);
-        Damage { file, offset, municipality: Some(self.municipality), what }
+        let Details { municipality, identity, .. } = &*self.details;
+        let file = super::path(*municipality, identity.generation);
+        Damage { file, offset, municipality: Some(*municipality), what }
     }
 
     #[inline]
-    fn section(&self, section: &Section) -> &[u8] {
+    fn bytes(&self, extent: Extent) -> &[u8] {
         // The footer's reader checked that every section lies inside the file.
-        &self.map.bytes()[section.offset as usize..(section.offset + section.length) as usize]
-    }
-
-    #[inline]
-    fn slots(&self, section: &Section) -> Option<Slots<'_>> {
-        Slots::new(self.section(section))
+        &self.map.bytes()[extent.offset as usize..(extent.offset + extent.length) as usize]
     }
 
     #[inline]
     fn entry_at(&self, address: u64) -> Result<(Entry<'_>, u64), Damage> {
-        let entries = self.section(&self.entries);
+        let entries = self.bytes(self.entries);
         let at = address.checked_sub(self.entries.offset).and_then(|at| usize::try_from(at).ok());
         let Some(bytes) = at.and_then(|at| entries.get(at..)) else {
             return Err(self.damage(address, "an address outside the entries"));
         };
-        let frame =
-            frame::decode(bytes, self.identity.salt, address).map_err(|fault| self.damage(address, fault.what()))?;
+        let frame = frame::decode(bytes, self.salt, address).map_err(|fault| self.damage(address, fault.what()))?;
         if frame.header.kind != kind::ENTRY {
             return Err(self.damage(address, "a frame that is no entry"));
         }
@@ -258,20 +285,23 @@ impl Generation {
     /// Checks index, look-ups and dictionary, once.
     #[inline]
     fn check(&self) -> Result<(), Damage> {
-        match self.checked.get() {
-            Some(Ok(())) => Ok(()),
-            Some(Err(damage)) => Err(damage.clone()),
-            None => self.checked.get_or_init(|| self.check_sections()).clone(),
-        }
+        // Whoever sees that the sections are sound needs to see nothing else of whoever found it.
+        if self.sound.load(Ordering::Relaxed) { Ok(()) } else { self.check_sections() }
     }
 
     #[cold]
     fn check_sections(&self) -> Result<(), Damage> {
-        for section in [&self.index, &self.resident_numbers, &self.dictionary] {
-            if crc32fast::hash(self.section(section)) != section.crc {
-                return Err(self.damage(section.offset, "the section's checksum does not match"));
+        let Details { index, resident_numbers, dictionary, checked, .. } = &*self.details;
+        let check = || {
+            for section in [index, resident_numbers, dictionary] {
+                if crc32fast::hash(self.bytes((*section).into())) != section.crc {
+                    return Err(self.damage(section.offset, "the section's checksum does not match"));
+                }
             }
-        }
+            Ok(())
+        };
+        checked.get_or_init(check).clone()?;
+        self.sound.store(true, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -6,22 +6,22 @@
 mod person;
 mod tail;
 
-use std::sync::Arc;
-
 pub use person::Person;
 pub(crate) use person::{Found, Horizon, Step, join};
 pub(crate) use tail::Tail;
 
+use crate::disk::prefetch_value;
 use crate::error::Damage;
 use crate::generation::Generation;
 use crate::log::Segments;
 use crate::ticket::{Municipality, Ticket};
 
-/// One municipality's ledger as a view sees it.
+/// One municipality's ledger as a view sees it. In the order in which a match needs it: two lines in all.
+#[repr(C)]
 pub(crate) struct Ledger {
+    pub(crate) generation: Option<Generation>,
+    pub(crate) tail: Tail,
     pub(crate) municipality: Municipality,
-    pub(crate) generation: Option<Arc<Generation>>,
-    pub(crate) tail: Arc<Tail>,
     /// When the generation was installed: sequence and time of the event. Rows whose entry says zero are known since then.
     pub(crate) installed: (u64, u64),
 }
@@ -29,7 +29,14 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// A ledger of which nothing is known yet.
     pub(crate) fn new(municipality: Municipality) -> Ledger {
-        Ledger { municipality, generation: None, tail: Arc::new(Tail::default()), installed: (0, 0) }
+        Ledger { generation: None, tail: Tail::default(), municipality, installed: (0, 0) }
+    }
+
+    /// Starts to fetch what a match needs of the ledger itself.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        prefetch_value(self);
+        prefetch_value(&self.tail);
     }
 
     /// Events before this position of the log are folded in the generation.
@@ -58,17 +65,13 @@ impl Ledger {
     /// This ledger with `generation` as its base, and a tail of what that does not fold.
     pub(crate) fn with_generation(
         &self,
-        generation: Arc<Generation>,
+        generation: Generation,
         installed: (u64, u64),
         segments: &Segments,
     ) -> Result<Ledger, Damage> {
         let folded = generation.identity().folded_position;
-        let next = Ledger {
-            municipality: self.municipality,
-            generation: Some(generation),
-            tail: Arc::new(Tail::default()),
-            installed,
-        };
+        let municipality = self.municipality;
+        let next = Ledger { generation: Some(generation), tail: Tail::default(), municipality, installed };
         for (number, newest) in self.tail.tickets() {
             let mut addresses = Vec::new();
             let mut address = newest;

@@ -81,8 +81,8 @@ pub(crate) fn join<'v>(
     horizon: Horizon,
 ) -> Result<Found<'v>, Damage> {
     let mut events = SmallVec::new();
-    let (mut address, folded) = (newest, ledger.folded_position());
-    while address >= folded && address != 0 {
+    let (mut address, folded) = (newest, if newest == 0 { 0 } else { ledger.folded_position() });
+    while address != 0 && address >= folded {
         let event = segments.event(address)?;
         if event.header.ticket_bits != ticket.to_bits() {
             return Err(segments.damage(address, "a walk over a ticket's events met another ticket"));
@@ -97,7 +97,7 @@ pub(crate) fn join<'v>(
         return Ok(Found::Nothing);
     }
     let matched = entry.as_ref().is_some_and(|entry| !entry.row.is_empty());
-    let person = Person { ticket, generation: ledger.generation.as_deref(), segments, entry, events };
+    let person = Person { ticket, generation: ledger.generation.as_ref(), segments, entry, events };
     Ok(if matched { Found::Matched(person) } else { Found::Orphan(person) })
 }
 

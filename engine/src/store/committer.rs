@@ -170,7 +170,7 @@ impl Committer {
     pub(super) fn install(
         &mut self,
         municipality: Municipality,
-        generation: Arc<Generation>,
+        generation: Generation,
         message: GenerationMessage,
     ) -> Result<u64, RecordError> {
         self.ready()?;

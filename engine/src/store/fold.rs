@@ -115,7 +115,7 @@ struct Before<'v> {
 impl<'v> Before<'v> {
     fn of(ledger: Option<&'v Arc<Ledger>>, person: Option<&Person<'v>>) -> Result<Option<Before<'v>>, Damage> {
         let generation: Option<(&Ledger, &Generation)> =
-            ledger.and_then(|ledger| Some((&**ledger, ledger.generation.as_deref()?)));
+            ledger.and_then(|ledger| Some((&**ledger, ledger.generation.as_ref()?)));
         let entry = person.and_then(|person| person.entry().copied()).filter(|entry| !entry.row.is_empty());
         let (Some((ledger, generation)), Some(entry)) = (generation, entry) else { return Ok(None) };
         let known_since = match (entry.header.sequence, entry.header.time_ms) {

@@ -257,7 +257,7 @@ impl Load {
         };
         lock(&self.shared.manifest).remember(&message);
         let (sender, receiver) = mpsc::sync_channel(1);
-        let (municipality, generation) = (self.municipality, Arc::new(generation));
+        let municipality = self.municipality;
         self.shared.queue.push_control(Box::new(move |committer| {
             let installed = committer.and_then(|committer| committer.install(municipality, generation, message));
             drop(sender.send(installed));

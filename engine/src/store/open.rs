@@ -201,7 +201,7 @@ fn map_generations(
             municipality: None,
             what: "a generation of an unknown municipality",
         })?;
-        let generation = Arc::new(open_generation(disk, store_id, municipality, message)?);
+        let generation = open_generation(disk, store_id, municipality, message)?;
         let installed = (message.installed_sequence, message.installed_at);
         let ledger = Ledger::new(municipality).with_generation(generation, installed, &none)?;
         state.set(Arc::new(ledger));

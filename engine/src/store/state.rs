@@ -47,7 +47,7 @@ impl State {
     pub(super) fn with_generation(
         &mut self,
         municipality: Municipality,
-        generation: Arc<Generation>,
+        generation: Generation,
         installed: (u64, u64),
         segments: &Segments,
     ) -> Result<Arc<Ledger>, Damage> {
@@ -95,7 +95,7 @@ impl State {
                 }
                 let generation = open_generation(disk, store_id, municipality, &message)?;
                 let installed = (event.header.sequence, event.header.time_ms);
-                let ledger = self.with_generation(municipality, Arc::new(generation), installed, segments)?;
+                let ledger = self.with_generation(municipality, generation, installed, segments)?;
                 self.set(ledger);
                 Ok(())
             }

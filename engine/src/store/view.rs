@@ -91,9 +91,12 @@ impl View {
     /// Matches tickets side by side, so that their memory misses overlap. `visit` gets every ticket's index and match, in order.
     pub fn match_batch<'v>(&'v self, tickets: &[Ticket], mut visit: impl FnMut(usize, Match<'v>)) {
         for (group, tickets) in tickets.chunks(MATCH_GROUP_TICKETS).enumerate() {
-            let mut ledgers = [None; MATCH_GROUP_TICKETS];
+            let mut ledgers: [Option<&Ledger>; MATCH_GROUP_TICKETS] = [None; MATCH_GROUP_TICKETS];
             for (ledger, ticket) in ledgers.iter_mut().zip(tickets) {
                 *ledger = self.ledgers.get(ticket.ordinal()).map(|ledger| &**ledger);
+                ledger.iter().for_each(|ledger| ledger.prefetch());
+            }
+            for (ledger, ticket) in ledgers.iter().zip(tickets) {
                 if let Some(generation) = ledger.and_then(|ledger| ledger.generation.as_ref()) {
                     generation.prefetch_index(ticket.number());
                 }
