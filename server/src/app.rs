@@ -1,7 +1,6 @@
 //! The server: a store behind gRPC, from its listener to its last reply.
 //!
-//! Owns the assembly of the services and the order of shutting down: stop accepting, finish what is under way (a stream that does not end gets a little
-//! time, not for ever), close the store. `run` is the whole server, so tests run the real thing.
+//! Owns the assembly of the services and the order of shutting down: stop accepting, finish what is under way, close the store. `run` is the whole server, so tests run the real thing.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -20,15 +19,27 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
+use tonic_health::ServingStatus;
 
+use crate::service::Work;
 use crate::service::ledgers::LedgersService;
 use crate::service::matching::MatchingService;
 use crate::service::operations::OperationsService;
 use crate::service::register::RegisterService;
 use crate::service::shot_log::ShotLogService;
 
-/// How long streams that are under way may go on after the server was told to stop.
-const DRAIN: Duration = Duration::from_secs(10);
+/// How long what is under way may take after the server was told to stop.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// How long connections then have to end by themselves. Some never do: a client that watches the server's health waits for the server.
+const FAREWELL: Duration = Duration::from_millis(300);
+
+/// How often a silent client is asked whether it is still there. One that is not gives its load's place back.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+
+/// The services by their full names, for the health service; the empty name is the server as a whole.
+const SERVICES: [&str; 6] =
+    ["", "sesshu.v1.Matching", "sesshu.v1.ShotLog", "sesshu.v1.Register", "sesshu.v1.Ledgers", "sesshu.v1.Operations"];
 
 /// Bytes of one request. A batch of rows at its longest is some 5 MB.
 const REQUEST_BYTES_MAX: usize = 16 << 20;
@@ -79,31 +90,41 @@ pub async fn run(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_serving::<MatchingServer<MatchingService>>().await;
-    health.set_serving::<ShotLogServer<ShotLogService>>().await;
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .expect("the descriptors were made by this build");
+    for name in SERVICES {
+        health.set_service_status(name, ServingStatus::Serving).await;
+    }
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let reflection_v1 = reflection().build_v1().expect("the descriptors were made by this build");
+    let reflection_v1alpha = reflection().build_v1alpha().expect("the descriptors were made by this build");
 
     let (stopping, mut stopped) = watch::channel(false);
     let mut draining = stopped.clone();
     tokio::spawn(async move {
         shutdown.await;
-        health.set_not_serving::<MatchingServer<MatchingService>>().await;
-        health.set_not_serving::<ShotLogServer<ShotLogService>>().await;
+        for name in SERVICES {
+            health.set_service_status(name, ServingStatus::NotServing).await;
+        }
         let _ = stopping.send(true);
     });
+    let work = Work::default();
     let serving = Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
         .add_service(health_service)
-        .add_service(reflection)
+        .add_service(reflection_v1)
+        .add_service(reflection_v1alpha)
         .add_service(MatchingServer::new(MatchingService(Arc::clone(&store))))
         .add_service(
-            ShotLogServer::new(ShotLogService(Arc::clone(&store))).max_decoding_message_size(REQUEST_BYTES_MAX),
+            ShotLogServer::new(ShotLogService { store: Arc::clone(&store), work: work.clone() })
+                .max_decoding_message_size(REQUEST_BYTES_MAX),
         )
         .add_service(
-            RegisterServer::new(RegisterService(Arc::clone(&store))).max_decoding_message_size(REQUEST_BYTES_MAX),
+            RegisterServer::new(RegisterService { store: Arc::clone(&store), work: work.clone() })
+                .max_decoding_message_size(REQUEST_BYTES_MAX),
         )
         .add_service(LedgersServer::new(LedgersService(Arc::clone(&store))))
         .add_service(OperationsServer::new(OperationsService(Arc::clone(&store))))
@@ -114,8 +135,11 @@ pub async fn run(
         served = serving => served?,
         () = async {
             drop(draining.wait_for(|&stopping| stopping).await);
-            tokio::time::sleep(DRAIN).await;
-        } => tracing::warn!(seconds = DRAIN.as_secs(), "streams were still open when the server stopped"),
+            if tokio::time::timeout(DRAIN, work.finished()).await.is_err() {
+                tracing::warn!(seconds = DRAIN.as_secs(), "requests were still under way when the server stopped");
+            }
+            tokio::time::sleep(FAREWELL).await;
+        } => {}
     }
     tokio::task::spawn_blocking(move || store.close()).await.unwrap_or(Ok(()))?;
     Ok(())

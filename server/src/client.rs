@@ -46,7 +46,7 @@ pub enum ClientError {
     Runtime(#[from] std::io::Error),
     /// The server's answer.
     #[error("the server answered {}: {}", code_name(.0.code()), .0.message())]
-    Status(#[from] Box<Status>),
+    Status(Box<Status>),
     /// The server broke the protocol.
     #[error("the server ended the stream before its last reply")]
     Ended,

@@ -85,12 +85,15 @@ impl Failure {
                     | OpenError::Newer { .. }
                     | OpenError::Key(_)
             ),
-            Failure::Load(LoadError::Key(_)) => true,
-            Failure::Load(error) => matches!(error.kind(), Kind::Request | Kind::Retry),
+            // A load that is under way is somebody's; a full disk, which may be retried as well, is the machine's.
+            Failure::Load(LoadError::Key(_) | LoadError::UnderWay(_)) => true,
+            Failure::Load(error) => error.kind() == Kind::Request,
             Failure::Record(error) => error.kind() == Kind::Request,
             Failure::Client(error) => error.is_request(),
             Failure::Generate(error) => matches!(error, GenerateError::Plan(_)),
-            Failure::Serve(error) => matches!(error, ServeError::NotLoopback(_) | ServeError::Listen(..)),
+            Failure::Serve(error) => {
+                matches!(error, ServeError::NotLoopback(_) | ServeError::Listen(..) | ServeError::Metrics(_))
+            }
             Failure::Machine(_) | Failure::Output(_) => false,
         };
         if request { 2 } else { 3 }
@@ -116,5 +119,22 @@ impl Failure {
             source = error.source();
         }
         text
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use sesshu_engine::ticket::Municipality;
+
+    use super::*;
+
+    #[test]
+    fn what_can_be_retried_is_the_requests_fault_only_if_another_request_is_in_its_way() {
+        let municipality = Municipality::from_code(131_016).unwrap();
+        assert_eq!(Failure::from(LoadError::UnderWay(municipality)).exit_code(), 2);
+        assert_eq!(Failure::from(LoadError::Install(RecordError::DiskFull)).exit_code(), 3);
+        assert_eq!(Failure::from(LoadError::Install(RecordError::QueueFull)).exit_code(), 3);
+        assert_eq!(Failure::from(RecordError::DiskFull).exit_code(), 3);
     }
 }

@@ -1,9 +1,11 @@
 //! `sesshu generate`: invented registers and shots as files.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
 
+use super::results::results;
 use super::{progress, table};
 use crate::failure::{Done, Failure};
 use crate::generate::{self, Encoding, GenerateError, Plan};
@@ -49,17 +51,13 @@ impl Generate {
         let files = report.registers.len() + usize::from(report.shots.is_some());
         if self.json {
             let shots = report.shots.as_ref().map_or(0, |file| file.shots);
-            println!(
-                "{}",
-                serde_json::json!({"files": files, "rows": self.residents, "bad_rows": self.bad_rows, "shots": shots})
-            );
+            let told =
+                serde_json::json!({"files": files, "rows": self.residents, "bad_rows": self.bad_rows, "shots": shots});
+            writeln!(results(), "{told}")?;
         } else {
             let (rows, shots) = (table::count(self.residents), table::count(self.shots));
-            println!(
-                "{files} files in {}: {rows} residents, {} bad rows, {shots} shots",
-                self.out.display(),
-                self.bad_rows
-            );
+            let (out, bad_rows) = (self.out.display(), self.bad_rows);
+            writeln!(results(), "{files} files in {out}: {rows} residents, {bad_rows} bad rows, {shots} shots")?;
         }
         Ok(Done::Whole)
     }

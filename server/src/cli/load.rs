@@ -2,6 +2,7 @@
 //!
 //! One thread reads and checks rows while this one seals and stages them. Each file becomes visible whole, when it has been read, or not at all.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Instant;
@@ -10,6 +11,7 @@ use clap::Args;
 use sesshu_engine::intake::Row;
 use sesshu_proto::v1::{LoadCommitted, LoadSummary};
 
+use super::results::results;
 use super::target::Target;
 use super::{progress, table};
 use crate::answer::{self, LoadAnswer, LoadTotal};
@@ -62,13 +64,14 @@ impl Load {
         backend.close()?;
         total.seconds = started.elapsed().as_secs_f64();
         if self.json {
-            answer::write_line(&mut std::io::stdout(), &total)?;
+            answer::write_line(&mut results(), &total)?;
         } else {
             let (accepted, rejected) = (table::count(total.accepted), table::count(total.rejected));
             let rate = table::count((total.accepted as f64 / total.seconds) as u64);
-            println!("{accepted} rows accepted, {rejected} rejected in {:.1} s: {rate} rows/s", total.seconds);
+            let seconds = total.seconds;
+            writeln!(results(), "{accepted} rows accepted, {rejected} rejected in {seconds:.1} s: {rate} rows/s")?;
             if total.rejected > 0 && self.rejects.is_none() {
-                println!("--rejects FILE tells which rows were rejected, and why");
+                writeln!(results(), "--rejects FILE tells which rows were rejected, and why")?;
             }
         }
         Ok(Done::whole_if(total.rejected == 0))
@@ -76,14 +79,15 @@ impl Load {
 
     fn tell(&self, answer: &LoadAnswer) -> Result<(), Failure> {
         if self.json {
-            answer::write_line(&mut std::io::stdout(), answer)?;
+            answer::write_line(&mut results(), answer)?;
             return Ok(());
         }
         let LoadAnswer { file, municipality, accepted, rejected, added, changed, kept, removed, .. } = answer;
-        println!(
+        writeln!(
+            results(),
             "{file}: {municipality}  {accepted} accepted ({added} added, {changed} changed), {rejected} rejected \
              ({kept} kept), {removed} removed"
-        );
+        )?;
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The command line: one file a command.
 //!
-//! Owns the list of commands and what they share: where to work (`target`), how far it has come (`progress`), how a table looks (`table`). Results go to
-//! standard output, everything else to standard error.
+//! Owns the list of commands and what they share: where to work (`target`), how far it has come (`progress`), how a table looks (`table`), what a
+//! closed standard output means (`results`). Results go to standard output, everything else to standard error.
 
 mod demo;
 mod generate;
@@ -10,6 +10,7 @@ mod load;
 mod matching;
 mod progress;
 mod record;
+mod results;
 mod serve;
 mod status;
 mod table;

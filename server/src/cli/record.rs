@@ -4,10 +4,11 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use sesshu_engine::intake::ShotRecord;
+use sesshu_engine::intake::{Column, ShotRecord};
 use sesshu_engine::ticket::{Date, TicketLine};
-use sesshu_proto::v1::{RecordOutcome, RecordReply, Shot, Source};
+use sesshu_proto::v1::{self, RecordOutcome, RecordReply, Shot, Source};
 
+use super::results::results;
 use super::target::Target;
 use super::{progress, table};
 use crate::answer::{self, RecordAnswer, RecordSummary};
@@ -81,10 +82,10 @@ impl Record {
         let refused = (outcome == RecordOutcome::CaptureIdConflict).then(|| reply.reason.clone());
         let answer = RecordAnswer::new(reply, ticket);
         if self.json {
-            answer::write_line(&mut std::io::stdout(), &answer)?;
+            answer::write_line(&mut results(), &answer)?;
         } else if refused.is_none() {
             let (shot_id, sequence) = (answer.shot_id.unwrap_or_default(), answer.sequence.unwrap_or_default());
-            println!("{}  {}: shot {shot_id}, sequence {sequence}", answer.ticket, answer.outcome);
+            writeln!(results(), "{}  {}: shot {shot_id}, sequence {sequence}", answer.ticket, answer.outcome)?;
         }
         match refused {
             Some(reason) => Err(Failure::Request(reason)),
@@ -133,11 +134,14 @@ impl Record {
         }
         backend.close()?;
         if self.json {
-            answer::write_line(&mut std::io::stdout(), &summary)?;
+            answer::write_line(&mut results(), &summary)?;
         } else {
             let RecordSummary { recorded, orphans, already_recorded, invalid } = summary;
             let [recorded, orphans, already] = [recorded, orphans, already_recorded].map(table::count);
-            println!("{recorded} recorded ({orphans} orphans), {already} recorded already, {invalid} invalid");
+            writeln!(
+                results(),
+                "{recorded} recorded ({orphans} orphans), {already} recorded already, {invalid} invalid"
+            )?;
         }
         Ok(Done::whole_if(summary.invalid == 0))
     }
@@ -149,31 +153,42 @@ impl Record {
         path: &Path,
         rows: &mut Vec<ShotRow>,
         rejected: &mut Vec<RejectedRow>,
-        rejects: Option<&mut RejectsFile>,
+        mut rejects: Option<&mut RejectsFile>,
         summary: &mut RecordSummary,
     ) -> Result<(), Failure> {
         let lines: Vec<u64> = rows.iter().map(|row| row.line).collect();
         let replies = backend.record(rows.drain(..).map(|row| row.record).collect())?;
-        if let Some(rejects) = rejects {
-            rejected.iter().try_for_each(|row| rejects.write(path, row))?;
-        }
-        let mut told: Vec<(u64, RecordReply, String)> =
-            lines.into_iter().zip(replies).map(|(line, reply)| (line, reply, String::new())).collect();
+        let mut told: Vec<(u64, RecordReply, Option<RejectedRow>)> =
+            lines.into_iter().zip(replies).map(|(line, reply)| (line, reply, None)).collect();
         told.extend(rejected.drain(..).map(|row| {
-            let given = row.ticket.unwrap_or_default();
-            (row.line, reply::of_invalid_shot(0, format!("line {}: {}", row.line, row.fault)), given)
+            let reason = format!("line {}: {}", row.line, row.fault);
+            (row.line, reply::of_invalid_shot(0, reason), Some(row))
         }));
         told.sort_by_key(|(line, ..)| *line);
-        let mut out = BufWriter::new(std::io::stdout().lock());
-        for (_, reply, given) in told {
+        let mut out = BufWriter::new(results());
+        for (line, reply, row) in told {
             summary.count(&reply);
+            match (rejects.as_deref_mut(), &row) {
+                (Some(rejects), Some(row)) => rejects.write(path, row)?,
+                (Some(rejects), None) if reply.outcome() == RecordOutcome::CaptureIdConflict => {
+                    rejects.write_reported(path, &conflict(line, &reply))?;
+                }
+                _ => {}
+            }
             if self.json {
+                let given = row.and_then(|row| row.ticket).unwrap_or_default();
                 answer::write_line(&mut out, &RecordAnswer::new(reply, &given))?;
             }
         }
         out.flush()?;
         Ok(())
     }
+}
+
+/// What is told of a row whose capture id is another shot's.
+fn conflict(line: u64, reply: &RecordReply) -> v1::RejectedRow {
+    let (column, code) = (Column::CaptureId.header().to_owned(), "capture_id_conflict".to_owned());
+    v1::RejectedRow { line, column, code, reason: reply.reason.clone() }
 }
 
 impl RecordSummary {

@@ -1,11 +1,13 @@
 //! `sesshu serve`: a store behind gRPC.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 
+use super::results::results;
 use super::target::KeyFile;
 use crate::failure::{Done, Failure};
 use crate::{app, metrics};
@@ -39,6 +41,9 @@ impl Serve {
         if let Some(address) = self.metrics.filter(|address| !address.ip().is_loopback() && !self.insecure) {
             return Err(app::ServeError::NotLoopback(address).into());
         }
+        if self.metrics.is_some_and(|address| address.port() == 0) {
+            return Err(Failure::Request("--metrics needs a port: Prometheus must know where to ask".into()));
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(self.threads.max(1))
             .enable_all()
@@ -52,7 +57,7 @@ impl Serve {
                 metrics::serve(address, &store).map_err(app::ServeError::Metrics)?;
             }
             let address = listener.local_addr().map_err(|error| app::ServeError::Listen(self.listen, error))?;
-            println!("listening on http://{address}");
+            writeln!(results(), "listening on http://{address}")?;
             let found = store.opened().clone();
             tracing::info!(store = %self.store.display(), events = found.events, log = ?found.log, "open");
             app::run(store, listener, app::asked_to_stop()).await?;

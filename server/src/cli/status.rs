@@ -1,5 +1,7 @@
 //! `sesshu status`: what a store holds.
 
+use std::io::Write as _;
+
 use clap::Args;
 
 use super::table;
@@ -46,7 +48,7 @@ impl Status {
             ("log", format!("{} in {} segments", table::bytes(status.log_bytes), status.log_segments)),
             ("log written", table::bytes(status.log_written_bytes)),
         ];
-        println!("{}", table::pairs(rows));
+        writeln!(std::io::stdout(), "{}", table::pairs(rows))?;
         Ok(Done::Whole)
     }
 }

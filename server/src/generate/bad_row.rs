@@ -26,8 +26,8 @@ pub enum BadRowKind {
     TicketNumberMissing,
     /// Born on 30 February.
     BirthDateImpossible,
-    /// No birth date.
-    BirthDateMissing,
+    /// No name.
+    NameMissing,
     /// Sex 3.
     SexUnknown,
     /// A name of 61 characters.
@@ -63,7 +63,7 @@ impl BadRowKind {
             BadRowKind::TicketNumberNotDigits,
             BadRowKind::TicketNumberLong,
             BadRowKind::TicketNumberMissing,
-            BadRowKind::BirthDateMissing,
+            BadRowKind::NameMissing,
             BadRowKind::MunicipalityCheckDigit,
             BadRowKind::MovementUnknown,
             BadRowKind::ColumnTooMany,
@@ -101,7 +101,7 @@ impl BadRowKind {
             }
             BadRowKind::TicketNumberMissing => row.replace(TICKET_NUMBER, b""),
             BadRowKind::BirthDateImpossible => row.replace(BIRTH_DATE, b"20210230"),
-            BadRowKind::BirthDateMissing => row.replace(BIRTH_DATE, b""),
+            BadRowKind::NameMissing => row.replace(NAME, b""),
             BadRowKind::SexUnknown => row.replace(SEX, b"3"),
             BadRowKind::NameTooLong => row.replace(NAME, &[b'A'; LONG_NAME_CHARACTERS]),
             BadRowKind::MyNumberCheckDigit => {

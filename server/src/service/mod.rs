@@ -9,7 +9,9 @@ pub mod register;
 pub mod shot_log;
 
 use std::pin::Pin;
+use std::sync::Arc;
 
+use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 use tokio_stream::Stream;
 use tonic::Status;
 
@@ -21,6 +23,29 @@ pub const BATCH_MAX: usize = 4096;
 
 /// Register rows in one message of a stream.
 pub const ROWS_MAX: usize = 8192;
+
+/// What is under way: whoever works on a request that must be finished holds a pass, and a server that stops waits until none is held.
+#[derive(Clone, Default)]
+pub struct Work {
+    stopping: Arc<RwLock<bool>>,
+}
+
+/// Leave to work on a request, until it is dropped.
+type Pass = OwnedRwLockReadGuard<bool>;
+
+impl Work {
+    /// A pass, to be held until the answer is on its way; none once the server stops.
+    async fn begin(&self) -> Result<Pass, Status> {
+        let stopping = Arc::clone(&self.stopping).read_owned().await;
+        if *stopping { Err(crate::status::shutting_down()) } else { Ok(stopping) }
+    }
+
+    /// Done when nothing is under way; nothing new begins after that.
+    pub async fn finished(&self) {
+        // The lock is fair: whoever asks for a pass from now on comes later.
+        *self.stopping.write().await = true;
+    }
+}
 
 /// Messages that a stream works on ahead of the client's reading.
 const STREAM_AHEAD: usize = 16;

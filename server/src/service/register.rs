@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use sesshu_engine::intake::{Column, Fault, FaultCode, Row};
-use sesshu_engine::ticket::{Municipality, MyNumber};
+use sesshu_engine::ticket::{Municipality, MyNumber, MyNumberError, NUMBER_MAX};
 use sesshu_engine::{Load, Rejected, Store};
 use sesshu_proto::v1::load_snapshot_reply::Step as ReplyStep;
 use sesshu_proto::v1::load_snapshot_request::Step;
@@ -18,11 +18,16 @@ use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{ROWS_MAX, Replies, STREAM_AHEAD};
+use super::{ROWS_MAX, Replies, STREAM_AHEAD, Work};
 use crate::{metrics, reply, status};
 
 /// The service on a store.
-pub struct RegisterService(pub Arc<Store>);
+pub struct RegisterService {
+    /// The store.
+    pub store: Arc<Store>,
+    /// What must be finished before the server stops: commits. A load that is not committed then is ended.
+    pub work: Work,
+}
 
 #[tonic::async_trait]
 impl Register for RegisterService {
@@ -32,11 +37,11 @@ impl Register for RegisterService {
         &self,
         request: Request<Streaming<LoadSnapshotRequest>>,
     ) -> Result<Response<Self::LoadSnapshotStream>, Status> {
-        let store = Arc::clone(&self.0);
+        let (store, work) = (Arc::clone(&self.store), self.work.clone());
         let requests = request.into_inner();
         let (replies, stream) = mpsc::channel(STREAM_AHEAD);
         tokio::spawn(async move {
-            if let Err(status) = converse(&store, requests, &replies).await {
+            if let Err(status) = converse(&store, &work, requests, &replies).await {
                 // A client that has gone does not hear why its load ended.
                 drop(replies.send(Err(status)).await);
             }
@@ -49,6 +54,7 @@ type ReplySender = mpsc::Sender<Result<LoadSnapshotReply, Status>>;
 
 async fn converse(
     store: &Store,
+    work: &Work,
     mut requests: Streaming<LoadSnapshotRequest>,
     replies: &ReplySender,
 ) -> Result<(), Status> {
@@ -64,6 +70,7 @@ async fn converse(
             Some(Step::Open(_)) => return Err(status::invalid("the load is open already: one load a stream")),
             Some(Step::Rows(rows)) => answer(ReplyStep::RowsTaken(conversation.take(rows)?)).await,
             Some(Step::Commit(_)) => {
+                let _pass = work.begin().await?;
                 let committed = tokio::task::spawn_blocking(move || conversation.commit());
                 let committed = committed.await.map_err(|_| status::shutting_down())??;
                 answer(ReplyStep::Committed(committed)).await;
@@ -108,13 +115,21 @@ impl Conversation {
             match checked(row) {
                 Ok(row) => self.load.push(row).map_err(|error| status::of_load(&error))?,
                 Err(fault) => {
-                    self.load.keep(number);
+                    if number <= NUMBER_MAX {
+                        self.load.keep(number);
+                    }
                     self.rejected += 1;
                     rejected.push(reply::of_rejected(&Rejected { line, fault }));
                 }
             }
         }
-        rows.kept_numbers.into_iter().for_each(|number| self.load.keep(number));
+        for number in rows.kept_numbers {
+            if number > NUMBER_MAX {
+                return Err(status::invalid(format!("kept_numbers: {number} is no ticket number: it has ten digits")));
+            }
+            self.taken += 1;
+            self.load.keep(number);
+        }
         Ok(LoadRowsTaken { rows: self.taken, rejected })
     }
 
@@ -135,8 +150,16 @@ fn checked(row: RegisterRow) -> Result<Row, Fault> {
         0 => None,
         value => Some(
             MyNumber::from_value(value)
-                .map_err(|error| Fault::new(Column::MyNumber, FaultCode::CheckDigit, error.to_string()))?,
+                .map_err(|error| Fault::new(Column::MyNumber, my_number_code(&error), error.to_string()))?,
         ),
     };
     Row::check(row.number, my_number, row.resident.unwrap_or_default(), row.line)
+}
+
+fn my_number_code(error: &MyNumberError) -> FaultCode {
+    match error {
+        MyNumberError::CheckDigit => FaultCode::CheckDigit,
+        MyNumberError::AllZeros => FaultCode::UnknownValue,
+        _ => FaultCode::NotDigits,
+    }
 }

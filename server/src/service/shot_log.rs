@@ -16,11 +16,16 @@ use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{BATCH_MAX, Replies, STREAM_AHEAD};
+use super::{BATCH_MAX, Replies, STREAM_AHEAD, Work};
 use crate::{metrics, reply, status};
 
 /// The service on a store.
-pub struct ShotLogService(pub Arc<Store>);
+pub struct ShotLogService {
+    /// The store.
+    pub store: Arc<Store>,
+    /// What must be finished before the server stops.
+    pub work: Work,
+}
 
 type Answers = Vec<Result<Recorded, RecordError>>;
 
@@ -29,7 +34,8 @@ impl ShotLog for ShotLogService {
     type RecordManyStream = Replies<RecordManyReply>;
 
     async fn record(&self, request: Request<RecordRequest>) -> Result<Response<RecordReply>, Status> {
-        let replies = Batch::submit(&self.0, vec![request.into_inner()]).replies().await?;
+        let _pass = self.work.begin().await?;
+        let replies = Batch::submit(&self.store, vec![request.into_inner()]).replies().await?;
         let reply = replies.into_iter().next().ok_or_else(status::shutting_down)?;
         match reply.outcome() {
             RecordOutcome::Invalid => Err(status::invalid(reply.reason)),
@@ -42,17 +48,19 @@ impl ShotLog for ShotLogService {
         &self,
         request: Request<Streaming<RecordManyRequest>>,
     ) -> Result<Response<Self::RecordManyStream>, Status> {
-        let store = Arc::clone(&self.0);
+        let (store, work) = (Arc::clone(&self.store), self.work.clone());
         let mut requests = request.into_inner();
         let (ahead, batches) = mpsc::channel(STREAM_AHEAD);
         tokio::spawn(async move {
             while let Some(request) = requests.next().await {
-                let batch = request.and_then(|request| match request.shots.len() {
-                    count if count > BATCH_MAX => {
-                        Err(status::invalid(format!("{count} shots in a batch, where at most {BATCH_MAX} fit")))
-                    }
-                    _ => Ok(Batch::submit(&store, request.shots)),
-                });
+                let pass = work.begin().await;
+                let batch =
+                    pass.and_then(|pass| Ok((pass, request?))).and_then(|(pass, request)| match request.shots.len() {
+                        count if count > BATCH_MAX => {
+                            Err(status::invalid(format!("{count} shots in a batch, where at most {BATCH_MAX} fit")))
+                        }
+                        _ => Ok((Batch::submit(&store, request.shots), pass)),
+                    });
                 let failed = batch.is_err();
                 if ahead.send(batch).await.is_err() || failed {
                     // The client has gone; what was handed in becomes durable all the same.
@@ -60,8 +68,10 @@ impl ShotLog for ShotLogService {
                 }
             }
         });
-        let replies = ReceiverStream::new(batches)
-            .then(|batch| async move { Ok(RecordManyReply { replies: batch?.replies().await? }) });
+        let replies = ReceiverStream::new(batches).then(|batch| async move {
+            let (batch, _pass) = batch?;
+            Ok(RecordManyReply { replies: batch.replies().await? })
+        });
         Ok(Response::new(Box::pin(replies)))
     }
 }

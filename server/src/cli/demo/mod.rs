@@ -7,6 +7,7 @@ mod measure;
 mod proof;
 mod server;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use sesshu_engine::{Options, Store};
 use sesshu_proto::v1::MatchOutcome;
 
 use super::load::load_file;
+use super::results::results;
 use super::table;
 use crate::backend::Backend;
 use crate::client::Client;
@@ -188,12 +190,14 @@ impl Demo {
                 "twice": proof.twice,
                 "unacknowledged": proof.unacknowledged,
             });
-            println!("{object}");
+            writeln!(results(), "{object}")?;
             return Ok(());
         }
-        println!();
+        let mut out = results();
+        writeln!(out)?;
         let latency = |latency: &Latency| latency.to_string();
-        println!(
+        writeln!(
+            out,
             "{}",
             table::pairs([
                 ("rows loaded", format!("{}/s", table::count(rows_per_second as u64))),
@@ -207,9 +211,10 @@ impl Demo {
                 ),
                 ("reopened after SIGKILL", format!("{:.0} ms", figures.reopen_seconds * 1e3)),
             ])
-        );
-        println!();
-        println!(
+        )?;
+        writeln!(out)?;
+        writeln!(
+            out,
             "{}",
             table::pairs([
                 ("acknowledged shots", table::count(proof.acknowledged)),
@@ -217,7 +222,7 @@ impl Demo {
                 ("there twice", table::count(proof.twice)),
                 ("durable, but killed before the answer", table::count(proof.unacknowledged)),
             ])
-        );
+        )?;
         Ok(())
     }
 
@@ -228,7 +233,8 @@ impl Demo {
     /// Tells people. Programs get one object, at the end.
     fn say(&self, text: &str) {
         if !self.json {
-            println!("{text}");
+            // A story that nobody listens to is still told to its end: what counts is the proof.
+            let _ = writeln!(results(), "{text}");
         }
     }
 }

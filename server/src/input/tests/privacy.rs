@@ -1,5 +1,7 @@
 //! No My Number in anything that is told of a rejected row: not in the row, the reason, the debug print or the file.
 
+use std::path::Path;
+
 use proptest::prelude::*;
 use sesshu_engine::intake::{Column, FaultCode};
 use sesshu_proto::v1;
