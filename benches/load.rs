@@ -32,7 +32,8 @@ fn loading(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(RESIDENTS));
     for threads in [1, 2] {
         group.bench_function(format!("nation/rows={RESIDENTS}/municipalities=1741/threads={threads}"), |bencher| {
-            bencher.iter_custom(|times| (0..times).map(|_| in_new_store(directory, |store| nation(store, threads))).sum());
+            bencher
+                .iter_custom(|times| (0..times).map(|_| in_new_store(directory, |store| nation(store, threads))).sum());
         });
     }
     group.finish();

@@ -5,6 +5,8 @@
 //!
 //! Every test that draws random numbers prints its seed; `SESSHU_SEED` repeats a run.
 
+pub mod machine;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -14,9 +14,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 mod map;
+#[cfg(feature = "power-cut")]
+mod platter;
+#[cfg(feature = "power-cut")]
+mod power_cut;
 mod real;
 
 pub(crate) use map::{Map, prefetch, prefetch_value};
+#[cfg(feature = "power-cut")]
+pub use platter::Unsynced;
+#[cfg(feature = "power-cut")]
+pub use power_cut::PowerCutDisk;
 pub use real::RealDisk;
 
 /// A file system, as far as the engine uses one. Paths are relative to the store.

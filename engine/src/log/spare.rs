@@ -63,8 +63,9 @@ impl SpareMaker {
         }
     }
 
-    /// The spare, as soon as it is there. After an error the next call tries anew.
+    /// The spare, as soon as it is there. An earlier attempt that failed says nothing about now: it is made anew.
     pub(super) fn take(&self, number: u64, size: u64) -> io::Result<Spare> {
+        self.shared.lock().made.take_if(|made| made.is_err());
         self.prepare(number, size);
         let mut state = self.shared.lock();
         loop {

@@ -231,7 +231,10 @@ impl Load {
         }
         disk.rename(&generation::staging_path(self.municipality, number), &path)
             .map_err(self.failed("moving into place", &path))?;
-        disk.sync_directory(&directory).map_err(self.failed("making durable", &directory))?;
+        disk.sync_directory(&directory).map_err(self.failed("making durable", &directory)).inspect_err(|error| {
+            // Under its name it would be in the way of the next attempt.
+            self.withdraw_file(&path, error);
+        })?;
         Ok(path)
     }
 

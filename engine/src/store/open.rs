@@ -56,8 +56,12 @@ impl Store {
         Store::open_on(disk, path, options)
     }
 
-    /// As [`Store::open`], on another disk.
-    fn open_on(disk: Arc<dyn Disk>, path: &Path, options: Options) -> Result<(Store, Opened), OpenError> {
+    /// As [`Store::open`], on another disk, which is trusted to hold a store or nothing. `path` names the store in messages, and its key lies beside it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`].
+    pub fn open_on(disk: Arc<dyn Disk>, path: &Path, options: Options) -> Result<(Store, Opened), OpenError> {
         let lock = take_lock(&*disk, path)?;
         let (manifest, store_id, key_created, created) = match manifest::read(&*disk)? {
             Some((manifest, store_id)) => (manifest, store_id, None, false),
@@ -124,21 +128,19 @@ impl Store {
 /// The directory as a disk; made if it may be.
 fn real_disk(path: &Path, create: bool) -> Result<Arc<dyn Disk>, OpenError> {
     let failed = |source| OpenError::Disk { doing: "opening", path: path.to_owned(), source };
-    if path.join(manifest::PATH).exists() {
-        return Ok(Arc::new(RealDisk::existing(path)));
+    let disk = RealDisk::existing(path);
+    let names = disk.list(Path::new("")).map_err(failed)?;
+    if names.iter().any(|name| name == Path::new(manifest::PATH)) {
+        return Ok(Arc::new(disk));
     }
-    let strange = match std::fs::read_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(error) => return Err(failed(error)),
-        // What an interrupted making of a store leaves behind is no obstacle to making it again: its directories are empty until there is a manifest.
-        Ok(entries) => entries.filter_map(Result::ok).any(|entry| match entry.file_name().to_str() {
-            Some("LOCK" | "MANIFEST.tmp") => false,
-            Some(log::DIRECTORY | generation::DIRECTORY | generation::STAGING) => {
-                std::fs::read_dir(entry.path()).map_or(true, |mut inside| inside.next().is_some())
-            }
-            _ => true,
-        }),
-    };
+    // What an interrupted making of a store leaves behind is no obstacle to making it again: its directories are empty until there is a manifest.
+    let strange = names.iter().any(|name| match name.to_str() {
+        Some("LOCK" | "MANIFEST.tmp") => false,
+        Some(log::DIRECTORY | generation::DIRECTORY | generation::STAGING) => {
+            disk.list(name).map_or(true, |inside| !inside.is_empty())
+        }
+        _ => true,
+    });
     if strange {
         return Err(OpenError::NotAStore(path.to_owned()));
     }
@@ -153,10 +155,17 @@ fn take_lock(disk: &dyn Disk, path: &Path) -> Result<Box<dyn Send + Sync>, OpenE
         if source.kind() != io::ErrorKind::WouldBlock {
             return OpenError::Disk { doing: "locking", path: path.to_owned(), source };
         }
-        let holder = std::fs::read_to_string(path.join("LOCK")).unwrap_or_default();
+        let holder = read_small(disk, Path::new("LOCK")).unwrap_or_default();
         let holder = holder.trim().parse::<u32>().map_or(String::new(), |id| format!(" (process {id})"));
         OpenError::InUse(path.to_owned(), holder)
     })
+}
+
+fn read_small(disk: &dyn Disk, path: &Path) -> io::Result<String> {
+    let file = disk.open(path, false)?;
+    let mut bytes = vec![0; file.length()?.min(64) as usize];
+    file.read_at(&mut bytes, 0)?;
+    String::from_utf8(bytes).map_err(io::Error::other)
 }
 
 /// Makes the directories, the key and the first manifest.
