@@ -127,3 +127,25 @@ pub(super) fn open_generation(
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::RealDisk;
+    use crate::frame::Header;
+
+    #[test]
+    fn an_event_of_a_reserved_or_unknown_kind_is_refused() {
+        let known = [kind::SHOT_RECORDED, kind::GENERATION_INSTALLED];
+        let disk = RealDisk::existing(std::path::Path::new("nowhere"));
+        for kind in (1..=u8::MAX).filter(|kind| !known.contains(kind)) {
+            let ticket = Ticket::from_decimal(1_310_160_000_012_345).unwrap();
+            let header = Header { kind, flags: 0, time_ms: 1, ticket_bits: ticket.to_bits(), sequence: 1 };
+            let event = Event { address: 8240, header, previous: 0, message: &[] };
+            let mut state = State { ledgers: Arc::new(Ledgers::none()) };
+            let replayed = state.replay(&disk, StoreId([0; 16]), &Segments::default(), &event);
+            assert!(matches!(replayed, Err(OpenError::Damaged(_))), "kind {kind}");
+            assert_eq!(state.ledgers.iter().count(), 0, "kind {kind}");
+        }
+    }
+}
