@@ -3,7 +3,7 @@
 //! Owns the writing of the file: chunks of 4 MiB, section checksums and the BLAKE3 of the whole, computed while the bytes pass. Which rows and shots an
 //! entry gets is decided by the load that calls it.
 //!
-//! In memory it keeps the cold section and eight bytes per entry and look-up; the largest municipality (3.8 million people) needs some 400 MB.
+//! In memory it keeps the cold section and sixteen bytes for each slot of index and look-up.
 
 use std::hash::Hasher as _;
 use std::io;

@@ -3,7 +3,7 @@
 //! Owns a load's life: one per municipality at a time; rows staged in memory; duplicates found; the generation built aside, synced, installed by one event
 //! and one swap of the view. Until then nothing of it is visible, and a load that is dropped leaves nothing behind.
 //!
-//! A staged row is its encoded bytes and its sealed My Number in one arena; the largest municipality (3.8 million people) stages some 400 MB.
+//! A staged row is its encoded bytes and its sealed My Number in one arena. Loading the largest municipality (3.8 million people) takes some 900 MB of memory.
 
 use std::path::Path;
 use std::sync::{Arc, mpsc};
