@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use rand::RngExt;
 use sesshu_engine::Store;
-use sesshu_engine::disk::{PowerCutDisk, Unsynced};
+use sesshu_engine::disk::{SimulatedDisk, Unsynced};
 use sesshu_engine::error::{Kind, LoadError, RecordError};
 use sesshu_tests::machine::{Machine, ROWS, Shown, Told, draw, try_load};
 use sesshu_tests::{CHIYODA, NAHA, Place, load, raw_batches, record, rng, shot, ticket};
@@ -90,7 +90,7 @@ fn what_an_opened_store_shows_survives_a_cut() {
     // The program is killed, and the next one sees what was written and never synced. It may say so only when that is durable.
     let mut rng = rng();
     at_every_operation(|count, machine, told| {
-        machine.disk.resume();
+        machine.disk.kill();
         let store = machine.open();
         let shown = Shown::by(&store);
         told.check(&shown);
@@ -190,7 +190,7 @@ fn read_only(machine: &Machine, store: Store, told: &Told) {
 
 #[test]
 fn a_failed_sync_or_write_of_the_log_ends_all_writing() {
-    for fail in [PowerCutDisk::fail_sync, PowerCutDisk::fail_write] {
+    for fail in [SimulatedDisk::fail_sync, SimulatedDisk::fail_write] {
         let (machine, told) = some();
         let store = machine.open();
         fail(&machine.disk, 1);
@@ -203,7 +203,7 @@ fn a_failed_sync_or_write_of_the_log_ends_all_writing() {
 
 #[test]
 fn a_failed_sync_or_write_of_a_mark_ends_all_writing() {
-    for fail in [PowerCutDisk::fail_sync, PowerCutDisk::fail_write] {
+    for fail in [SimulatedDisk::fail_sync, SimulatedDisk::fail_write] {
         let (machine, mut told) = some();
         let store = machine.open();
         // The record's own is the first, the mark's the second.
@@ -315,7 +315,7 @@ fn a_disk_that_was_full_in_between_refuses_nothing() {
 }
 
 /// Loads once for each count, with a fault that comes so late, until it does not come any more.
-fn loads_with(fault: impl Fn(&PowerCutDisk, u64)) {
+fn loads_with(fault: impl Fn(&SimulatedDisk, u64)) {
     for count in 1.. {
         let (machine, mut told) = some();
         let store = machine.open();
@@ -365,7 +365,7 @@ fn a_load_whose_write_fails_changes_nothing_and_can_be_repeated() {
 
 #[test]
 fn a_store_that_cannot_be_made_can_be_made_later() {
-    for fail in [PowerCutDisk::fail_sync, PowerCutDisk::fail_write] {
+    for fail in [SimulatedDisk::fail_sync, SimulatedDisk::fail_write] {
         for count in 1.. {
             let machine = Machine::empty();
             fail(&machine.disk, count);

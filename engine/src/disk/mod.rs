@@ -14,18 +14,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 mod map;
-#[cfg(feature = "power-cut")]
-mod platter;
-#[cfg(feature = "power-cut")]
-mod power_cut;
 mod real;
+#[cfg(feature = "simulated-disk")]
+mod simulated;
 
 pub(crate) use map::{Map, prefetch, prefetch_value};
-#[cfg(feature = "power-cut")]
-pub use platter::Unsynced;
-#[cfg(feature = "power-cut")]
-pub use power_cut::PowerCutDisk;
 pub use real::RealDisk;
+#[cfg(feature = "simulated-disk")]
+pub use simulated::{Call, Fault, Misdirected, PlannedFault, SimulatedDisk, Unsynced};
 
 /// A file system, as far as the engine uses one. Paths are relative to the store.
 pub trait Disk: Send + Sync {

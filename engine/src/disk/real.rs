@@ -104,9 +104,8 @@ impl Disk for RealDisk {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(self.path(path))?;
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-        // For people who wonder who holds it; the lock itself is the kernel's and ends with the process.
-        file.set_len(0)?;
-        file.write_at(format!("{}\n", std::process::id()).as_bytes(), 0)?;
+        // For people who wonder who holds it; the lock itself is the kernel's and ends with the process. Always as long, and a full disk is no obstacle.
+        let _ = file.write_all_at(format!("{:>10}\n", std::process::id()).as_bytes(), 0);
         Ok(Box::new(file))
     }
 }

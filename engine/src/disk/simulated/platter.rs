@@ -1,11 +1,14 @@
 //! The platter: what a disk still holds after the power was cut.
 //!
-//! Owns, in memory, the difference between what a program wrote and what it synced. A file is known by its identity and not by its name: its bytes are
-//! durable as of its last sync, the names in a directory as of that directory's last sync. What came later may be there or not, and this file says in which
-//! ways; when operations fail, and where the program reads, is for [`super::power_cut`].
+//! Owns, in memory, the difference between the names that a program gave and those that it made durable. A file is known by its identity and not by its
+//! name: its bytes are durable as of its last sync, the names in a directory as of that directory's last sync. What came later may be there or not; for
+//! bytes [`super::contents`] says in which ways. When calls fail, and where the program reads, is for [`super::calls`] and [`super::cache`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+use super::contents::Contents;
+use super::draw::Draw;
 
 /// What becomes of bytes and names that were not synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,25 +24,24 @@ pub enum Unsynced {
 /// A file, whatever its names.
 pub(super) type FileId = usize;
 
-const SECTOR_BYTES: usize = 512;
-
-#[derive(Default)]
-struct Contents {
-    durable: Vec<u8>,
-    /// What was written since the last sync: offset and bytes, oldest first.
-    writes: Vec<(usize, Vec<u8>)>,
-    /// Bytes that the program sees.
-    length: usize,
-}
-
 /// One act on the names of one directory, which survives whole or not at all.
+#[derive(Clone)]
 struct Change {
     directory: PathBuf,
     names: Vec<(PathBuf, Option<FileId>)>,
 }
 
+/// A part of a write that went to another place, and is there for good when the write is synced.
+#[derive(Clone)]
+struct Astray {
+    written_to: FileId,
+    file: FileId,
+    offset: usize,
+    bytes: Box<[u8]>,
+}
+
 /// Everything below one directory.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Platter {
     files: Vec<Contents>,
     directories: BTreeSet<PathBuf>,
@@ -48,13 +50,13 @@ pub(super) struct Platter {
     durable_names: BTreeMap<PathBuf, FileId>,
     /// What was done to names since their directory's last sync, oldest first.
     changes: Vec<Change>,
+    astray: Vec<Astray>,
 }
 
 impl Platter {
     /// A file and its bytes that were there, durable, before anything happened.
-    pub(super) fn found(&mut self, path: &Path, bytes: Vec<u8>) {
-        let length = bytes.len();
-        self.files.push(Contents { durable: bytes, writes: Vec::new(), length });
+    pub(super) fn found(&mut self, path: &Path, bytes: &[u8]) {
+        self.files.push(Contents::found(bytes));
         self.names.insert(path.to_owned(), self.files.len() - 1);
         self.durable_names.insert(path.to_owned(), self.files.len() - 1);
     }
@@ -64,8 +66,21 @@ impl Platter {
         self.names.get(path).copied()
     }
 
-    pub(super) fn length(&self, id: FileId) -> usize {
-        self.files[id].length
+    /// The names that the program sees.
+    pub(super) fn names(&self) -> &BTreeMap<PathBuf, FileId> {
+        &self.names
+    }
+
+    pub(super) fn file(&self, id: FileId) -> &Contents {
+        &self.files[id]
+    }
+
+    pub(super) fn file_mut(&mut self, id: FileId) -> &mut Contents {
+        &mut self.files[id]
+    }
+
+    pub(super) fn directories(&self) -> impl Iterator<Item = &Path> {
+        self.directories.iter().map(PathBuf::as_path)
     }
 
     pub(super) fn create(&mut self, path: &Path) -> FileId {
@@ -75,23 +90,23 @@ impl Platter {
         id
     }
 
-    pub(super) fn write(&mut self, id: FileId, offset: usize, bytes: &[u8]) {
-        let file = &mut self.files[id];
-        file.writes.push((offset, bytes.to_owned()));
-        file.length = file.length.max(offset + bytes.len());
-    }
-
     pub(super) fn sync(&mut self, id: FileId) {
-        let file = &mut self.files[id];
-        file.durable.resize(file.length, 0);
-        for (offset, bytes) in file.writes.drain(..) {
-            file.durable[offset..offset + bytes.len()].copy_from_slice(&bytes);
+        self.files[id].sync();
+        for astray in self.astray.extract_if(.., |astray| astray.written_to == id) {
+            self.files[astray.file].overwrite(astray.offset, &astray.bytes);
         }
     }
 
-    /// A sync failed: as on Linux, what waited for it never becomes durable, and the next sync knows nothing of it.
+    /// See [`Contents::lose`].
     pub(super) fn lose(&mut self, id: FileId) {
-        self.files[id].writes.clear();
+        self.files[id].lose();
+        self.astray.retain(|astray| astray.written_to != id);
+    }
+
+    /// A part of a write to `written_to` goes to another file or place.
+    pub(super) fn lead_astray(&mut self, written_to: FileId, file: FileId, offset: usize, bytes: &[u8]) {
+        self.files[file].set_stale();
+        self.astray.push(Astray { written_to, file, offset, bytes: bytes.into() });
     }
 
     pub(super) fn rename(&mut self, from: &Path, to: &Path) {
@@ -125,15 +140,36 @@ impl Platter {
         self.changes.retain(|change| change.directory != path);
     }
 
-    pub(super) fn directories(&self) -> impl Iterator<Item = &Path> {
-        self.directories.iter().map(PathBuf::as_path)
+    /// The power is cut: what survives is all there is, and all of it is durable. Returns the new identities of the files that still have a name.
+    pub(super) fn cut(&mut self, unsynced: Unsynced) -> BTreeMap<FileId, FileId> {
+        let mut draw = Draw(if let Unsynced::Torn(seed) = unsynced { seed } else { 0 });
+        self.cut_names(unsynced, &mut draw);
+        // In the order of the names, so that the same seed means the same; what has no name any more is forgotten.
+        let mut files = Vec::new();
+        let mut renumbered = BTreeMap::new();
+        for id in self.durable_names.values_mut() {
+            *id = *renumbered.entry(*id).or_insert_with(|| {
+                let mut contents = std::mem::take(&mut self.files[*id]);
+                contents.cut(unsynced, &mut draw);
+                files.push(contents);
+                files.len() - 1
+            });
+        }
+        for astray in std::mem::take(&mut self.astray) {
+            if let (Some(&id), Unsynced::Torn(_), 0) = (renumbered.get(&astray.file), unsynced, draw.below(2)) {
+                files[id].overwrite(astray.offset, &astray.bytes);
+            }
+        }
+        self.files = files;
+        self.names = self.durable_names.clone();
+        renumbered
     }
 
-    /// The files that a machine finds when the power comes back.
-    pub(super) fn after_power_cut(&self, unsynced: Unsynced) -> BTreeMap<PathBuf, Vec<u8>> {
-        let mut draw = Draw(if let Unsynced::Torn(seed) = unsynced { seed } else { 0 });
+    /// Of each directory's changes some of the first survive.
+    fn cut_names(&mut self, unsynced: Unsynced, draw: &mut Draw) {
+        let changes = std::mem::take(&mut self.changes);
         let mut surviving: BTreeMap<&Path, usize> = BTreeMap::new();
-        for change in &self.changes {
+        for change in &changes {
             *surviving.entry(&change.directory).or_default() += 1;
         }
         for count in surviving.values_mut() {
@@ -143,13 +179,11 @@ impl Platter {
                 Unsynced::Torn(_) => draw.below(*count + 1),
             };
         }
-        let mut names = self.durable_names.clone();
-        for change in &self.changes {
+        for change in &changes {
             let Some(left) = surviving.get_mut(&*change.directory).filter(|left| **left > 0) else { continue };
             *left -= 1;
-            apply(&mut names, change);
+            apply(&mut self.durable_names, change);
         }
-        names.into_iter().map(|(path, id)| (path, self.files[id].after_power_cut(unsynced, &mut draw))).collect()
     }
 
     fn change(&mut self, path: &Path, names: Vec<(PathBuf, Option<FileId>)>) {
@@ -165,46 +199,5 @@ fn apply(names: &mut BTreeMap<PathBuf, FileId>, change: &Change) {
             Some(id) => names.insert(path.clone(), *id),
             None => names.remove(path),
         };
-    }
-}
-
-impl Contents {
-    fn after_power_cut(&self, unsynced: Unsynced, draw: &mut Draw) -> Vec<u8> {
-        let mut bytes = self.durable.clone();
-        let grown = self.length - self.durable.len();
-        let length = match unsynced {
-            Unsynced::Lost => self.durable.len(),
-            Unsynced::Zeros => self.length,
-            Unsynced::Torn(_) => self.durable.len() + [0, draw.below(grown + 1), grown][draw.below(3)],
-        };
-        bytes.resize(length, 0);
-        if let Unsynced::Torn(_) = unsynced {
-            // How many of the writes since the last sync each sector has seen.
-            let mut seen = BTreeMap::new();
-            for (at, (offset, written)) in self.writes.iter().enumerate() {
-                let end = (offset + written.len()).min(length);
-                for sector in offset / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES) {
-                    if at < *seen.entry(sector).or_insert_with(|| draw.below(self.writes.len() + 1)) {
-                        let from = (sector * SECTOR_BYTES).max(*offset);
-                        let to = ((sector + 1) * SECTOR_BYTES).min(end);
-                        bytes[from..to].copy_from_slice(&written[from - offset..to - offset]);
-                    }
-                }
-            }
-        }
-        bytes
-    }
-}
-
-/// SplitMix64: the same numbers from the same seed, everywhere.
-struct Draw(u64);
-
-impl Draw {
-    /// A number below `limit`, which is not 0.
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((mixed ^ (mixed >> 31)) % limit as u64) as usize
     }
 }
