@@ -7,7 +7,7 @@ use std::fs;
 
 use sesshu_engine::error::{KeyError, Kind, LoadError, OpenError};
 use sesshu_engine::intake::Row;
-use sesshu_engine::{KeyLocation, Options, OutsideKey, Store};
+use sesshu_engine::{KeyLocation, Options, OutsideKey, Platform, Store};
 use sesshu_tests::{
     Answer, CHIYODA, Place, answer, files_below, load, municipality, my_number, record, resident, row, shot, ticket,
 };
@@ -122,7 +122,7 @@ fn without_its_key_a_store_matches_and_records_and_says_what_it_lacks() {
     );
     assert!(!place.key().exists(), "a lost key is not replaced by another");
 
-    OutsideKey::create(&place.key()).unwrap();
+    OutsideKey::create(&place.key(), &*Platform::real(&place.path()).environment).unwrap();
     only_loading_asks(
         &place,
         Options::default(),
@@ -144,6 +144,6 @@ fn a_store_is_not_made_without_the_key_that_was_named() {
     let options = Options { key: KeyLocation::File(missing.clone()), ..Options::default() };
     let error = Store::open(&place.path(), options.clone()).err().expect("there is no key");
     assert!(matches!(error, OpenError::Key(KeyError::Missing(path)) if path == missing));
-    OutsideKey::create(&missing).unwrap();
+    OutsideKey::create(&missing, &*Platform::real(&place.path()).environment).unwrap();
     assert!(Store::open(&place.path(), options).unwrap().1.created);
 }

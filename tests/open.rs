@@ -69,6 +69,8 @@ fn a_manifest_of_a_newer_format_is_refused_as_such() {
     drop(place.open());
     let mut bytes = fs::read(place.file("MANIFEST")).unwrap();
     bytes[8..12].copy_from_slice(&(FORMAT_VERSION + 1).to_le_bytes());
+    let crc = crc32fast::hash(&[&bytes[..12], &bytes[16..]].concat());
+    bytes[12..16].copy_from_slice(&crc.to_le_bytes());
     fs::write(place.file("MANIFEST"), bytes).unwrap();
     refuses_as_newer(&place, Path::new("MANIFEST"));
 }

@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::collections::BTreeSet;
+use std::fs;
 
-use sesshu_engine::{LogOutcome, Store};
+use sesshu_engine::{CheckpointOutcome, LogOutcome, Store};
 use sesshu_tests::{CHIYODA, NAHA, Place, ledger, load, raw_batches, record, shot, ticket};
 
 const SHOTS: u32 = 9000;
@@ -48,9 +49,16 @@ fn every_shot_is_there_across_segments_and_reopenings() {
     drop(store);
     for round in 0..3 {
         let (store, opened) = place.try_open().unwrap();
-        assert_eq!((opened.log, opened.events), (LogOutcome::Closed, u64::from(SHOTS)), "round {round}");
+        assert_eq!((opened.log, opened.events), (LogOutcome::Closed, 0), "round {round}");
+        assert!(matches!(opened.checkpoint, CheckpointOutcome::Restored { .. }), "{:?}", opened.checkpoint);
         check(&store);
     }
+    fs::remove_dir_all(place.file("checkpoint")).unwrap();
+    let (store, opened) = place.try_open().unwrap();
+    assert_eq!((opened.log, opened.events), (LogOutcome::Closed, u64::from(SHOTS)), "without the checkpoint");
+    assert!(matches!(opened.checkpoint, CheckpointOutcome::Rebuilt(_)), "{:?}", opened.checkpoint);
+    check(&store);
+    drop(store);
     // After a crash each opening begins a segment; that too is one log.
     for round in 0..3 {
         let (store, opened) = crashed.try_open().unwrap();

@@ -38,7 +38,7 @@ pub struct Damage {
     pub what: &'static str,
 }
 
-/// Opening or closing a store.
+/// Opening a store, closing it, writing a checkpoint.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// There is no store at the path, and the options do not create one.
@@ -107,6 +107,9 @@ pub enum RecordError {
     /// No room for the next log segment.
     #[error("the disk is full: the store is read-only until there is room")]
     DiskFull,
+    /// The next log segment, or the manifest, could not be written, for another reason than room. Nothing of the log failed.
+    #[error("the log could not go on ({0}): nothing was recorded; record again")]
+    Unprepared(String),
     /// An earlier write or sync of the log failed.
     #[error("the log failed ({0}): nothing can be recorded until the store was closed and opened again")]
     Poisoned(String),
@@ -133,7 +136,7 @@ impl RecordError {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            RecordError::QueueFull | RecordError::DiskFull => Kind::Retry,
+            RecordError::QueueFull | RecordError::DiskFull | RecordError::Unprepared(_) => Kind::Retry,
             RecordError::Poisoned(_) | RecordError::Closed => Kind::Restart,
             RecordError::InDoubt(_) => Kind::Unknown,
             RecordError::Damaged(_) => Kind::Repair,

@@ -24,6 +24,12 @@ pub(crate) mod kind {
     pub(crate) const COLD_ENTRY: u8 = 65;
 }
 
+/// Flags of a frame.
+pub(crate) mod flag {
+    /// Of a recorded shot: when it was recorded, nothing else was known of the ticket.
+    pub(crate) const ORPHAN: u8 = 1;
+}
+
 /// What a file's checksums are seeded with: random, new for every file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Salt(pub(crate) u64);

@@ -15,6 +15,7 @@ use sesshu_proto::v1::WrappedDataKey;
 use zeroize::Zeroizing;
 
 use crate::error::KeyError;
+use crate::platform::Environment;
 use crate::ticket::{MyNumber, Ticket};
 
 /// Bytes of a sealed My Number: five of number and sixteen of tag.
@@ -68,22 +69,15 @@ impl OutsideKey {
     /// # Errors
     ///
     /// [`KeyError::Disk`], also if the file exists.
-    pub fn create(path: &Path) -> Result<OutsideKey, KeyError> {
-        let key = OutsideKey { bytes: random_key().map_err(|error| KeyError::Disk(path.to_owned(), error))? };
+    pub fn create(path: &Path, environment: &dyn Environment) -> Result<OutsideKey, KeyError> {
+        let failed = |error| KeyError::Disk(path.to_owned(), error);
+        let key = OutsideKey { bytes: random_key(environment).map_err(failed)? };
         let mut text = Zeroizing::new(String::with_capacity(65));
         for byte in key.bytes.iter() {
             text.push_str(&format!("{byte:02x}"));
         }
         text.push('\n');
-        let write = || {
-            let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-            file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            std::fs::File::open(parent)?.sync_all()
-        };
-        write().map_err(|error| KeyError::Disk(path.to_owned(), error))?;
+        write_new(path, text.as_bytes()).map_err(failed)?;
         Ok(key)
     }
 
@@ -116,10 +110,10 @@ pub(crate) struct DataKey {
 
 impl DataKey {
     /// Makes a new data key and wraps it.
-    pub(crate) fn create(outside: &OutsideKey, id: u32) -> io::Result<WrappedDataKey> {
-        let bytes = random_key()?;
+    pub(crate) fn create(outside: &OutsideKey, id: u32, environment: &dyn Environment) -> io::Result<WrappedDataKey> {
+        let bytes = random_key(environment)?;
         let mut nonce = [0; 12];
-        getrandom::fill(&mut nonce).map_err(io::Error::other)?;
+        environment.fill(&mut nonce)?;
         let payload = Payload { msg: &*bytes, aad: WRAP_CONTEXT };
         let ciphertext = outside
             .cipher()
@@ -167,15 +161,36 @@ impl DataKey {
     }
 }
 
+/// Writes a file whole or not at all: a key that a crash cut short would be in the way of every later open.
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or(path.as_os_str()).to_owned();
+    name.push(".tmp");
+    let temporary = path.with_file_name(name);
+    match std::fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    // A link does not replace what has the name already, as a rename would.
+    let linked = std::fs::hard_link(&temporary, path);
+    std::fs::remove_file(&temporary)?;
+    linked?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::File::open(parent)?.sync_all()
+}
+
 fn nonce_of(ticket: Ticket) -> Nonce {
     let mut nonce = [0; 12];
     nonce[..8].copy_from_slice(&ticket.to_bits().to_le_bytes());
     Nonce::from(nonce)
 }
 
-fn random_key() -> io::Result<Zeroizing<[u8; 32]>> {
+fn random_key(environment: &dyn Environment) -> io::Result<Zeroizing<[u8; 32]>> {
     let mut bytes = Zeroizing::new([0; 32]);
-    getrandom::fill(&mut *bytes).map_err(io::Error::other)?;
+    environment.fill(&mut *bytes)?;
     Ok(bytes)
 }
 
@@ -196,8 +211,9 @@ mod tests {
     fn a_sealed_my_number_opens_for_its_ticket_and_key_alone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.key");
-        let outside = OutsideKey::create(&path).unwrap();
-        let wrapped = DataKey::create(&outside, 1).unwrap();
+        let machine = crate::Platform::real(directory.path()).environment;
+        let outside = OutsideKey::create(&path, &*machine).unwrap();
+        let wrapped = DataKey::create(&outside, 1, &*machine).unwrap();
         let key = DataKey::unwrap(&OutsideKey::read(&path).unwrap(), &wrapped, &path).unwrap();
         let number = MyNumber::parse("621498320257").unwrap();
         let sealed = key.seal(ticket(1), number);
@@ -206,7 +222,7 @@ mod tests {
         assert_eq!(sealed, key.seal(ticket(1), number));
         assert_ne!(sealed, key.seal(ticket(2), number));
 
-        let other = OutsideKey::create(&directory.path().join("b.key")).unwrap();
+        let other = OutsideKey::create(&directory.path().join("b.key"), &*machine).unwrap();
         assert!(matches!(DataKey::unwrap(&other, &wrapped, &path), Err(KeyError::Wrong(_))));
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);

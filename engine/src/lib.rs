@@ -55,27 +55,30 @@ pub mod limits;
 pub mod ticket;
 
 mod frame;
-mod keys;
 mod options;
 mod stored;
 mod wire;
 
 pub mod disk;
+mod platform;
+
+mod keys;
+
 mod generation;
 mod ledger;
 mod log;
 mod store;
 
 use std::fmt;
-use std::io;
 
 pub use keys::OutsideKey;
 pub use ledger::Person;
 pub use log::{LogOutcome, Torn};
 pub use options::{KeyLocation, Options};
+pub use platform::{Environment, Platform};
 pub use store::{
-    Completion, Kept, LedgerReader, Load, LoadReport, Match, Opened, RecordOutcome, Recorded, Rejected, Status, Store,
-    View, ViewGuard,
+    BuiltLoad, CheckpointOutcome, CommitStatistics, Completion, Kept, LedgerReader, Load, LoadReport, Match, Opened,
+    RecordOutcome, Recorded, Rejected, Status, Store, View, ViewGuard,
 };
 pub use stored::ShotView;
 
@@ -90,9 +93,4 @@ impl fmt::Display for StoreId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
-}
-
-/// Eight random bytes of the operating system.
-pub(crate) fn random_u64() -> io::Result<u64> {
-    getrandom::u64().map_err(io::Error::other)
 }

@@ -38,6 +38,9 @@ pub const SEGMENT_BYTES_MAX: u64 = 256 << 20;
 /// Bytes at the start of a segment and of a generation that hold the header, twice.
 pub const FILE_HEADER_BYTES: u64 = 8 << 10;
 
+/// Bytes of log after which the next checkpoint is written: what an open reads at most, beside what was written meanwhile.
+pub const CHECKPOINT_LOG_BYTES: u64 = 64 << 20;
+
 /// Shots in one command to the committer. A larger batch of the caller's is taken in parts.
 pub const COMMAND_SHOTS_MAX: usize = 128;
 

@@ -1,6 +1,6 @@
 //! A machine whose power can be cut, and what people saw and were told before.
 //!
-//! Owns the fixtures of the tests of durability: a store on a [`PowerCutDisk`], everything that a store shows, and everything that was acknowledged. What must
+//! Owns the fixtures of the tests of durability: a store on a [`SimulatedDisk`], everything that a store shows, and everything that was acknowledged. What must
 //! hold of them is in the test files.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,9 +8,9 @@ use std::fs;
 use std::sync::Arc;
 
 use rand::{Rng, RngExt};
-use sesshu_engine::disk::{PowerCutDisk, Unsynced};
+use sesshu_engine::disk::{SimulatedDisk, Unsynced};
 use sesshu_engine::error::{LoadError, OpenError, RecordError};
-use sesshu_engine::{LoadReport, Options, Store};
+use sesshu_engine::{LoadReport, Options, Platform, Store};
 
 use crate::{Answer, CHIYODA, NAHA, Place, ledger, municipality, row, shot, ticket};
 
@@ -22,7 +22,7 @@ pub struct Machine {
     /// Where its files are.
     pub place: Place,
     /// Its disk.
-    pub disk: Arc<PowerCutDisk>,
+    pub disk: Arc<SimulatedDisk>,
 }
 
 impl Machine {
@@ -33,7 +33,7 @@ impl Machine {
 
     /// A machine that finds this when it is switched on.
     pub fn at(place: Place) -> Machine {
-        let disk = Arc::new(PowerCutDisk::on(&place.path()).expect("a directory of files"));
+        let disk = Arc::new(SimulatedDisk::on(&place.path(), 0).expect("a directory of files"));
         Machine { place, disk }
     }
 
@@ -43,7 +43,7 @@ impl Machine {
     ///
     /// As [`Store::open`].
     pub fn try_open(&self) -> Result<Store, OpenError> {
-        Store::open_on(self.disk.clone(), &self.place.path(), Options::default()).map(|(store, _)| store)
+        Store::open_on(Platform::on(self.disk.mount()), &self.place.path(), Options::default()).map(|(store, _)| store)
     }
 
     /// Opens the store, or makes it.

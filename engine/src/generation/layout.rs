@@ -97,6 +97,17 @@ pub(super) fn header_is(bytes: &[u8], identity: &Identity) -> bool {
     [0, SECOND_COPY].into_iter().any(|at| bytes.get(at..at + HEADER_BYTES) == Some(&expected[..HEADER_BYTES]))
 }
 
+/// The version that a whole header of another format has.
+pub(super) fn other_version(bytes: &[u8]) -> Option<u32> {
+    let copies = [0, SECOND_COPY].into_iter().filter_map(|at| bytes.get(at..at + HEADER_BYTES));
+    copies.filter(|copy| &copy[0..8] == HEADER_MAGIC && u32_at(copy, 8) != FORMAT_VERSION).find_map(|copy| {
+        let mut unsigned = [0; HEADER_BYTES];
+        unsigned.copy_from_slice(copy);
+        unsigned[12..16].fill(0);
+        (crc32fast::hash(&unsigned) == u32_at(copy, 12)).then(|| u32_at(copy, 8))
+    })
+}
+
 impl Footer {
     /// The last 512 bytes of the file.
     pub(super) fn encode(&self, salt: Salt) -> Vec<u8> {

@@ -65,6 +65,8 @@ impl From<Section> for Extent {
 #[derive(Debug)]
 pub(crate) enum OpenGenerationError {
     Damaged(Damage),
+    /// A whole one, of this version.
+    Newer(u32),
     Disk(io::Error),
 }
 
@@ -97,6 +99,9 @@ impl Generation {
             _ => OpenGenerationError::Disk(error),
         })?;
         let bytes = map.bytes();
+        if let Some(version) = layout::other_version(bytes) {
+            return Err(OpenGenerationError::Newer(version));
+        }
         if file_length < FILE_HEADER_BYTES + layout::FOOTER_BYTES as u64 || !layout::header_is(bytes, &identity) {
             return Err(damaged(0, "neither copy of the generation's header is the expected one"));
         }

@@ -55,10 +55,14 @@ impl Ledger {
         self.generation.as_ref().map_or(Ok(false), |generation| Ok(generation.address(ticket.number())?.is_some()))
     }
 
-    /// Takes note of a durable event of `ticket`: the tail then starts its walk there. The writer's side alone.
-    pub(crate) fn event_recorded(&self, ticket: Ticket, address: u64) {
-        // Orphans are only counted here. A damaged index is told to whoever asks for a ticket; one ledger's must not keep the store from opening.
-        let orphan = self.tail.newest(ticket.number()).is_none() && self.has_entry(ticket).is_ok_and(|has| !has);
+    /// Whether nothing is known of `ticket`.
+    pub(crate) fn is_unknown(&self, ticket: Ticket) -> bool {
+        // This only counts orphans. A damaged index is told to whoever asks for a ticket; one ledger's must not keep the store from opening.
+        self.tail.newest(ticket.number()).is_none() && self.has_entry(ticket).is_ok_and(|has| !has)
+    }
+
+    /// Takes note of a durable event of `ticket`: the tail then starts its walk there. `orphan`: nothing was known of the ticket. The writer's side alone.
+    pub(crate) fn event_recorded(&self, ticket: Ticket, address: u64, orphan: bool) {
         self.tail.insert(ticket.number(), address, orphan);
     }
 
@@ -69,10 +73,16 @@ impl Ledger {
         installed: (u64, u64),
         segments: &Segments,
     ) -> Result<Ledger, Damage> {
-        let folded = generation.identity().folded_position;
         let municipality = self.municipality;
         let next = Ledger { generation: Some(generation), tail: Tail::default(), municipality, installed };
-        for (number, newest) in self.tail.tickets() {
+        next.refill(self.tail.tickets().into_iter(), segments)?;
+        Ok(next)
+    }
+
+    /// Fills the empty tail with the events, from each ticket's newest one back, that the generation does not fold.
+    pub(crate) fn refill(&self, tickets: impl Iterator<Item = (u64, u64)>, segments: &Segments) -> Result<(), Damage> {
+        let folded = self.folded_position();
+        for (number, newest) in tickets {
             let mut addresses = Vec::new();
             let mut address = newest;
             while address >= folded && address != 0 {
@@ -81,9 +91,9 @@ impl Ledger {
             }
             let Ok(ticket) = Ticket::new(self.municipality, number) else { continue };
             for address in addresses.into_iter().rev() {
-                next.event_recorded(ticket, address);
+                self.event_recorded(ticket, address, self.is_unknown(ticket));
             }
         }
-        Ok(next)
+        Ok(())
     }
 }

@@ -192,6 +192,11 @@ impl<'v> Person<'v> {
         Ok(())
     }
 
+    /// The address of the newest event that the generation does not fold; 0 if there is none.
+    pub(crate) fn newest_address(&self) -> u64 {
+        self.events.last().map_or(0, |event| event.address)
+    }
+
     pub(crate) fn entry(&self) -> Option<&Entry<'v>> {
         self.entry.as_ref()
     }

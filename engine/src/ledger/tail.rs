@@ -117,6 +117,16 @@ impl Tail {
         self.events.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Fills the empty tail with what a checkpoint kept: tickets, events and orphans. The one writer's.
+    pub(crate) fn restore(&self, tickets: impl ExactSizeIterator<Item = (u64, u64)>, events: u64, orphans: u64) {
+        let table = Table::with_slots((tickets.len() * 4 / 3 + 1).next_power_of_two().max(SLOTS_MIN));
+        let count = tickets.filter(|&(number, address)| table.set(number, address)).count();
+        self.table.store(Some(Arc::new(table)));
+        self.events.store(events, Ordering::Relaxed);
+        self.orphans.store(orphans, Ordering::Relaxed);
+        self.tickets.store(count as u64, Ordering::Release);
+    }
+
     /// Every ticket number with the address of its newest event, in no order.
     pub(crate) fn tickets(&self) -> Vec<(u64, u64)> {
         self.table.load().as_ref().map(|table| table_tickets(table).collect()).unwrap_or_default()

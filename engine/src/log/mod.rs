@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! segment:  header | header | batch | batch | … | zeros up to the size that was written and synced before use
-//! batch:    header (48 bytes) | frame | frame | …            frame payload: previous address (u64) | message
+//! batch:    header (48 bytes) | frame | frame | …            frame payload: way back to the ticket's event before (varint) | message
 //! ```
 
 mod batch;
@@ -21,9 +21,9 @@ use std::path::PathBuf;
 
 pub(crate) use event::Event;
 pub use recovery::{LogOutcome, Torn};
-pub(crate) use recovery::{Vouched, recover};
+pub(crate) use recovery::{Recovery, Start, Vouched};
 pub(crate) use segment::Segments;
-pub(crate) use writer::{Appended, LogError, Writer};
+pub(crate) use writer::{Appended, LogError, Sealed, Writer, is_full};
 
 /// The directory of the segments, inside the store.
 pub(crate) const DIRECTORY: &str = "log";

@@ -14,10 +14,11 @@ use std::sync::Arc;
 use super::batch::{self, BatchHeader};
 use super::event::Event;
 use super::segment::{Segment, SegmentHeader, SegmentStart, Segments};
-use super::writer::{End, Writer};
+use super::writer::{End, Writer, is_full};
 use crate::disk::Disk;
 use crate::error::{Damage, OpenError};
 use crate::limits::{FILE_HEADER_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
+use crate::platform::Platform;
 use crate::{FORMAT_VERSION, StoreId};
 
 /// What the manifest says of the log.
@@ -27,6 +28,8 @@ pub(crate) struct Vouched {
     pub(crate) position: u64,
     /// The sequence of the last event before it.
     pub(crate) sequence: u64,
+    /// The number of the segment that the position lies in; 0 if there is none yet.
+    pub(crate) segment: u64,
     /// The log ended there when the store was closed.
     pub(crate) closed: bool,
 }
@@ -53,29 +56,68 @@ pub struct Torn {
     pub bytes: u64,
 }
 
-/// Reads the log, hands every event to `apply` in order, makes its end durable, and returns its writer.
-pub(crate) fn recover(
-    disk: &Arc<dyn Disk>,
+/// From where the log is read: what came before is known from elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// Behind a durable batch.
+    pub(crate) position: u64,
+    /// The sequence of the last event before it.
+    pub(crate) sequence: u64,
+    /// The commit time of that batch.
+    pub(crate) time_ms: u64,
+}
+
+/// A log that was found and not read yet.
+pub(crate) struct Recovery {
+    platform: Platform,
     store_id: StoreId,
     vouched: Vouched,
-    apply: &mut dyn FnMut(&Segments, &Event<'_>) -> Result<(), OpenError>,
-) -> Result<(Writer, LogOutcome), OpenError> {
-    let (segments, spare) = open_segments(disk, store_id)?;
-    if segments.is_empty() {
-        if vouched.position > 0 {
-            let what = "the manifest vouches for log segments that are not there";
-            return Err(Damage { file: super::DIRECTORY.into(), offset: 0, municipality: None, what }.into());
+    segments: Segments,
+    /// A last file that was never used.
+    spare: Option<PathBuf>,
+}
+
+impl Recovery {
+    /// Maps the segments and checks that they follow one another.
+    pub(crate) fn begin(platform: &Platform, store_id: StoreId, vouched: Vouched) -> Result<Recovery, OpenError> {
+        let (segments, spare) = open_segments(&platform.disk, store_id)?;
+        if segments.last().map_or(0, |last| last.header.number) < vouched.segment {
+            let what = "the manifest vouches for a log segment that is not there";
+            let file = super::path(vouched.segment);
+            return Err(Damage { file, offset: 0, municipality: None, what }.into());
         }
-        remove_spare(&**disk, spare.as_deref(), &LogOutcome::Clean)?;
-        let writer =
-            Writer::found(Arc::clone(disk), store_id).map_err(failed("beginning the log in", super::DIRECTORY))?;
-        return Ok((writer, LogOutcome::Clean));
+        Ok(Recovery { platform: platform.clone(), store_id, vouched, segments, spare })
     }
-    let scanned = scan(&segments, vouched, apply)?;
-    let outcome = judge(&segments, &scanned, vouched)?;
-    remove_spare(&**disk, spare.as_deref(), &outcome)?;
-    let writer = go_on(disk, store_id, segments, &scanned, vouched, &outcome)?;
-    Ok((writer, outcome))
+
+    /// The segments, for whoever needs single events before the log is read.
+    pub(crate) fn segments(&self) -> &Segments {
+        &self.segments
+    }
+
+    /// Whether the log may be read from `start` on: a segment holds that position.
+    pub(crate) fn holds(&self, start: Start) -> bool {
+        self.segments.iter().any(|segment| (segment.first_batch()..=segment.limit()).contains(&start.position))
+    }
+
+    /// Reads the log from `start`, or from its beginning, hands every event to `apply` in order, makes the end durable, and returns its writer.
+    pub(crate) fn replay(
+        self,
+        start: Option<Start>,
+        apply: &mut dyn FnMut(&Segments, &Event<'_>) -> Result<(), OpenError>,
+    ) -> Result<(Writer, LogOutcome), OpenError> {
+        let Recovery { platform, store_id, vouched, segments, spare } = self;
+        if segments.is_empty() {
+            remove_spare(&*platform.disk, spare.as_deref(), &LogOutcome::Clean)?;
+            let writer =
+                Writer::found(&platform, store_id).map_err(failed("beginning the log in", super::DIRECTORY))?;
+            return Ok((writer, LogOutcome::Clean));
+        }
+        let scanned = scan(&segments, vouched, start, apply)?;
+        let outcome = judge(&segments, &scanned, vouched)?;
+        remove_spare(&*platform.disk, spare.as_deref(), &outcome)?;
+        let writer = go_on(&platform, store_id, segments, &scanned, vouched, &outcome)?;
+        Ok((writer, outcome))
+    }
 }
 
 /// Maps the segments in order and checks that they follow one another. Also the path of a spare that was never used.
@@ -159,14 +201,25 @@ struct Scanned {
 fn scan(
     segments: &Segments,
     vouched: Vouched,
+    start: Option<Start>,
     apply: &mut dyn FnMut(&Segments, &Event<'_>) -> Result<(), OpenError>,
 ) -> Result<Scanned, OpenError> {
     let first = &segments.iter().next().expect("the caller saw that there are segments").header;
-    let mut scanned =
-        Scanned { end: first.previous_end, next_sequence: first.base_sequence, time_ms: 0, vouched: vouched.position };
+    let (end, next_sequence, time_ms) = match start {
+        Some(start) => (start.position, start.sequence + 1, start.time_ms),
+        None => (first.previous_end, first.base_sequence, 0),
+    };
+    let mut scanned = Scanned { end, next_sequence, time_ms, vouched: vouched.position.max(end) };
+    // A segment whose last batch ends where the start is comes first: the next one must say that it follows there.
+    let begun = |segment: &&Arc<Segment>| start.is_some_and(|start| segment.first_batch() <= start.position);
+    let skipped = segments.iter().filter(begun).count().saturating_sub(1);
     let mut events = Vec::new();
-    for segment in segments.iter() {
+    for (index, segment) in segments.iter().enumerate().skip(skipped) {
         let header = &segment.header;
+        if index == skipped && start.is_some() {
+            read_batches(segments, segment, &mut scanned, &mut events, apply)?;
+            continue;
+        }
         if header.previous_end != scanned.end || header.base_sequence != scanned.next_sequence {
             let before = segments.iter().rfind(|before| before.header.base <= scanned.end).unwrap_or(segment);
             let what = "the log breaks off here, but a later segment vouches for more";
@@ -174,24 +227,35 @@ fn scan(
         }
         scanned.end = segment.first_batch();
         scanned.vouched = scanned.vouched.max(scanned.end);
-        while scanned.end < segment.limit() {
-            let bytes = segment.from(scanned.end);
-            let Some(batch) = batch::decode(bytes, header.salt, scanned.end, &mut events) else { break };
-            if batch.first_sequence != scanned.next_sequence || batch.time_ms < scanned.time_ms {
-                return Err(segment
-                    .damage(scanned.end, "I2: a whole batch that does not follow the one before it")
-                    .into());
-            }
-            for event in &events {
-                apply(segments, event)?;
-            }
-            scanned.vouched = scanned.vouched.max(batch.durable_position);
-            scanned.time_ms = batch.time_ms;
-            scanned.next_sequence += u64::from(batch.count);
-            scanned.end += batch.size();
-        }
+        read_batches(segments, segment, &mut scanned, &mut events, apply)?;
     }
     Ok(scanned)
+}
+
+/// Reads a segment's batches from where reading ended, up to the first that does not validate.
+fn read_batches<'s>(
+    segments: &Segments,
+    segment: &'s Segment,
+    scanned: &mut Scanned,
+    events: &mut Vec<Event<'s>>,
+    apply: &mut dyn FnMut(&Segments, &Event<'_>) -> Result<(), OpenError>,
+) -> Result<(), OpenError> {
+    while scanned.end < segment.limit() {
+        let bytes = segment.from(scanned.end);
+        let Some(batch) = batch::decode(bytes, segment.header.salt, scanned.end, events) else { break };
+        if batch.first_sequence != scanned.next_sequence || batch.time_ms < scanned.time_ms {
+            let what = "I2: a whole batch that does not follow the one before it";
+            return Err(segment.damage(scanned.end, what).into());
+        }
+        for event in events.iter() {
+            apply(segments, event)?;
+        }
+        scanned.vouched = scanned.vouched.max(batch.durable_position);
+        scanned.time_ms = batch.time_ms;
+        scanned.next_sequence += u64::from(batch.count);
+        scanned.end += batch.size();
+    }
+    Ok(())
 }
 
 /// Decides what the end of the log is.
@@ -201,11 +265,12 @@ fn judge(segments: &Segments, scanned: &Scanned, vouched: Vouched) -> Result<Log
     if vouched.position > end || vouched.sequence >= scanned.next_sequence {
         return Err(last.damage(end, "the log breaks off here, but the manifest vouches for more").into());
     }
+    if vouched.closed && vouched.position == end {
+        // What may follow is no batch, and the next one is written over it.
+        return Ok(LogOutcome::Closed);
+    }
     let rest = last.from(end);
-    let Some(nonzero) = rest.iter().rposition(|&byte| byte != 0) else {
-        let closed = vouched.closed && vouched.position == end;
-        return Ok(if closed { LogOutcome::Closed } else { LogOutcome::Clean });
-    };
+    let Some(nonzero) = last_nonzero(rest) else { return Ok(LogOutcome::Clean) };
     for at in (0..=nonzero).step_by(8) {
         let position = end + at as u64;
         let later = BatchHeader::decode(&rest[at..], last.header.salt, position);
@@ -217,9 +282,20 @@ fn judge(segments: &Segments, scanned: &Scanned, vouched: Vouched) -> Result<Log
     Ok(LogOutcome::TornTail(torn))
 }
 
-/// Makes what was read durable and begins to write behind it.
+/// The place of the last byte that is not zero. The end of a segment may be 256 MiB of zeros, so lines are looked at whole.
+fn last_nonzero(bytes: &[u8]) -> Option<usize> {
+    let (lines, rest) = bytes.as_chunks::<64>();
+    let within = |bytes: &[u8]| bytes.iter().rposition(|&byte| byte != 0);
+    if let Some(at) = within(rest) {
+        return Some(lines.len() * 64 + at);
+    }
+    let at = lines.iter().rposition(|line| line.iter().fold(0, |any, byte| any | byte) != 0)?;
+    within(&lines[at]).map(|within| at * 64 + within)
+}
+
+/// Makes what was read durable and prepares to write behind it.
 fn go_on(
-    disk: &Arc<dyn Disk>,
+    platform: &Platform,
     store_id: StoreId,
     segments: Segments,
     scanned: &Scanned,
@@ -230,12 +306,16 @@ fn go_on(
     let path = last.path();
     let end = End { position: scanned.end, next_sequence: scanned.next_sequence, time_ms: scanned.time_ms };
     if *outcome == LogOutcome::Closed {
-        return Writer::in_last_segment(Arc::clone(disk), store_id, segments, end).map_err(failed("opening", &path));
+        return Writer::in_last_segment(platform, store_id, segments, &end).map_err(failed("opening", &path));
     }
     let synced = scanned.vouched.max(vouched.position).max(last.header.base);
-    rewrite(&**disk, last, synced.min(scanned.end), scanned.end, outcome).map_err(failed("making durable", &path))?;
-    Writer::in_new_segment(Arc::clone(disk), store_id, segments, end)
-        .map_err(failed("beginning a segment after", &path))
+    rewrite(&*platform.disk, last, synced.min(scanned.end), scanned.end, outcome)
+        .map_err(failed("making durable", &path))?;
+    match Writer::in_new_segment(platform, store_id, segments.clone(), &end) {
+        Err(error) if is_full(&error) => Writer::waiting(platform, store_id, segments, &end),
+        writer => writer,
+    }
+    .map_err(failed("beginning a segment after", &path))
 }
 
 fn rewrite(disk: &dyn Disk, last: &Segment, synced: u64, end: u64, outcome: &LogOutcome) -> io::Result<()> {

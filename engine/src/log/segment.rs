@@ -200,6 +200,11 @@ impl Segments {
         self.0.is_empty()
     }
 
+    /// The number of the newest one; 0 if there is none.
+    pub(crate) fn newest(&self) -> u64 {
+        self.last().map_or(0, |last| last.header.number)
+    }
+
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         self.0.len()

@@ -1,6 +1,6 @@
 //! Spare segments: files of zeros, written and synced before they are needed.
 //!
-//! Owns the thread that makes them, off the commit path. A spare that is never used has a header of zeros; recovery removes it.
+//! Owns the thread that makes them, off the commit path, if the store has threads. A spare that is never used has a header of zeros; recovery removes it.
 
 use std::io;
 use std::path::Path;
@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::disk::{Disk, File};
+use crate::platform::Platform;
 
 /// A file of zeros under the name of the next segment.
 pub(super) struct Spare {
@@ -42,28 +43,38 @@ impl Shared {
 
 /// Makes one spare at a time.
 pub(super) struct SpareMaker {
+    disk: Arc<dyn Disk>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl SpareMaker {
-    pub(super) fn start(disk: Arc<dyn Disk>) -> io::Result<SpareMaker> {
+    pub(super) fn start(platform: &Platform) -> io::Result<SpareMaker> {
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
-        let theirs = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("sesshu-spare".into()).spawn(move || run(&theirs, &*disk))?;
-        Ok(SpareMaker { shared, thread: Some(thread) })
+        let mut maker = SpareMaker { disk: Arc::clone(&platform.disk), shared, thread: None };
+        if platform.threads {
+            let (shared, disk) = (Arc::clone(&maker.shared), Arc::clone(&maker.disk));
+            let thread = std::thread::Builder::new().name("sesshu-spare".into());
+            maker.thread = Some(thread.spawn(move || run(&shared, &*disk))?);
+        }
+        Ok(maker)
     }
 
     /// Asks for a spare, unless one is there or under way.
     pub(super) fn prepare(&self, number: u64, size: u64) {
         let mut state = self.shared.lock();
-        if state.wanted.is_none() && state.made.is_none() {
-            state.wanted = Some((number, size));
-            self.shared.changed.notify_all();
+        if state.wanted.is_some() || state.made.is_some() {
+            return;
         }
+        if self.thread.is_none() {
+            state.made = Some(make(&*self.disk, number, size));
+            return;
+        }
+        state.wanted = Some((number, size));
+        self.shared.changed.notify_all();
     }
 
-    /// The spare, as soon as it is there. An earlier attempt that failed says nothing about now: it is made anew.
+    /// The spare, as soon as it is there. An earlier attempt that failed says nothing about now: it is made anew, as another file.
     pub(super) fn take(&self, number: u64, size: u64) -> io::Result<Spare> {
         self.shared.lock().made.take_if(|made| made.is_err());
         self.prepare(number, size);

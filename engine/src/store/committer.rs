@@ -1,291 +1,340 @@
-//! The committer: the one thread that changes the store.
+//! The committer: whoever holds it is the one who changes the store.
 //!
-//! Owns the writer of the log and the ledgers' state. Round by round it takes what waits, judges each shot against the view and against what it is about to
-//! write, writes one batch, syncs it once, and only then publishes the new view and answers (I1, I5). There is no timer: a batch is what gathered during
-//! the last sync.
+//! Owns the writer of the log and the ledgers' state. Commands are placed into a batch; the batch is written and synced; only then are its events put into
+//! the tails, the new view is published, and the commands are answered, in this order (I1, I5). There is no timer: a batch is what gathered during the last
+//! sync. Which thread does it is the business of `pipeline`.
 
-use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prost::Message as _;
 use sesshu_proto::v1::{Generation as GenerationMessage, GenerationInstalled};
-use smallvec::SmallVec;
 
-use super::queue::Taken;
+use super::batch::{Batch, Placed};
+use super::judge::{judge, visible};
 use super::record::{RecordCommand, RecordOutcome, Recorded};
 use super::state::State;
 use super::view::View;
-use super::{Shared, lock, now_ms};
-use crate::error::{Damage, RecordError};
-use crate::frame::kind;
+use super::{Shared, lock};
+use crate::error::RecordError;
+use crate::frame::{flag, kind};
 use crate::generation::Generation;
-use crate::intake::ShotRecord;
-use crate::ledger::Found;
 use crate::limits::BATCH_BYTES_MAX;
-use crate::log::{Appended, LogError, Vouched, Writer};
-use crate::stored::ShotView;
-use crate::ticket::{Municipality, Ticket};
+use crate::log::{LogError, Sealed, Writer, is_full};
+use crate::ticket::Municipality;
 
-/// After this long without work the last batch is vouched for by a mark.
-const IDLE: Duration = Duration::from_millis(10);
+/// The trouble of a store that found no room.
+pub(super) const DISK_FULL: &str = "the disk is full";
 
 /// Room in a batch for the events of record commands: all but the batch's own header.
 const EVENT_BYTES_MAX: usize = BATCH_BYTES_MAX - 64;
 
 pub(super) struct Committer {
-    shared: Arc<Shared>,
     writer: Writer,
     state: State,
+    /// What is being gathered.
+    open: Batch,
+    /// What is being written and synced, and since when.
+    flying: Option<(Batch, Instant)>,
+    /// The memory of a batch that was answered, for the next one.
+    spare: Batch,
+    /// Commands that wait for the next segment, which waits for the batch on its way.
+    held: Vec<RecordCommand>,
+    /// The manifest could not be written when the store was opened: it must be before the log is.
+    manifest_due: bool,
     /// Why nothing may be written any more (I7).
     failed: Option<String>,
-    /// The last batch found no room for the next segment.
+    /// The last attempt to write found no room.
     full: bool,
-    /// Scratch: the message of one event.
-    message: Vec<u8>,
 }
 
-/// How the committer ended.
-pub(super) struct Ended {
-    pub(super) vouched: Vouched,
-    pub(super) segment: u64,
-    /// No write failed: the end of the log is known.
-    pub(super) intact: bool,
+/// A batch that is durable and not visible yet.
+pub(super) struct Landed {
+    batch: Batch,
+    took: Duration,
+    end: u64,
+    sequence: u64,
+    time_ms: u64,
 }
 
-/// Closes the queue when the committer ends, also by a panic: nobody may wait for it then.
-struct Closing(Arc<Shared>);
-
-impl Drop for Closing {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            *lock(&self.0.trouble) = Some("the committer ended by a panic".into());
-        }
-        self.0.queue.abandon();
+impl Landed {
+    /// Shots that it adds.
+    pub(super) fn shots(&self) -> usize {
+        self.batch.placed().len()
     }
-}
-
-/// A shot that is in the batch that is being written.
-struct Pending<'c> {
-    ticket: Ticket,
-    appended: Appended,
-    shot: &'c ShotRecord,
 }
 
 impl Committer {
-    pub(super) fn start(shared: Arc<Shared>, writer: Writer, state: State) -> std::io::Result<JoinHandle<Ended>> {
-        let closing = Closing(Arc::clone(&shared));
-        let committer = Committer { shared, writer, state, failed: None, full: false, message: Vec::new() };
-        std::thread::Builder::new().name("sesshu-committer".into()).spawn(move || {
-            let _closing = closing;
-            committer.run()
-        })
+    /// `manifest_due`: nothing may be written before the manifest is.
+    pub(super) fn new(writer: Writer, state: State, manifest_due: bool) -> Committer {
+        let has_segment = writer.has_segment();
+        Committer {
+            writer,
+            state,
+            open: Batch::default(),
+            flying: None,
+            spare: Batch::default(),
+            held: Vec::new(),
+            manifest_due,
+            failed: None,
+            full: manifest_due || !has_segment,
+        }
     }
 
-    fn run(mut self) -> Ended {
-        loop {
-            let patience = (self.failed.is_none() && self.writer.wants_mark()).then_some(IDLE);
-            match self.shared.queue.take(EVENT_BYTES_MAX, patience) {
-                Taken::Control(control) => control(Ok(&mut self)),
-                Taken::Records(commands) => self.record(commands),
-                Taken::Idle => self.mark(),
-                Taken::Closed => break,
-            }
-        }
-        if self.failed.is_none() && self.writer.wants_mark() {
-            self.mark();
-        }
-        let vouched = Vouched { position: self.writer.end(), sequence: self.writer.next_sequence() - 1, closed: true };
-        Ended { vouched, segment: self.writer.segment_number(), intact: self.failed.is_none() }
+    /// Whether nobody waits for an answer.
+    pub(super) fn is_idle(&self) -> bool {
+        self.flying.is_none() && self.open.is_empty() && self.held.is_empty()
     }
 
-    /// Writes what is new of the commands' shots, syncs it, publishes it, answers.
-    fn record(&mut self, commands: Vec<RecordCommand>) {
-        if let Err(error) = self.ready() {
+    /// Whether a batch is on its way.
+    pub(super) fn is_flying(&self) -> bool {
+        self.flying.is_some()
+    }
+
+    /// Where the durable log ends.
+    pub(super) fn end(&self) -> u64 {
+        self.writer.durable()
+    }
+
+    /// Whether a mark would vouch for something that nothing vouches for yet.
+    pub(super) fn wants_mark(&self) -> bool {
+        self.failed.is_none() && self.is_idle() && self.writer.wants_mark()
+    }
+
+    /// Whether a write failed: the end of the log is then not known.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.is_some()
+    }
+
+    /// Bytes of events that can be placed now.
+    pub(super) fn room(&self) -> usize {
+        match (self.held.is_empty(), self.open.is_empty()) {
+            (false, _) => 0,
+            (true, true) => EVENT_BYTES_MAX,
+            (true, false) => self.writer.room().min(EVENT_BYTES_MAX),
+        }
+    }
+
+    /// Shots that are placed and not sealed.
+    pub(super) fn gathered(&self) -> usize {
+        self.open.placed().len()
+    }
+
+    /// The ledgers as they will be seen when everything that is durable is published.
+    pub(super) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Places the commands' shots; together they are within [`Committer::room`]. What cannot be placed is answered.
+    pub(super) fn add(&mut self, shared: &Shared, commands: Vec<RecordCommand>) {
+        if let Err(error) = self.ready(shared) {
             return commands.into_iter().for_each(|command| command.fail(&error));
         }
-        let view = self.shared.view.load_full();
-        let bytes = commands.iter().map(|command| command.bytes).sum();
-        let time_ms = match self.writer.begin(bytes, now_ms()) {
-            Ok(time_ms) => time_ms,
-            Err(error) => {
-                // Nothing of this batch was written: nobody is in doubt.
-                let error = self.note(error, false);
-                return commands.into_iter().for_each(|command| command.fail(&error));
+        if self.open.is_empty() {
+            let bytes = commands.iter().map(|command| command.bytes).sum();
+            if self.is_flying() && !self.writer.has_room(bytes) {
+                self.held = commands;
+                return;
             }
+            match self.writer.begin(bytes, shared.platform.environment.now_ms()) {
+                Ok(time_ms) => self.open.begin(time_ms),
+                Err(error) => {
+                    // Nothing of this batch was written: nobody is in doubt.
+                    let error = self.note(shared, error, false);
+                    return commands.into_iter().for_each(|command| command.fail(&error));
+                }
+            }
+        }
+        let view = shared.view.load_full();
+        for command in commands {
+            let answers = (0..command.shots()).map(|index| self.place(&view, &command, index)).collect();
+            self.open.answer_later(command, answers);
+        }
+    }
+
+    /// Judges a shot and places it if it is new.
+    fn place(&mut self, view: &View, command: &RecordCommand, index: usize) -> Result<Recorded, RecordError> {
+        let offered = &command.offered[index];
+        let (ticket, message) = (offered.ticket, command.message(index));
+        let ledger = self.state.ledgers.get(ticket.ordinal()).map(|ledger| &**ledger);
+        let again;
+        let judged = if visible(ledger, ticket) == offered.judged.seen {
+            &offered.judged
+        } else {
+            again = judge(view, ticket, message);
+            &again
         };
-        let mut batch = Batch { pending: Vec::new(), by_ticket: HashMap::new() };
-        let answers: Vec<Vec<_>> = commands
-            .iter()
-            .map(|command| command.shots.iter().map(|shot| self.add(&view, &mut batch, shot, time_ms)).collect())
-            .collect();
-        if let Err(error) = self.commit(batch.pending) {
-            return commands.into_iter().for_each(|command| command.fail(&error));
-        }
-        for (command, answers) in commands.into_iter().zip(answers) {
-            (command.done)(answers);
-        }
-    }
-
-    /// Judges a shot and adds it to the batch if it is new.
-    fn add<'c>(
-        &mut self,
-        view: &View,
-        batch: &mut Batch<'c>,
-        shot: &'c ShotRecord,
-        time_ms: u64,
-    ) -> Result<Recorded, RecordError> {
-        let ticket = shot.ticket();
-        self.message.clear();
-        shot.shot().encode(&mut self.message).expect("a vector grows");
-        let offered = ShotView::of_message(0, 0, &self.message).expect("what prost wrote can be read");
-        let found = view.find(ticket)?;
-        if let Some(answer) = already(&found, &offered)?.or_else(|| batch.already(ticket, &offered, time_ms)) {
+        let on_its_way = self.flying.as_ref().map(|(batch, _)| batch);
+        let repeated = |batch: &Batch| batch.already(ticket, command, index);
+        let answer = judged.answer.clone()?;
+        if let Some(answer) = answer.or_else(|| on_its_way.and_then(repeated)).or_else(|| repeated(&self.open)) {
             return Ok(answer);
         }
-        let tail = view.ledgers.get(ticket.ordinal()).and_then(|ledger| ledger.tail.newest(ticket.number()));
-        let previous = batch.newest(ticket).or(tail).unwrap_or(0);
-        let appended = self.writer.push(kind::SHOT_RECORDED, ticket.to_bits(), previous, &self.message);
-        batch.push(Pending { ticket, appended, shot });
-        let outcome = if matches!(found, Found::Matched(_)) { RecordOutcome::Recorded } else { RecordOutcome::Orphan };
-        let sequence = appended.sequence;
-        Ok(Recorded { outcome, shot_id: sequence, sequence, recorded_at_ms: time_ms })
+        let newest = self.open.newest(ticket).or_else(|| on_its_way.and_then(|batch| batch.newest(ticket)));
+        let orphan = judged.unknown && newest.is_none();
+        let flags = if orphan { flag::ORPHAN } else { 0 };
+        let previous = newest.unwrap_or(judged.seen.1);
+        let appended = self.writer.push(kind::SHOT_RECORDED, flags, ticket.to_bits(), previous, message);
+        self.open.place(ticket, appended, orphan, index);
+        let outcome = if judged.matched { RecordOutcome::Recorded } else { RecordOutcome::Orphan };
+        let (sequence, recorded_at_ms) = (appended.sequence, self.writer.time_ms());
+        Ok(Recorded { outcome, shot_id: sequence, sequence, recorded_at_ms })
     }
 
-    /// Makes the batch durable, then visible.
-    fn commit(&mut self, pending: Vec<Pending<'_>>) -> Result<(), RecordError> {
-        if pending.is_empty() {
-            return Ok(());
-        }
-        self.writer.commit().map_err(|error| self.note(error, true))?;
-        for Pending { ticket, appended, .. } in pending {
-            self.state.shot_recorded(ticket, appended.address);
-        }
-        self.publish();
-        Ok(())
+    /// Ends the batch that was gathered. It must be written, and what became of it told to [`Committer::landed`].
+    pub(super) fn seal(&mut self) -> Sealed {
+        assert!(self.flying.is_none(), "I2: one batch is on its way at a time");
+        let batch = std::mem::replace(&mut self.open, std::mem::take(&mut self.spare));
+        self.flying = Some((batch, Instant::now()));
+        self.writer.seal()
     }
 
-    /// Makes a generation the base of its ledger. Returns the sequence of the event.
+    /// Takes note of what became of the batch on its way. `None`: it failed, and everybody who waited was told.
+    pub(super) fn landed(&mut self, shared: &Shared, sealed: Sealed, result: io::Result<()>) -> Option<Landed> {
+        if let Err(error) = result {
+            self.abandon(shared, &error);
+            return None;
+        }
+        let (batch, begun) = self.flying.take().expect("I2: a batch that comes back was on its way");
+        let (end, sequence, time_ms) = (sealed.end, sealed.last_sequence, sealed.time_ms);
+        self.writer.written(sealed);
+        Some(Landed { batch, took: begun.elapsed(), end, sequence, time_ms })
+    }
+
+    /// Makes a durable batch visible and answers its commands.
+    pub(super) fn show(&mut self, shared: &Shared, landed: Landed) {
+        let Landed { batch, took, end, sequence, time_ms } = landed;
+        for &Placed { ticket, appended, orphan, .. } in batch.placed() {
+            self.state.shot_recorded(ticket, appended.address, orphan);
+        }
+        self.publish(shared, end, sequence, time_ms);
+        lock(&shared.statistics).committed(batch.placed().len(), took, shared.queue.depth());
+        self.answer(shared, batch);
+    }
+
+    /// Writes and syncs what was gathered on this thread.
+    pub(super) fn commit(&mut self, shared: &Shared) {
+        if self.gathered() == 0 {
+            // Nothing is new: what the answers name is durable and visible.
+            let batch = std::mem::take(&mut self.open);
+            return self.answer(shared, batch);
+        }
+        let sealed = self.seal();
+        let result = sealed.write();
+        if let Some(landed) = self.landed(shared, sealed, result) {
+            self.show(shared, landed);
+        }
+    }
+
+    /// The commands that waited for the next segment, once no batch is on its way.
+    pub(super) fn take_held(&mut self) -> Vec<RecordCommand> {
+        std::mem::take(&mut self.held)
+    }
+
+    fn answer(&mut self, shared: &Shared, mut batch: Batch) {
+        lock(&shared.statistics).acknowledged(batch.waited());
+        batch.acknowledge();
+        self.spare = batch;
+    }
+
+    /// The write or the sync failed: whether its shots survive is not known, and what was gathered meanwhile was not written.
+    fn abandon(&mut self, shared: &Shared, error: &io::Error) {
+        let in_doubt = self.poison(shared, error.to_string(), true);
+        if let Some((mut batch, _)) = self.flying.take() {
+            batch.fail(&in_doubt);
+        }
+        let refused = self.ready(shared).expect_err("the log just failed");
+        self.open.fail(&refused);
+        self.take_held().into_iter().for_each(|command| command.fail(&refused));
+    }
+
+    /// Makes a generation the base of its ledger. Returns the sequence of the event. Nothing is under way.
     pub(super) fn install(
         &mut self,
+        shared: &Shared,
         municipality: Municipality,
         generation: Generation,
         message: GenerationMessage,
     ) -> Result<u64, RecordError> {
-        self.ready()?;
+        assert!(self.is_idle(), "I2: an install has a batch of its own");
+        self.ready(shared)?;
         let installed = GenerationInstalled { generation: Some(message) }.encode_to_vec();
-        let time_ms = self
-            .writer
-            .begin(Writer::event_bytes(installed.len()), now_ms())
-            .map_err(|error| self.note(error, false))?;
+        let now_ms = shared.platform.environment.now_ms();
+        let begun = self.writer.begin(Writer::event_bytes(installed.len()), now_ms);
+        let time_ms = begun.map_err(|error| self.note(shared, error, false))?;
         let since = (self.writer.next_sequence(), time_ms);
         // What can fail comes before the event: once it is durable the ledger must follow.
         let ledger = self.state.with_generation(municipality, generation, since, self.writer.segments())?;
         let bits = u64::from(municipality.five_digits()) << 34;
-        let appended = self.writer.push(kind::GENERATION_INSTALLED, bits, 0, &installed);
-        self.writer.commit().map_err(|error| self.note(error, true))?;
+        self.writer.push(kind::GENERATION_INSTALLED, 0, bits, 0, &installed);
+        let sealed = self.writer.seal();
+        sealed.write().map_err(|error| self.poison(shared, error.to_string(), true))?;
+        let (end, sequence) = (sealed.end, sealed.last_sequence);
+        self.writer.written(sealed);
         self.state.set(ledger);
-        self.publish();
-        Ok(appended.sequence)
+        self.publish(shared, end, sequence, time_ms);
+        Ok(sequence)
     }
 
-    /// What a manifest that is written now may vouch for.
-    pub(super) fn vouched(&self) -> (Vouched, u64) {
-        let position =
-            Vouched { position: self.writer.end(), sequence: self.writer.next_sequence() - 1, closed: false };
-        (position, self.writer.segment_number())
-    }
-
-    fn mark(&mut self) {
-        if let Err(error) = self.writer.mark() {
-            self.note(error, false);
+    /// Vouches for the last batch.
+    pub(super) fn mark(&mut self, shared: &Shared) {
+        match self.writer.mark() {
+            Ok(()) => {
+                let (sequence, time_ms) = (self.writer.next_sequence() - 1, self.writer.time_ms());
+                self.publish(shared, self.writer.durable(), sequence, time_ms);
+            }
+            Err(error) => drop(self.note(shared, error, false)),
         }
     }
 
-    fn publish(&mut self) {
+    /// What is durable is visible from now on.
+    fn publish(&mut self, shared: &Shared, end: u64, sequence: u64, time_ms: u64) {
         if std::mem::take(&mut self.full) {
-            *lock(&self.shared.trouble) = None;
+            *lock(&shared.trouble) = None;
         }
-        self.shared.view.store(Arc::new(View {
-            ledgers: Arc::clone(&self.state.ledgers),
-            segments: self.writer.segments().clone(),
-            sequence: self.writer.next_sequence() - 1,
-            end: self.writer.end(),
-        }));
+        let (ledgers, segments) = (Arc::clone(&self.state.ledgers), self.writer.segments().clone());
+        shared.view.store(Arc::new(View { ledgers, segments, sequence, end, time_ms }));
+        shared.upkeep.look(end, self.writer.segment_number());
     }
 
-    fn ready(&self) -> Result<(), RecordError> {
-        self.failed.as_ref().map_or(Ok(()), |reason| Err(RecordError::Poisoned(reason.clone())))
+    /// Whether anything may be written.
+    fn ready(&mut self, shared: &Shared) -> Result<(), RecordError> {
+        if let Some(reason) = &self.failed {
+            return Err(RecordError::Poisoned(reason.clone()));
+        }
+        if self.manifest_due {
+            let written = lock(&shared.manifest).write(&*shared.platform.disk, &shared.view.load(), false);
+            written.map_err(|error| self.unprepared(shared, &error))?;
+            self.manifest_due = false;
+        }
+        Ok(())
     }
 
     /// Draws the consequence of a failure of the log, and says what the caller may know. `written`: bytes of the caller's may have reached the disk.
-    fn note(&mut self, error: LogError, written: bool) -> RecordError {
+    fn note(&mut self, shared: &Shared, error: LogError, written: bool) -> RecordError {
         match error {
-            LogError::Full => {
-                self.full = true;
-                *lock(&self.shared.trouble) = Some("the disk is full".into());
-                RecordError::DiskFull
-            }
-            LogError::Failed(error) => self.poison(error.to_string(), written),
+            LogError::NoSegment(error) => self.unprepared(shared, &error),
+            LogError::Failed(error) => self.poison(shared, error.to_string(), written),
         }
     }
 
-    fn poison(&mut self, reason: String, written: bool) -> RecordError {
+    /// Something that must be there before the log is written could not be made.
+    fn unprepared(&mut self, shared: &Shared, error: &io::Error) -> RecordError {
+        self.full = true;
+        let (trouble, answer) = if is_full(error) {
+            (DISK_FULL.to_owned(), RecordError::DiskFull)
+        } else {
+            (format!("the log could not go on: {error}"), RecordError::Unprepared(error.to_string()))
+        };
+        *lock(&shared.trouble) = Some(trouble);
+        answer
+    }
+
+    fn poison(&mut self, shared: &Shared, reason: String, written: bool) -> RecordError {
         tracing::error!(reason, "the log failed; the store is read-only until it is opened again");
-        *lock(&self.shared.trouble) = Some(format!("the log failed: {reason}"));
+        *lock(&shared.trouble) = Some(format!("the log failed: {reason}"));
         self.failed = Some(reason.clone());
         if written { RecordError::InDoubt(reason) } else { RecordError::Poisoned(reason) }
     }
-}
-
-/// What is in the batch that is being written.
-struct Batch<'c> {
-    pending: Vec<Pending<'c>>,
-    by_ticket: HashMap<Ticket, SmallVec<[usize; 1]>>,
-}
-
-impl<'c> Batch<'c> {
-    fn push(&mut self, pending: Pending<'c>) {
-        self.by_ticket.entry(pending.ticket).or_default().push(self.pending.len());
-        self.pending.push(pending);
-    }
-
-    fn of(&self, ticket: Ticket) -> impl DoubleEndedIterator<Item = &Pending<'c>> {
-        self.by_ticket.get(&ticket).into_iter().flatten().map(|&at| &self.pending[at])
-    }
-
-    fn newest(&self, ticket: Ticket) -> Option<u64> {
-        self.of(ticket).next_back().map(|pending| pending.appended.address)
-    }
-
-    fn already(&self, ticket: Ticket, offered: &ShotView<'_>, time_ms: u64) -> Option<Recorded> {
-        self.of(ticket).find_map(|pending| {
-            let message = pending.shot.shot().encode_to_vec();
-            let held = ShotView::of_message(pending.appended.sequence, time_ms, &message)?;
-            repeats(&held, offered)
-        })
-    }
-}
-
-/// The answer, if the ticket holds the offered shot already.
-fn already(found: &Found<'_>, offered: &ShotView<'_>) -> Result<Option<Recorded>, Damage> {
-    let (Found::Matched(person) | Found::Orphan(person)) = found else { return Ok(None) };
-    let mut answer = None;
-    if person.shot_count() > 0 {
-        person.each_shot(|held| answer = answer.or_else(|| repeats(&held, offered)))?;
-    }
-    Ok(answer)
-}
-
-/// The answer, if the offered shot repeats one that is held: by its capture id, or, where neither has one, by its content.
-fn repeats(held: &ShotView<'_>, offered: &ShotView<'_>) -> Option<Recorded> {
-    let same = held.same_content(offered);
-    let outcome = match (held.capture_id == offered.capture_id, same) {
-        (false, _) => return None,
-        (true, true) => RecordOutcome::AlreadyRecorded,
-        (true, false) if offered.capture_id.is_empty() => return None,
-        (true, false) => RecordOutcome::CaptureIdConflict,
-    };
-    Some(Recorded { outcome, shot_id: held.shot_id, sequence: held.sequence, recorded_at_ms: held.recorded_at_ms })
 }

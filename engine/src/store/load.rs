@@ -5,14 +5,16 @@
 //!
 //! A staged row is its encoded bytes and its sealed My Number in one arena. Loading the largest municipality (3.8 million people) takes some 900 MB of memory.
 
-use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use prost::Message as _;
 use sesshu_proto::v1::{Generation as GenerationMessage, ResidentStatus};
 
+use super::committer::Committer;
 use super::fold::{self, Staged, Tally};
-use super::{Shared, Store, lock, manifest, now_ms};
+use super::{Shared, Store, lock, manifest};
+use crate::disk::Disk;
 use crate::error::{KeyError, LoadError, OpenError, RecordError};
 use crate::frame::Salt;
 use crate::generation::{self, BuildError, Builder, Built, Generation, Identity, OpenGenerationError};
@@ -22,8 +24,7 @@ use crate::ticket::{Date, Municipality, Ticket};
 
 /// A load under way. Dropping it ends it without a trace.
 pub struct Load {
-    shared: Arc<Shared>,
-    municipality: Municipality,
+    place: Place,
     key: DataKey,
     arena: Vec<u8>,
     rows: Vec<Staged>,
@@ -72,12 +73,35 @@ impl Store {
     ///
     /// [`LoadError::UnderWay`] while another load of it lives; [`LoadError::Key`] without the store's key.
     pub fn load(&self, municipality: Municipality) -> Result<Load, LoadError> {
-        let shared = Arc::clone(&self.shared);
-        let key = newest_data_key(&shared)?;
-        if !lock(&shared.loading).insert(municipality.ordinal()) {
-            return Err(LoadError::UnderWay(municipality));
+        let key = newest_data_key(&self.shared)?;
+        let place = Place::take(&self.shared, municipality)?;
+        Ok(Load { place, key, arena: Vec::new(), rows: Vec::new(), kept: Vec::new() })
+    }
+}
+
+/// The right to load one municipality, for as long as it lives.
+struct Place {
+    shared: Arc<Shared>,
+    municipality: Municipality,
+}
+
+impl Place {
+    fn take(shared: &Arc<Shared>, municipality: Municipality) -> Result<Place, LoadError> {
+        if lock(&shared.loading).insert(municipality.ordinal()) {
+            Ok(Place { shared: Arc::clone(shared), municipality })
+        } else {
+            Err(LoadError::UnderWay(municipality))
         }
-        Ok(Load { shared, municipality, key, arena: Vec::new(), rows: Vec::new(), kept: Vec::new() })
+    }
+
+    fn disk(&self) -> &dyn Disk {
+        &*self.shared.platform.disk
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        lock(&self.shared.loading).remove(&self.municipality.ordinal());
     }
 }
 
@@ -85,7 +109,7 @@ impl Load {
     /// The municipality.
     #[must_use]
     pub fn municipality(&self) -> Municipality {
-        self.municipality
+        self.place.municipality
     }
 
     /// Rows taken so far.
@@ -104,7 +128,7 @@ impl Load {
         row.resident().encode(&mut self.arena).expect("a vector grows");
         let row_bytes = (self.arena.len() - start) as u32;
         if let Some(my_number) = row.my_number() {
-            let ticket = Ticket::new(self.municipality, row.number()).expect("a checked row has a ticket number");
+            let ticket = Ticket::new(self.place.municipality, row.number()).expect("a checked row has a ticket number");
             self.arena.extend_from_slice(&self.key.seal(ticket, my_number));
         }
         self.rows.push(Staged {
@@ -129,24 +153,27 @@ impl Load {
     /// # Errors
     ///
     /// [`LoadError`]; the ledger is then as it was, except after [`crate::error::RecordError::InDoubt`], where only opening the store again tells.
-    pub fn commit(mut self, expected_rows: Option<u64>) -> Result<LoadReport, LoadError> {
+    pub fn commit(self, expected_rows: Option<u64>) -> Result<LoadReport, LoadError> {
+        self.build(expected_rows)?.install()
+    }
+
+    /// Builds the generation, durably, and does not make it visible yet: what a load will do can be looked at first. Shots may be recorded meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`Load::commit`]; the ledger is as it was.
+    pub fn build(mut self, expected_rows: Option<u64>) -> Result<BuiltLoad, LoadError> {
         let taken = (self.rows.len() + self.kept.len()) as u64;
         if let Some(expected) = expected_rows.filter(|&expected| expected != taken) {
             return Err(LoadError::RowCount { expected, taken });
         }
         let rejected = self.reject_duplicates();
         if self.rows.is_empty() {
-            return Err(LoadError::Empty(self.municipality));
+            return Err(LoadError::Empty(self.place.municipality));
         }
         self.kept.sort_unstable();
-        let (built, tally, identity) = self.build()?;
-        let path = self.publish_file(identity.generation)?;
-        let sequence = open(&self.shared, self.municipality, identity, &built)
-            .and_then(|generation| self.install(generation, identity, &built))
-            .inspect_err(|error| self.withdraw_file(&path, error))?;
-        self.retire_previous(identity.generation);
-        tracing::info!(municipality = %self.municipality, generation = identity.generation, rows = tally.accepted, file = %path.display(), "a register was loaded");
-        Ok(LoadReport {
+        let (built, tally, identity) = self.build_file()?;
+        let report = LoadReport {
             accepted: tally.accepted,
             added: tally.added,
             changed: tally.changed,
@@ -155,8 +182,10 @@ impl Load {
             removed: tally.removed,
             rejected,
             generation: identity.generation,
-            sequence,
-        })
+            sequence: 0,
+        };
+        let file = generation::staging_path(self.place.municipality, identity.generation);
+        Ok(BuiltLoad { place: self.place, file: Some(file), identity, built, report })
     }
 
     /// Sorts the rows by number and takes out every row whose number another row has too: which of them is right cannot be known here.
@@ -179,32 +208,35 @@ impl Load {
         rejected
     }
 
-    fn build(&self) -> Result<(Built, Tally, Identity), LoadError> {
-        let view = self.shared.view.load_full();
-        let ledger = view.ledgers.get(self.municipality.ordinal());
+    fn build_file(&self) -> Result<(Built, Tally, Identity), LoadError> {
+        let Place { shared, municipality } = &self.place;
+        let municipality = *municipality;
+        let view = shared.view.load_full();
+        let ledger = view.ledgers.get(municipality.ordinal());
+        let environment = &*shared.platform.environment;
         let identity = Identity {
-            store_id: self.shared.store_id,
-            five_digits: self.municipality.five_digits(),
+            store_id: shared.store_id,
+            five_digits: municipality.five_digits(),
             generation: ledger.map_or(0, |ledger| ledger.generation_number()) + 1,
-            salt: Salt(crate::random_u64().map_err(self.failed("making a salt for", generation::STAGING))?),
+            salt: Salt(environment.random_u64().map_err(failed("making a salt for", generation::STAGING))?),
             folded_position: view.end,
         };
-        let path = generation::staging_path(self.municipality, identity.generation);
-        let disk = &*self.shared.disk;
+        let path = generation::staging_path(municipality, identity.generation);
+        let disk = self.place.disk();
         // A load that failed before may have left a file of this name.
         if disk.list(Path::new(generation::STAGING)).is_ok_and(|files| files.contains(&path)) {
-            disk.remove(&path).map_err(self.failed("replacing", &path))?;
+            disk.remove(&path).map_err(failed("replacing", &path))?;
         }
-        let mut builder = Builder::create(disk, &path, identity).map_err(self.failed("creating", &path))?;
+        let mut builder = Builder::create(disk, &path, identity).map_err(failed("creating", &path))?;
         let input = fold::Input {
             rows: &self.rows,
             arena: &self.arena,
             kept: &self.kept,
             data_key_id: self.key.id(),
-            today: today(),
+            today: today(environment.now_ms()),
         };
         let finished =
-            fold::fold(&view, self.municipality, &input, &mut builder).and_then(|tally| Ok((builder.finish()?, tally)));
+            fold::fold(&view, municipality, &input, &mut builder).and_then(|tally| Ok((builder.finish()?, tally)));
         match finished {
             Ok((built, tally)) => Ok((built, tally, identity)),
             Err(error) => {
@@ -212,115 +244,130 @@ impl Load {
                 let _ = disk.remove(&path);
                 Err(match error {
                     fold::FoldError::Damaged(damage) => LoadError::Damaged(damage),
-                    fold::FoldError::Build(BuildError::TooLarge) => LoadError::TooLarge(self.municipality),
-                    fold::FoldError::Build(BuildError::Disk(source)) => self.failed("writing", &path)(source),
+                    fold::FoldError::Build(BuildError::TooLarge) => LoadError::TooLarge(municipality),
+                    fold::FoldError::Build(BuildError::Disk(source)) => failed("writing", &path)(source),
                 })
             }
         }
     }
+}
 
-    /// Moves the built file to its place.
-    fn publish_file(&self, number: u64) -> Result<std::path::PathBuf, LoadError> {
-        let disk = &*self.shared.disk;
-        let directory = generation::directory(self.municipality);
-        let path = generation::path(self.municipality, number);
-        disk.create_directory(&directory).map_err(self.failed("making", &directory))?;
-        if disk.list(&directory).map_err(self.failed("listing", &directory))?.contains(&path) {
-            // The file of a load that ended in doubt: the log may name it.
-            return Err(self.failed("replacing", &path)(std::io::ErrorKind::AlreadyExists.into()));
-        }
-        disk.rename(&generation::staging_path(self.municipality, number), &path)
-            .map_err(self.failed("moving into place", &path))?;
-        disk.sync_directory(&directory).map_err(self.failed("making durable", &directory)).inspect_err(|error| {
-            // Under its name it would be in the way of the next attempt.
-            self.withdraw_file(&path, error);
+/// A load whose generation is built and not visible. Dropping it ends it without a trace.
+pub struct BuiltLoad {
+    place: Place,
+    /// Where the generation lies; `None` once the log may name it.
+    file: Option<PathBuf>,
+    identity: Identity,
+    built: Built,
+    report: LoadReport,
+}
+
+impl BuiltLoad {
+    /// What installing will do: `sequence` is 0 until then.
+    #[must_use]
+    pub fn report(&self) -> &LoadReport {
+        &self.report
+    }
+
+    /// Makes the generation visible.
+    ///
+    /// # Errors
+    ///
+    /// As [`Load::commit`].
+    pub fn install(mut self) -> Result<LoadReport, LoadError> {
+        self.move_file()?;
+        let generation = self.open()?;
+        let sequence = self.log(generation).inspect_err(|error| {
+            if matches!(error, LoadError::Install(RecordError::InDoubt(_))) {
+                // The log may name the file.
+                self.file = None;
+            }
         })?;
-        Ok(path)
+        self.file = None;
+        self.retire_previous();
+        let report = LoadReport { sequence, ..std::mem::take(&mut self.report) };
+        let (municipality, rows) = (self.place.municipality, report.accepted);
+        tracing::info!(%municipality, generation = report.generation, rows, "a register was loaded");
+        Ok(report)
     }
 
-    /// Gives back the room of a generation that was not installed. One that may have been stays: the log may name it.
-    fn withdraw_file(&self, path: &Path, error: &LoadError) {
-        if !matches!(error, LoadError::Install(RecordError::InDoubt(_))) {
-            // The error that is reported is the first one; the next open removes what stays.
-            let _ = self.shared.disk.remove(path);
+    /// Moves the file to its place.
+    fn move_file(&mut self) -> Result<(), LoadError> {
+        let (disk, municipality) = (self.place.disk(), self.place.municipality);
+        let directory = generation::directory(municipality);
+        let path = generation::path(municipality, self.identity.generation);
+        disk.create_directory(&directory).map_err(failed("making", &directory))?;
+        if disk.list(&directory).map_err(failed("listing", &directory))?.contains(&path) {
+            // The file of a load that ended in doubt: the log may name it.
+            return Err(failed("replacing", &path)(std::io::ErrorKind::AlreadyExists.into()));
         }
+        let staged = generation::staging_path(municipality, self.identity.generation);
+        disk.rename(&staged, &path).map_err(failed("moving into place", &path))?;
+        let synced = disk.sync_directory(&directory).map_err(failed("making durable", &directory));
+        self.file = Some(path);
+        synced
     }
 
-    /// Has the committer log the generation and swap it in.
-    fn install(&self, generation: Generation, identity: Identity, built: &Built) -> Result<u64, LoadError> {
+    fn open(&self) -> Result<Generation, LoadError> {
+        let Place { shared, municipality } = &self.place;
+        let path = generation::path(*municipality, self.identity.generation);
+        let opened = Generation::open(&*shared.platform.disk, *municipality, self.identity, self.built.file_length);
+        opened.map_err(|error| match error {
+            OpenGenerationError::Damaged(damage) => LoadError::Damaged(damage),
+            OpenGenerationError::Newer(_) => unreachable!("this program wrote the file"),
+            OpenGenerationError::Disk(source) => LoadError::Disk { doing: "mapping", path, source },
+        })
+    }
+
+    /// Has the committer log the generation and swap it in. Returns the sequence of the event.
+    fn log(&self, generation: Generation) -> Result<u64, LoadError> {
         let message = GenerationMessage {
-            municipality: identity.five_digits,
-            generation: identity.generation,
-            file_length: built.file_length,
-            salt: identity.salt.0,
-            folded_position: identity.folded_position,
-            blake3: built.blake3.to_vec().into(),
+            municipality: self.identity.five_digits,
+            generation: self.identity.generation,
+            file_length: self.built.file_length,
+            salt: self.identity.salt.0,
+            folded_position: self.identity.folded_position,
+            blake3: self.built.blake3.to_vec().into(),
             installed_sequence: 0,
             installed_at: 0,
         };
-        lock(&self.shared.manifest).remember(&message);
-        let (sender, receiver) = mpsc::sync_channel(1);
-        let municipality = self.municipality;
-        self.shared.queue.push_control(Box::new(move |committer| {
-            let installed = committer.and_then(|committer| committer.install(municipality, generation, message));
-            drop(sender.send(installed));
-        }));
-        Ok(receiver.recv().unwrap_or_else(|_| Err(RecordError::unanswered()))?)
+        lock(&self.place.shared.manifest).remember(&message);
+        let municipality = self.place.municipality;
+        let install = move |shared: &Shared, committer: &mut Committer| {
+            committer.install(shared, municipality, generation, message)
+        };
+        Ok(self.place.shared.control(install)?)
     }
 
-    /// Removes the generation before `number`, after a manifest that does not name it. A failure leaves a file that the next open removes.
-    fn retire_previous(&self, number: u64) {
-        if number == 1 {
+    /// Removes the generation before this one, after a manifest that does not name it. A failure leaves a file that the next open removes.
+    fn retire_previous(&self) {
+        if self.identity.generation == 1 {
             return;
         }
-        let shared = &self.shared;
-        let (sender, receiver) = mpsc::sync_channel(1);
-        shared.queue.push_control(Box::new(move |committer| drop(sender.send(committer.map(|c| c.vouched())))));
-        let Ok(Ok((vouched, segment))) = receiver.recv() else { return };
-        let mut manifest = lock(&shared.manifest);
-        let view = shared.view.load_full();
-        let previous = generation::path(self.municipality, number - 1);
-        let written = manifest.write(&*shared.disk, &view, vouched, segment);
-        drop(manifest);
-        let removed = written.and_then(|()| {
-            let failed = |source| OpenError::Disk { doing: "removing", path: previous.clone(), source };
-            shared.disk.remove(&previous).map_err(failed)
+        let path = generation::path(self.place.municipality, self.identity.generation - 1);
+        let removed = self.place.shared.name_what_is_there(false).and_then(|()| {
+            let failed = |source| OpenError::Disk { doing: "removing", path: path.clone(), source };
+            self.place.disk().remove(&path).map_err(failed)
         });
         if let Err(error) = removed {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "the superseded generation stays until the next open"
-            );
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "the superseded generation stays until the next open");
         }
     }
-
-    fn failed<P: AsRef<Path>>(
-        &self,
-        doing: &'static str,
-        path: P,
-    ) -> impl FnOnce(std::io::Error) -> LoadError + use<P> {
-        let path = path.as_ref().to_owned();
-        move |source| LoadError::Disk { doing, path, source }
-    }
 }
 
-impl Drop for Load {
+impl Drop for BuiltLoad {
     fn drop(&mut self) {
-        lock(&self.shared.loading).remove(&self.municipality.ordinal());
+        if let Some(file) = &self.file {
+            // Gives the room back; the next open removes what stays.
+            let _ = self.place.disk().remove(file);
+        }
     }
 }
 
-fn open(
-    shared: &Shared,
-    municipality: Municipality,
-    identity: Identity,
-    built: &Built,
-) -> Result<Generation, LoadError> {
-    let path = generation::path(municipality, identity.generation);
-    Generation::open(&*shared.disk, municipality, identity, built.file_length).map_err(|error| match error {
-        OpenGenerationError::Damaged(damage) => LoadError::Damaged(damage),
-        OpenGenerationError::Disk(source) => LoadError::Disk { doing: "mapping", path, source },
-    })
+fn failed<P: AsRef<Path>>(doing: &'static str, path: P) -> impl FnOnce(std::io::Error) -> LoadError + use<P> {
+    let path = path.as_ref().to_owned();
+    move |source| LoadError::Disk { doing, path, source }
 }
 
 fn newest_data_key(shared: &Shared) -> Result<DataKey, LoadError> {
@@ -331,9 +378,9 @@ fn newest_data_key(shared: &Shared) -> Result<DataKey, LoadError> {
     Ok(DataKey::unwrap(&outside, wrapped, &path)?)
 }
 
-/// Today in Japan, which has had no summer time since 1951.
-fn today() -> Date {
-    let days = (now_ms() + 9 * 3_600_000) / 86_400_000;
+/// The day in Japan, which has had no summer time since 1951.
+fn today(now_ms: u64) -> Date {
+    let days = (now_ms + 9 * 3_600_000) / 86_400_000;
     Date::from_days_since_epoch(days as i32).unwrap_or_else(|_| {
         // A clock outside the calendar's years: the date is a remark, not worth a failed load.
         Date::from_yyyymmdd(20_210_412).expect("a day of the calendar")

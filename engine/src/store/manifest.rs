@@ -12,13 +12,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use prost::Message as _;
-use sesshu_proto::v1::{Generation as GenerationMessage, Manifest, WrappedDataKey};
+use sesshu_proto::v1::{Checkpoint as CheckpointMessage, Generation as GenerationMessage, Manifest, WrappedDataKey};
 
 use super::view::View;
 use crate::disk::Disk;
 use crate::error::{Damage, OpenError};
 use crate::frame::{u32_at, u64_at};
-use crate::log::Vouched;
 use crate::{FORMAT_VERSION, StoreId};
 
 pub(super) const PATH: &str = "MANIFEST";
@@ -33,6 +32,8 @@ pub(super) struct ManifestFile {
     pub(super) data_keys: Vec<WrappedDataKey>,
     /// BLAKE3 of the generation files, which a view does not hold: municipality and generation to hash.
     hashes: std::collections::HashMap<(u32, u64), Vec<u8>>,
+    /// The newest checkpoint.
+    checkpoint: Option<CheckpointMessage>,
     /// The store was closed: what a load that outlives it would write vouches for less.
     closed: bool,
 }
@@ -44,6 +45,7 @@ impl ManifestFile {
             created_at: manifest.created_at,
             data_keys: manifest.data_keys.clone(),
             hashes: std::collections::HashMap::new(),
+            checkpoint: manifest.checkpoint.clone(),
             closed: false,
         };
         for generation in &manifest.generations {
@@ -57,14 +59,23 @@ impl ManifestFile {
         self.hashes.insert((generation.municipality, generation.generation), generation.blake3.to_vec());
     }
 
-    /// Replaces the manifest with one that names what `view` shows.
-    pub(super) fn write(
-        &mut self,
-        disk: &dyn Disk,
-        view: &View,
-        vouched: Vouched,
-        segment: u64,
-    ) -> Result<(), OpenError> {
+    /// The newest checkpoint.
+    pub(super) fn checkpoint(&self) -> Option<&CheckpointMessage> {
+        self.checkpoint.as_ref()
+    }
+
+    /// Names none from the next manifest on: it was of no use.
+    pub(super) fn forget_checkpoint(&mut self) {
+        self.checkpoint = None;
+    }
+
+    /// Names a checkpoint from the next manifest on; returns the one before.
+    pub(super) fn name_checkpoint(&mut self, checkpoint: CheckpointMessage) -> Option<CheckpointMessage> {
+        self.checkpoint.replace(checkpoint)
+    }
+
+    /// Replaces the manifest with one that names what `view` shows, and vouches for the log as far as it shows it. `closed`: the log ends there.
+    pub(super) fn write(&mut self, disk: &dyn Disk, view: &View, closed: bool) -> io::Result<()> {
         if self.closed {
             return Ok(());
         }
@@ -90,14 +101,15 @@ impl ManifestFile {
             store_id: self.store_id.0.to_vec(),
             created_at: self.created_at,
             generations,
-            log_vouched_position: vouched.position,
-            log_vouched_sequence: vouched.sequence,
-            log_segment: segment,
-            closed: vouched.closed,
+            log_vouched_position: view.end,
+            log_vouched_sequence: view.sequence,
+            log_segment: view.segments.newest(),
+            closed,
             data_keys: self.data_keys.clone(),
+            checkpoint: self.checkpoint.clone(),
         };
-        write(disk, &manifest).map_err(|source| OpenError::Disk { doing: "writing", path: PATH.into(), source })?;
-        self.closed = vouched.closed;
+        write(disk, &manifest)?;
+        self.closed = closed;
         // A later one than the current is that of a load which is about to install it.
         self.hashes.retain(|(municipality, generation), _| current.get(municipality).is_none_or(|it| it <= generation));
         Ok(())
@@ -113,14 +125,24 @@ fn write(disk: &dyn Disk, manifest: &Manifest) -> io::Result<()> {
     let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len());
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-    bytes.extend_from_slice(&crc32fast::hash(&payload).to_le_bytes());
+    bytes.extend_from_slice(&[0; 4]);
     bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
     bytes.extend_from_slice(&payload);
+    let crc = checksum(&bytes);
+    bytes[12..16].copy_from_slice(&crc.to_le_bytes());
     let file = disk.create(temporary)?;
     file.write_at(&bytes, 0)?;
     file.sync()?;
     disk.rename(temporary, Path::new(PATH))?;
     disk.sync_directory(Path::new(""))
+}
+
+/// Over everything but the checksum itself.
+fn checksum(bytes: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&bytes[..12]);
+    hasher.update(&bytes[16..]);
+    hasher.finalize()
 }
 
 /// Writes the first manifest of a new store.
@@ -132,8 +154,6 @@ pub(super) fn create(disk: &dyn Disk, manifest: &Manifest) -> Result<(), OpenErr
 pub(super) fn read(disk: &dyn Disk) -> Result<Option<(Manifest, StoreId)>, OpenError> {
     let path = Path::new(PATH);
     let failed = |source| OpenError::Disk { doing: "reading", path: PATH.into(), source };
-    let damage =
-        |offset, what| OpenError::Damaged(Damage { file: PathBuf::from(PATH), offset, municipality: None, what });
     let file = match disk.open(path, false) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file.map_err(failed)?,
@@ -141,22 +161,40 @@ pub(super) fn read(disk: &dyn Disk) -> Result<Option<(Manifest, StoreId)>, OpenE
     let length = file.length().map_err(failed)?;
     let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
     file.read_at(&mut bytes, 0).map_err(failed)?;
+    match decode(&bytes) {
+        Ok(manifest) => Ok(Some(manifest)),
+        Err(Unreadable::Newer(found)) => Err(OpenError::Newer { file: PATH.into(), found, known: FORMAT_VERSION }),
+        Err(Unreadable::Damaged(offset, what)) => {
+            Err(Damage { file: PathBuf::from(PATH), offset, municipality: None, what }.into())
+        }
+    }
+}
+
+/// Why bytes are no manifest of this program.
+#[derive(Debug)]
+pub(crate) enum Unreadable {
+    /// Where, and which check failed.
+    Damaged(u64, &'static str),
+    /// A whole one, of this version.
+    Newer(u32),
+}
+
+/// Reads a whole manifest. Pure.
+pub(crate) fn decode(bytes: &[u8]) -> Result<(Manifest, StoreId), Unreadable> {
+    const CONTENT: u64 = HEADER_BYTES as u64;
     if bytes.len() < HEADER_BYTES || &bytes[0..8] != MAGIC {
-        return Err(damage(0, "not a manifest"));
+        return Err(Unreadable::Damaged(0, "not a manifest"));
     }
     let payload = &bytes[HEADER_BYTES..];
-    let version = u32_at(&bytes, 8);
+    if u64_at(bytes, 16) != payload.len() as u64 || checksum(bytes) != u32_at(bytes, 12) {
+        return Err(Unreadable::Damaged(CONTENT, "the manifest's checksum does not match"));
+    }
+    let version = u32_at(bytes, 8);
     if version != FORMAT_VERSION {
-        return Err(OpenError::Newer { file: PATH.into(), found: version, known: FORMAT_VERSION });
+        return Err(Unreadable::Newer(version));
     }
-    if u64_at(&bytes, 16) != payload.len() as u64 || crc32fast::hash(payload) != u32_at(&bytes, 12) {
-        return Err(damage(HEADER_BYTES as u64, "the manifest's checksum does not match"));
-    }
-    let manifest = Manifest::decode(payload).map_err(|_| damage(HEADER_BYTES as u64, "the manifest is no message"))?;
-    let store_id: [u8; 16] = manifest
-        .store_id
-        .as_slice()
-        .try_into()
-        .map_err(|_| damage(HEADER_BYTES as u64, "the manifest names no store"))?;
-    Ok(Some((manifest, StoreId(store_id))))
+    let manifest = Manifest::decode(payload).map_err(|_| Unreadable::Damaged(CONTENT, "the manifest is no message"))?;
+    let store_id: Result<[u8; 16], _> = manifest.store_id.as_slice().try_into();
+    let store_id = store_id.map_err(|_| Unreadable::Damaged(CONTENT, "the manifest names no store"))?;
+    Ok((manifest, StoreId(store_id)))
 }

@@ -4,62 +4,77 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `open` | lock, manifest, generations, replay, publish |
+//! | `open` | lock, manifest, generations, checkpoint, replay, publish |
 //! | `manifest` | the table of contents on disk |
+//! | `checkpoint` | the tails on disk |
 //! | `view` | what one reader sees: match, match_batch, ledgers |
 //! | `state` | what a durable event does to the ledgers, live and at replay |
-//! | `queue`, `committer`, `record` | the way of a shot to the disk |
+//! | `record`, `judge`, `queue`, `batch`, `committer`, `pipeline` | the way of a shot to the disk, in this order |
 //! | `load`, `fold` | the way of a register to a generation |
-//! | `status` | what operators ask for |
+//! | `upkeep` | when checkpoints and manifests are written |
+//! | `status`, `statistics` | what operators ask for |
 
+mod batch;
+mod checkpoint;
 mod committer;
 mod fold;
+mod judge;
 mod load;
 mod manifest;
 mod open;
+mod pipeline;
 mod queue;
 mod record;
 mod state;
+mod statistics;
 mod status;
+mod upkeep;
 mod view;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 
-pub use load::{Kept, Load, LoadReport, Rejected};
+pub use checkpoint::CheckpointOutcome;
+pub use load::{BuiltLoad, Kept, Load, LoadReport, Rejected};
 pub use open::Opened;
 pub use record::{Completion, RecordOutcome, Recorded};
+pub use statistics::CommitStatistics;
 pub use status::Status;
 pub use view::{LedgerReader, Match, View, ViewGuard};
 
 use crate::StoreId;
-use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::options::KeyLocation;
-use committer::Ended;
+use crate::platform::Platform;
+use committer::Committer;
 use manifest::ManifestFile;
 use queue::Queue;
+use upkeep::Upkeep;
 
 /// An open store. All methods may be called from any thread.
 pub struct Store {
     shared: Arc<Shared>,
-    committer: Mutex<Option<JoinHandle<Ended>>>,
+    /// The committer's thread, if there is one; it returns what closing came to.
+    thread: Mutex<Option<JoinHandle<Result<(), OpenError>>>>,
 }
 
 /// What the store's operations share.
 pub(crate) struct Shared {
     path: PathBuf,
-    disk: Arc<dyn Disk>,
+    platform: Platform,
     store_id: StoreId,
     key: KeyLocation,
     view: ArcSwap<View>,
     queue: Queue,
+    committer: Mutex<Committer>,
+    /// Whoever holds the committer may wait for this, not the other way round.
     manifest: Mutex<ManifestFile>,
+    upkeep: Upkeep,
+    statistics: Mutex<CommitStatistics>,
     /// Ordinals of the municipalities that are being loaded.
     loading: Mutex<HashSet<usize>>,
     /// Why the store takes no writes, if it takes none.
@@ -99,17 +114,19 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`OpenError::Disk`] if the manifest could not be written. Nothing acknowledged is lost: the next open reads the log.
+    /// [`OpenError::Disk`] if checkpoint or manifest could not be written. Nothing acknowledged is lost: the next open reads the log.
     pub fn close(&self) -> Result<(), OpenError> {
-        self.shared.queue.close();
-        let Some(committer) = lock(&self.committer).take() else { return Ok(()) };
-        let Ok(Ended { vouched, segment, intact }) = committer.join() else { return Ok(()) };
-        if !intact {
-            // The end of the log is not known; only recovery may say what it is.
+        let was_open = self.shared.queue.close();
+        if !self.shared.platform.threads {
+            return if was_open { self.shared.end() } else { Ok(()) };
+        }
+        let Some(thread) = lock(&self.thread).take() else { return Ok(()) };
+        if thread.thread().id() == std::thread::current().id() {
+            // Called back from the committer, which ends, and closes, when it gets its thread back.
             return Ok(());
         }
-        let view = self.shared.view.load_full();
-        lock(&self.shared.manifest).write(&*self.shared.disk, &view, vouched, segment)
+        // A panic was reported by the panic hook; recovery will say where the log ends.
+        thread.join().unwrap_or(Ok(()))
     }
 }
 
@@ -124,11 +141,4 @@ impl Drop for Store {
 /// Locks a mutex whose data every holder leaves whole, also when it panics.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Milliseconds since 1970.
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    // 48 bits last until the year 10889.
-    u64::try_from(since.as_millis()).unwrap_or(0).min((1 << 48) - 1)
 }

@@ -1,7 +1,8 @@
 //! Opening a store.
 //!
-//! Owns the order of the steps: lock, manifest, generations, replay, the log's end made durable, manifest, leftovers, publish. Opening twice does the same
-//! as opening once, and may itself be cut short anywhere.
+//! Owns the order of the steps: lock, manifest, generations, checkpoint, replay, the log's end made durable, manifest, leftovers, publish. Opening twice
+//! does the same as opening once, and may itself be cut short anywhere. Where the disk is full the store is opened all the same, and read-only until the
+//! manifest and the next segment find room.
 
 use std::collections::HashSet;
 use std::io;
@@ -11,20 +12,24 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 use sesshu_proto::v1::Manifest;
 
-use super::committer::Committer;
+use super::checkpoint::{self, CheckpointOutcome};
+use super::committer::{Committer, DISK_FULL};
 use super::manifest::{self, ManifestFile};
+use super::pipeline;
 use super::queue::Queue;
 use super::state::{State, open_generation};
+use super::upkeep::Upkeep;
 use super::view::{Ledgers, View};
-use super::{Shared, Store, now_ms};
+use super::{Shared, Store};
 use crate::StoreId;
 use crate::disk::{Disk, RealDisk};
 use crate::error::{Damage, KeyError, OpenError};
 use crate::generation;
 use crate::keys::{DataKey, OutsideKey};
 use crate::ledger::Ledger;
-use crate::log::{self, LogOutcome, Vouched};
+use crate::log::{self, LogOutcome, Vouched, is_full};
 use crate::options::{KeyLocation, Options};
+use crate::platform::Platform;
 use crate::ticket::Municipality;
 
 /// What opening found and did.
@@ -37,6 +42,8 @@ pub struct Opened {
     pub key_created: Option<PathBuf>,
     /// What was at the end of the log.
     pub log: LogOutcome,
+    /// What was made of the checkpoint.
+    pub checkpoint: CheckpointOutcome,
     /// Ledgers with a generation.
     pub generations: u64,
     /// Events that were read from the log.
@@ -53,75 +60,106 @@ impl Store {
     /// [`OpenError`]; damage names file and byte, and nothing was changed then.
     pub fn open(path: &Path, options: Options) -> Result<(Store, Opened), OpenError> {
         let disk = real_disk(path, options.create)?;
-        Store::open_on(disk, path, options)
+        Store::open_on(Platform::on(disk), path, options)
     }
 
-    /// As [`Store::open`], on another disk, which is trusted to hold a store or nothing. `path` names the store in messages, and its key lies beside it.
+    /// As [`Store::open`], on another platform, whose disk is trusted to hold a store or nothing. `path` names the store in messages, and its key lies
+    /// beside it.
     ///
     /// # Errors
     ///
     /// As [`Store::open`].
-    pub fn open_on(disk: Arc<dyn Disk>, path: &Path, options: Options) -> Result<(Store, Opened), OpenError> {
-        let lock = take_lock(&*disk, path)?;
-        let (manifest, store_id, key_created, created) = match manifest::read(&*disk)? {
+    pub fn open_on(platform: Platform, path: &Path, options: Options) -> Result<(Store, Opened), OpenError> {
+        let disk = &*platform.disk;
+        let lock = take_lock(disk, path)?;
+        let (manifest, store_id, key_created, created) = match manifest::read(disk)? {
             Some((manifest, store_id)) => (manifest, store_id, None, false),
             None => {
-                let (manifest, store_id, key_created) = create(&*disk, path, &options)?;
+                let (manifest, store_id, key_created) = create(&platform, path, &options)?;
                 (manifest, store_id, key_created, true)
             }
         };
-        let mut state = State { ledgers: Arc::new(Ledgers::none()) };
         let mut file = ManifestFile::new(&manifest, store_id);
-        let generations = map_generations(&*disk, store_id, &manifest, &mut state)?;
-
-        let folded = manifest.generations.iter().map(|generation| generation.folded_position).max().unwrap_or(0);
-        let vouched = Vouched {
-            position: manifest.log_vouched_position.max(folded),
-            sequence: manifest.log_vouched_sequence,
-            closed: manifest.closed,
+        let mut state = map_generations(disk, store_id, &manifest)?;
+        let recovery = log::Recovery::begin(&platform, store_id, vouched(&manifest))?;
+        let restored = checkpoint::restore(disk, store_id, manifest.checkpoint.as_ref(), &recovery, &mut state);
+        let (checkpoint, start) = match restored {
+            Ok(None) => (CheckpointOutcome::None, None),
+            Ok(Some(start)) => (CheckpointOutcome::Restored { position: start.position }, Some(start)),
+            Err(damage) => {
+                // Derived (I8): what was filled so far is thrown away, and the log read from its beginning.
+                state = map_generations(disk, store_id, &manifest)?;
+                file.forget_checkpoint();
+                (CheckpointOutcome::Rebuilt(damage), None)
+            }
         };
         let mut events = 0;
-        let (writer, outcome) = log::recover(&disk, store_id, vouched, &mut |segments, event| {
+        let (writer, outcome) = recovery.replay(start, &mut |segments, event| {
             events += 1;
             if let Some(installed) = State::installed_by(event) {
                 file.remember(&installed);
             }
-            state.replay(&*disk, store_id, segments, event)
+            state.replay(disk, store_id, segments, event)
         })?;
-
         let view = View {
             ledgers: Arc::clone(&state.ledgers),
             segments: writer.segments().clone(),
             sequence: writer.next_sequence() - 1,
-            end: writer.end(),
+            end: writer.durable(),
+            time_ms: writer.time_ms(),
         };
-        let now = Vouched { position: view.end, sequence: view.sequence, closed: false };
-        file.write(&*disk, &view, now, writer.segment_number())?;
-        // A store that was copied may have come without its empty directories.
-        let made = disk.create_directory(Path::new(generation::STAGING));
-        made.map_err(|source| OpenError::Disk { doing: "making", path: generation::STAGING.into(), source })?;
-        let removed_files = remove_leftovers(&*disk, &view)?;
 
-        let opened = Opened { created, key_created, log: outcome, generations, events, removed_files };
+        let failed = |doing, path: &Path| {
+            let path = path.to_owned();
+            move |source| OpenError::Disk { doing, path, source }
+        };
+        // Builds in progress go first: they may be what the disk is full of.
+        let staging = Path::new(generation::STAGING);
+        let mut removed_files = remove_all(disk, staging).map_err(failed("removing leftovers in", staging))?;
+        let full = match file.write(disk, &view, false) {
+            Err(error) if is_full(&error) => true,
+            written => written.map(|()| false).map_err(failed("writing", Path::new(manifest::PATH)))?,
+        };
+        if !full {
+            // A store that was copied may have come without its empty directories.
+            disk.create_directory(staging).map_err(failed("making", staging))?;
+            removed_files += remove_leftovers(disk, &view, &file).map_err(failed("removing leftovers in", path))?;
+        }
+        let checkpointed = file.checkpoint().map_or(0, |checkpoint| checkpoint.position);
+        let trouble = (full || !writer.has_segment()).then(|| DISK_FULL.to_owned());
+        let generations = manifest.generations.len() as u64;
+        let opened = Opened { created, key_created, log: outcome, checkpoint, generations, events, removed_files };
+        let threads = platform.threads;
         let shared = Arc::new(Shared {
             path: path.to_owned(),
-            disk,
             store_id,
             key: options.key,
+            upkeep: Upkeep::new(checkpointed, if full { 0 } else { view.segments.newest() }),
             view: ArcSwap::from_pointee(view),
             queue: Queue::default(),
+            committer: Mutex::new(Committer::new(writer, state, full)),
             manifest: Mutex::new(file),
+            statistics: Mutex::default(),
             loading: Mutex::new(HashSet::new()),
-            trouble: Mutex::new(None),
+            trouble: Mutex::new(trouble),
             opened: opened.clone(),
+            platform,
             _lock: lock,
         });
-        let committer = Committer::start(Arc::clone(&shared), writer, state).map_err(|source| OpenError::Disk {
-            doing: "starting the committer of",
-            path: path.to_owned(),
-            source,
-        })?;
-        Ok((Store { shared, committer: Mutex::new(Some(committer)) }, opened))
+        let thread = threads.then(|| pipeline::start(&shared)).transpose();
+        let thread = thread.map_err(failed("starting the committer of", path))?;
+        Ok((Store { shared, thread: Mutex::new(thread) }, opened))
+    }
+}
+
+/// What the manifest says of the log.
+fn vouched(manifest: &Manifest) -> Vouched {
+    let folded = manifest.generations.iter().map(|generation| generation.folded_position).max().unwrap_or(0);
+    Vouched {
+        position: manifest.log_vouched_position.max(folded),
+        sequence: manifest.log_vouched_sequence,
+        segment: manifest.log_segment,
+        closed: manifest.closed,
     }
 }
 
@@ -136,7 +174,7 @@ fn real_disk(path: &Path, create: bool) -> Result<Arc<dyn Disk>, OpenError> {
     // What an interrupted making of a store leaves behind is no obstacle to making it again: its directories are empty until there is a manifest.
     let strange = names.iter().any(|name| match name.to_str() {
         Some("LOCK" | "MANIFEST.tmp") => false,
-        Some(log::DIRECTORY | generation::DIRECTORY | generation::STAGING) => {
+        Some(log::DIRECTORY | generation::DIRECTORY | generation::STAGING | checkpoint::DIRECTORY) => {
             disk.list(name).map_or(true, |inside| !inside.is_empty())
         }
         _ => true,
@@ -169,7 +207,12 @@ fn read_small(disk: &dyn Disk, path: &Path) -> io::Result<String> {
 }
 
 /// Makes the directories, the key and the first manifest.
-fn create(disk: &dyn Disk, path: &Path, options: &Options) -> Result<(Manifest, StoreId, Option<PathBuf>), OpenError> {
+fn create(
+    platform: &Platform,
+    path: &Path,
+    options: &Options,
+) -> Result<(Manifest, StoreId, Option<PathBuf>), OpenError> {
+    let (disk, environment) = (&*platform.disk, &*platform.environment);
     if !options.create {
         return Err(OpenError::NoStore(path.to_owned()));
     }
@@ -180,28 +223,24 @@ fn create(disk: &dyn Disk, path: &Path, options: &Options) -> Result<(Manifest, 
     let key_path = options.key.path(path);
     let (key, key_created) = match OutsideKey::read(&key_path) {
         Err(KeyError::Missing(_)) if options.key == KeyLocation::BesideStore => {
-            (OutsideKey::create(&key_path)?, Some(key_path))
+            (OutsideKey::create(&key_path, environment)?, Some(key_path))
         }
         key => (key?, None),
     };
     let mut id = [0; 16];
-    getrandom::fill(&mut id).map_err(|error| failed(io::Error::other(error)))?;
+    environment.fill(&mut id).map_err(failed)?;
     let manifest = Manifest {
         store_id: id.to_vec(),
-        created_at: now_ms(),
-        data_keys: vec![DataKey::create(&key, 1).map_err(failed)?],
+        created_at: environment.now_ms(),
+        data_keys: vec![DataKey::create(&key, 1, environment).map_err(failed)?],
         ..Manifest::default()
     };
     manifest::create(disk, &manifest)?;
     Ok((manifest, StoreId(id), key_created))
 }
 
-fn map_generations(
-    disk: &dyn Disk,
-    store_id: StoreId,
-    manifest: &Manifest,
-    state: &mut State,
-) -> Result<u64, OpenError> {
+fn map_generations(disk: &dyn Disk, store_id: StoreId, manifest: &Manifest) -> Result<State, OpenError> {
+    let mut state = State { ledgers: Arc::new(Ledgers::none()) };
     let none = log::Segments::default();
     for message in &manifest.generations {
         let municipality = Municipality::from_five_digits(message.municipality).ok_or_else(|| Damage {
@@ -215,29 +254,32 @@ fn map_generations(
         let ledger = Ledger::new(municipality).with_generation(generation, installed, &none)?;
         state.set(Arc::new(ledger));
     }
-    Ok(manifest.generations.len() as u64)
+    Ok(state)
 }
 
-/// Removes what no manifest and no event names: builds in progress, and generations that were superseded or never installed.
-fn remove_leftovers(disk: &dyn Disk, view: &View) -> Result<u64, OpenError> {
-    let failed =
-        |source| OpenError::Disk { doing: "removing leftovers in", path: generation::DIRECTORY.into(), source };
-    let named: HashSet<PathBuf> = view
-        .ledgers
-        .iter()
-        .filter_map(|ledger| {
-            let generation = ledger.generation.as_ref()?;
-            Some(generation::path(ledger.municipality, generation.identity().generation))
-        })
-        .collect();
-    let mut files = disk.list(Path::new(generation::STAGING)).map_err(failed)?;
-    for directory in disk.list(Path::new(generation::DIRECTORY)).map_err(failed)? {
-        files.extend(disk.list(&directory).map_err(failed)?);
+/// Removes every file in a directory.
+fn remove_all(disk: &dyn Disk, directory: &Path) -> io::Result<u64> {
+    let files = disk.list(directory)?;
+    files.iter().try_for_each(|file| disk.remove(file))?;
+    Ok(files.len() as u64)
+}
+
+/// Removes what the manifest, which is durable, does not name: generations that were superseded or never installed, and checkpoints.
+fn remove_leftovers(disk: &dyn Disk, view: &View, manifest: &ManifestFile) -> io::Result<u64> {
+    let generations = view.ledgers.iter().filter_map(|ledger| {
+        let generation = ledger.generation.as_ref()?;
+        Some(generation::path(ledger.municipality, generation.identity().generation))
+    });
+    let checkpoints = manifest.checkpoint().map(|checkpoint| checkpoint::path(checkpoint.position));
+    let named: HashSet<PathBuf> = generations.chain(checkpoints).collect();
+    let mut files = disk.list(Path::new(checkpoint::DIRECTORY))?;
+    for directory in disk.list(Path::new(generation::DIRECTORY))? {
+        let ours = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "gen");
+        files.extend(disk.list(&directory)?.into_iter().filter(ours));
     }
     let mut removed = 0;
-    let ours = |file: &&PathBuf| file.extension().is_some_and(|extension| extension == "gen");
-    for file in files.iter().filter(ours).filter(|file| !named.contains(*file)) {
-        disk.remove(file).map_err(failed)?;
+    for file in files.iter().filter(|file| !named.contains(*file)) {
+        disk.remove(file)?;
         removed += 1;
     }
     Ok(removed)

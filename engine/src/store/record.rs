@@ -1,17 +1,25 @@
-//! Recording shots: from the caller to the queue, and back.
+//! Recording shots: from the caller to the committer, and back.
 //!
 //! Owns the outcome of a record, and the three ways to ask for one: a single shot, many, or many with a call-back for callers that must not block. All of
-//! them are commands of at most `COMMAND_SHOTS_MAX` shots in one queue.
+//! them are commands of at most `COMMAND_SHOTS_MAX` shots.
+//!
+//! The caller's thread does all that can be done before a shot has its place in the log: it encodes the message, and judges the shot against what is visible.
+//! The committer judges again only where something of the ticket has changed since.
 
+use std::collections::VecDeque;
 use std::sync::mpsc;
+use std::time::Instant;
 
 use prost::Message as _;
 
 use super::Store;
+use super::judge::{Judged, judge};
+use super::view::View;
 use crate::error::RecordError;
 use crate::intake::ShotRecord;
 use crate::limits::COMMAND_SHOTS_MAX;
 use crate::log::Writer;
+use crate::ticket::Ticket;
 
 /// What became of a shot that was handed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,20 +47,66 @@ pub struct Recorded {
     pub recorded_at_ms: u64,
 }
 
+/// An answer to each shot of a command, in the order of the shots.
+pub(super) type Answers = Vec<Result<Recorded, RecordError>>;
+
 /// Called once, with one answer per shot in the order of the shots. It runs on the committer: hand the answers on and return.
 pub type Completion = Box<dyn FnOnce(Vec<Result<Recorded, RecordError>>) + Send>;
 
+/// A shot that waits for its place in the log.
+pub(super) struct Offered {
+    pub(super) ticket: Ticket,
+    /// What the caller's view said of it.
+    pub(super) judged: Judged,
+    /// Where its message ends among those of the command.
+    end: usize,
+}
+
 /// Shots that wait for the committer.
 pub(super) struct RecordCommand {
-    pub(super) shots: Vec<ShotRecord>,
-    /// Bytes of their events.
+    pub(super) offered: Vec<Offered>,
+    messages: Vec<u8>,
+    /// Bytes of their events at most.
     pub(super) bytes: usize,
+    pub(super) submitted: Instant,
     pub(super) done: Completion,
 }
 
 impl RecordCommand {
+    /// Encodes and judges the shots. A cold page faults here and not in the committer, which will look at the same bytes.
+    fn new(view: &View, shots: &[ShotRecord], done: Completion) -> RecordCommand {
+        let mut command = RecordCommand {
+            offered: Vec::with_capacity(shots.len()),
+            messages: Vec::with_capacity(shots.len() * 128),
+            bytes: 0,
+            submitted: Instant::now(),
+            done,
+        };
+        for shot in shots {
+            let start = command.messages.len();
+            shot.shot().encode(&mut command.messages).expect("a vector grows");
+            let message = &command.messages[start..];
+            command.bytes += Writer::event_bytes(message.len());
+            let (ticket, judged) = (shot.ticket(), judge(view, shot.ticket(), message));
+            command.offered.push(Offered { ticket, judged, end: command.messages.len() });
+        }
+        command
+    }
+
+    /// How many shots there are.
+    pub(super) fn shots(&self) -> usize {
+        self.offered.len()
+    }
+
+    /// The message of the shot at `index`.
+    pub(super) fn message(&self, index: usize) -> &[u8] {
+        let start = index.checked_sub(1).map_or(0, |before| self.offered[before].end);
+        &self.messages[start..self.offered[index].end]
+    }
+
+    /// Answers all shots with the same error.
     pub(super) fn fail(self, error: &RecordError) {
-        let answers = self.shots.iter().map(|_| Err(error.clone())).collect();
+        let answers = self.offered.iter().map(|_| Err(error.clone())).collect();
         (self.done)(answers);
     }
 }
@@ -65,7 +119,11 @@ impl Store {
     /// [`RecordError`]. After [`RecordError::InDoubt`] the shot may or may not be durable: record it again with the same capture id.
     pub fn record(&self, shot: ShotRecord) -> Result<Recorded, RecordError> {
         let (sender, receiver) = mpsc::sync_channel(1);
-        self.submit(vec![shot], Box::new(move |answers| drop(sender.send(answers))));
+        let command = self.command(&[shot], Box::new(move |answers| drop(sender.send(answers))));
+        // Where nothing else is under way the caller is its own committer: no other thread has to wake up.
+        if let Err(command) = self.shared.lead(command) {
+            self.shared.hand_over(command);
+        }
         let answers = receiver.recv().unwrap_or_default();
         answers.into_iter().next().unwrap_or_else(|| Err(RecordError::unanswered()))
     }
@@ -73,22 +131,21 @@ impl Store {
     /// Records shots and returns when all of them are durable: one answer per shot, in their order.
     #[must_use]
     pub fn record_many(&self, shots: Vec<ShotRecord>) -> Vec<Result<Recorded, RecordError>> {
-        let count = shots.len();
-        let mut waiting = std::collections::VecDeque::new();
-        let mut answers = Vec::with_capacity(count);
-        let mut shots = shots.into_iter();
+        let mut waiting = VecDeque::new();
+        let mut answers = Vec::with_capacity(shots.len());
+        let mut parts = shots.chunks(COMMAND_SHOTS_MAX);
         loop {
-            let part: Vec<ShotRecord> = shots.by_ref().take(COMMAND_SHOTS_MAX).collect();
+            let part = parts.next();
             // A window far below the queue's length, so that one caller cannot fill the queue against itself.
-            if part.is_empty() || waiting.len() == 64 {
+            if part.is_none() || waiting.len() == 64 {
                 let Some((receiver, count)) = waiting.pop_front() else { break };
-                let receiver: mpsc::Receiver<Vec<Result<Recorded, RecordError>>> = receiver;
+                let receiver: mpsc::Receiver<Answers> = receiver;
                 answers.extend(receiver.recv().unwrap_or_else(|_| vec![Err(RecordError::unanswered()); count]));
             }
-            if !part.is_empty() {
+            if let Some(part) = part {
                 let (sender, receiver) = mpsc::sync_channel(1);
                 waiting.push_back((receiver, part.len()));
-                self.submit(part, Box::new(move |answers| drop(sender.send(answers))));
+                self.submit_slice(part, Box::new(move |answers| drop(sender.send(answers))));
             }
         }
         answers
@@ -100,22 +157,18 @@ impl Store {
     ///
     /// If there are more shots than that.
     pub fn submit(&self, shots: Vec<ShotRecord>, done: Completion) {
+        self.submit_slice(&shots, done);
+    }
+
+    fn submit_slice(&self, shots: &[ShotRecord], done: Completion) {
         assert!(shots.len() <= COMMAND_SHOTS_MAX, "at most {COMMAND_SHOTS_MAX} shots are handed in at once");
         if shots.is_empty() {
-            done(Vec::new());
-            return;
+            return done(Vec::new());
         }
-        let view = self.view();
-        let mut bytes = 0;
-        for shot in &shots {
-            bytes += Writer::event_bytes(shot.shot().encoded_len());
-            // A cold page faults here and not in the committer, which will look at the same bytes.
-            let _ = view.find(shot.ticket());
-        }
-        drop(view);
-        let command = RecordCommand { shots, bytes, done };
-        if let Err((command, error)) = self.shared.queue.push_record(command) {
-            command.fail(&error);
-        }
+        self.shared.hand_over(self.command(shots, done));
+    }
+
+    fn command(&self, shots: &[ShotRecord], done: Completion) -> RecordCommand {
+        RecordCommand::new(&self.view(), shots, done)
     }
 }

@@ -9,14 +9,14 @@ use prost::Message as _;
 use sesshu_proto::v1::{Generation as GenerationMessage, GenerationInstalled};
 
 use super::view::Ledgers;
-use crate::StoreId;
 use crate::disk::Disk;
 use crate::error::{Damage, OpenError};
-use crate::frame::{Salt, kind};
+use crate::frame::{Salt, flag, kind};
 use crate::generation::{Generation, Identity, OpenGenerationError};
 use crate::ledger::Ledger;
 use crate::log::{Event, Segments};
 use crate::ticket::{Municipality, Ticket};
+use crate::{FORMAT_VERSION, StoreId};
 
 /// The ledgers, on the writer's side.
 pub(super) struct State {
@@ -25,7 +25,7 @@ pub(super) struct State {
 
 impl State {
     /// The ledger of a municipality; made if nothing was known of it.
-    fn ledger(&mut self, municipality: Municipality) -> Arc<Ledger> {
+    pub(super) fn ledger(&mut self, municipality: Municipality) -> Arc<Ledger> {
         if let Some(ledger) = self.ledgers.get(municipality.ordinal()) {
             return Arc::clone(ledger);
         }
@@ -38,9 +38,9 @@ impl State {
         Arc::make_mut(&mut self.ledgers).set(ledger);
     }
 
-    /// A shot was recorded.
-    pub(super) fn shot_recorded(&mut self, ticket: Ticket, address: u64) {
-        self.ledger(ticket.municipality()).event_recorded(ticket, address);
+    /// A shot was recorded. `orphan`: nothing was known of the ticket.
+    pub(super) fn shot_recorded(&mut self, ticket: Ticket, address: u64, orphan: bool) {
+        self.ledger(ticket.municipality()).event_recorded(ticket, address, orphan);
     }
 
     /// The ledger of `municipality` as it will be when `generation` is its base.
@@ -80,8 +80,15 @@ impl State {
         match event.header.kind {
             kind::SHOT_RECORDED => {
                 let ticket = Ticket::from_bits(event.header.ticket_bits).map_err(|_| damage("a shot on no ticket"))?;
-                if event.address >= self.ledger(ticket.municipality()).folded_position() {
-                    self.shot_recorded(ticket, event.address);
+                let ledger = self.ledger(ticket.municipality());
+                if event.address >= ledger.folded_position() {
+                    // What was known when it was recorded was known of an earlier generation, if the ledger has a newer one by now.
+                    let orphan = if event.header.sequence > ledger.installed.0 {
+                        event.header.flags & flag::ORPHAN != 0
+                    } else {
+                        ledger.is_unknown(ticket)
+                    };
+                    ledger.event_recorded(ticket, event.address, orphan);
                 }
                 Ok(())
             }
@@ -120,6 +127,10 @@ pub(super) fn open_generation(
     };
     Generation::open(disk, municipality, identity, message.file_length).map_err(|error| match error {
         OpenGenerationError::Damaged(damage) => OpenError::Damaged(damage),
+        OpenGenerationError::Newer(found) => {
+            let file = crate::generation::path(municipality, message.generation);
+            OpenError::Newer { file, found, known: FORMAT_VERSION }
+        }
         OpenGenerationError::Disk(source) => OpenError::Disk {
             doing: "mapping",
             path: crate::generation::path(municipality, message.generation),

@@ -48,6 +48,8 @@ pub struct View {
     pub(crate) sequence: u64,
     /// The position behind the newest durable batch.
     pub(crate) end: u64,
+    /// The commit time of the newest batch, milliseconds since 1970.
+    pub(crate) time_ms: u64,
 }
 
 /// What a ticket turned out to be.

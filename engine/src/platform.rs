@@ -1,0 +1,75 @@
+//! What a store stands on: a disk, a clock, chance, and threads of its own.
+//!
+//! Owns the seam that lets a simulation replace the machine: with a seeded [`Environment`], a disk that is a function of its calls, and no threads, a store
+//! does the same twice, byte for byte. Everything else gets [`Platform::real`].
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::disk::{Disk, RealDisk};
+
+/// The clock and the chance of a machine.
+pub trait Environment: Send + Sync {
+    /// Milliseconds since 1970. May go back: the store never does.
+    fn now_ms(&self) -> u64;
+
+    /// Fills `bytes` with random ones: keys, salts and names are made of them.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the machine says.
+    fn fill(&self, bytes: &mut [u8]) -> io::Result<()>;
+
+    /// Eight random bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Environment::fill`].
+    fn random_u64(&self) -> io::Result<u64> {
+        let mut bytes = [0; 8];
+        self.fill(&mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+}
+
+/// What a store stands on.
+#[derive(Clone)]
+pub struct Platform {
+    /// Its files.
+    pub disk: Arc<dyn Disk>,
+    /// Clock and chance.
+    pub environment: Arc<dyn Environment>,
+    /// Whether the store has threads of its own. Without, everything happens on the caller's thread, and what the threads do when nothing else is to be done
+    /// happens in [`crate::Store::tick`].
+    pub threads: bool,
+}
+
+impl Platform {
+    /// The machine, and the files below a directory of it that exists.
+    #[must_use]
+    pub fn real(directory: &Path) -> Platform {
+        Platform::on(Arc::new(RealDisk::existing(directory)))
+    }
+
+    /// The machine, with another disk.
+    #[must_use]
+    pub fn on(disk: Arc<dyn Disk>) -> Platform {
+        Platform { disk, environment: Arc::new(Machine), threads: true }
+    }
+}
+
+/// The machine that the program runs on.
+struct Machine;
+
+impl Environment for Machine {
+    fn now_ms(&self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
+        getrandom::fill(bytes).map_err(io::Error::other)
+    }
+}

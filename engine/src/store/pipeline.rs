@@ -1,0 +1,224 @@
+//! The pipeline: which thread does what on a shot's way to the disk.
+//!
+//! Owns the store's threads and the hand-over between them. There are two stages: the *committer* gathers commands into the next batch and answers those of
+//! the last one, while the *syncer* writes and syncs the batch between. Where the next stage would have nothing to overlap with, it is not used: a few shots
+//! are synced by the committer itself, and a caller that finds nobody at work is its own committer ([`Shared::lead`]).
+//!
+//! ```text
+//! callers ── judge ──▶ queue ──▶ committer: place │ publish, answer ──▶ callers
+//!                                     sealed ▼       ▲ synced
+//!                                            syncer
+//! ```
+//!
+//! A store without threads does all of it on the caller's.
+
+use std::io;
+use std::sync::{Arc, TryLockError, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::committer::Committer;
+use super::queue::Taken;
+use super::record::RecordCommand;
+use super::upkeep::Keeper;
+use super::{Shared, lock};
+use crate::error::{OpenError, RecordError};
+use crate::log::Sealed;
+
+/// After this long without work the last batch is vouched for by a mark.
+const IDLE: Duration = Duration::from_millis(10);
+
+/// A batch of fewer shots is synced where it was gathered: to wake another thread twice takes longer than to place and answer them.
+const OVERLAP_SHOTS_MIN: usize = 8;
+
+impl Shared {
+    /// Records on the caller's thread, if nobody else is at work. Gives the command back otherwise.
+    pub(super) fn lead(&self, command: RecordCommand) -> Result<(), RecordCommand> {
+        if !self.platform.threads || self.queue.depth() > 0 || self.queue.is_closed() {
+            return Err(command);
+        }
+        let mut committer = match self.committer.try_lock() {
+            Ok(committer) => committer,
+            Err(TryLockError::Poisoned(_) | TryLockError::WouldBlock) => return Err(command),
+        };
+        if !committer.is_idle() {
+            return Err(command);
+        }
+        committer.add(self, vec![command]);
+        committer.commit(self);
+        drop(committer);
+        self.queue.nudge();
+        Ok(())
+    }
+
+    /// Hands a command to the committer. It is answered in any case.
+    pub(super) fn hand_over(&self, command: RecordCommand) {
+        if self.platform.threads {
+            self.queue.push_record(command);
+        } else if self.queue.is_closed() {
+            command.fail(&RecordError::Closed);
+        } else {
+            let mut committer = lock(&self.committer);
+            committer.add(self, vec![command]);
+            committer.commit(self);
+        }
+    }
+
+    /// Does something between two batches and returns what it returns.
+    pub(super) fn control<T: Send + 'static>(
+        self: &Arc<Shared>,
+        act: impl FnOnce(&Shared, &mut Committer) -> Result<T, RecordError> + Send + 'static,
+    ) -> Result<T, RecordError> {
+        if !self.platform.threads {
+            return if self.queue.is_closed() {
+                Err(RecordError::Closed)
+            } else {
+                act(self, &mut lock(&self.committer))
+            };
+        }
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let shared = Arc::clone(self);
+        self.queue.push_control(Box::new(move |committer| {
+            // Whoever does not wait any more needs no answer.
+            let _ = sender.send(committer.and_then(|committer| act(&shared, committer)));
+        }));
+        receiver.recv().unwrap_or_else(|_| Err(RecordError::unanswered()))
+    }
+}
+
+/// Starts the committer. The thread ends when the queue is closed and nothing waits in it; it has then written down where the log ends.
+pub(super) fn start(shared: &Arc<Shared>) -> io::Result<JoinHandle<Result<(), OpenError>>> {
+    let syncer = Syncer::start(Arc::clone(shared))?;
+    let keeper = Keeper::start(shared)?;
+    let closing = Closing(Arc::clone(shared));
+    std::thread::Builder::new().name("sesshu-committer".into()).spawn(move || {
+        run(&closing.0, &syncer);
+        drop(keeper);
+        closing.0.end()
+    })
+}
+
+/// Closes the queue when the committer ends, also by a panic: nobody may wait for it then.
+struct Closing(Arc<Shared>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            *lock(&self.0.trouble) = Some("the committer ended by a panic".into());
+        }
+        self.0.queue.abandon();
+    }
+}
+
+fn run(shared: &Arc<Shared>, syncer: &Syncer) {
+    let (mut room, mut patience) = (lock(&shared.committer).room(), None);
+    let mut seen = 0;
+    loop {
+        let taken = shared.queue.take(room, patience);
+        let mut committer = lock(&shared.committer);
+        match taken {
+            Taken::Records(commands) => {
+                committer.add(shared, commands);
+                if !committer.is_flying() {
+                    send(shared, &mut committer, syncer, OVERLAP_SHOTS_MIN);
+                }
+            }
+            Taken::Synced(sealed, result) => complete(shared, &mut committer, syncer, sealed, result),
+            Taken::Control(control) => {
+                drain(shared, &mut committer);
+                control(Ok(&mut committer));
+            }
+            Taken::Idle => {
+                // Callers who lead do not come by here: only where nothing was done since the last time is nothing being done.
+                let end = committer.end();
+                if committer.wants_mark() && std::mem::replace(&mut seen, end) == end {
+                    committer.mark(shared);
+                }
+            }
+            Taken::Closed => {
+                drain(shared, &mut committer);
+                return;
+            }
+        }
+        room = committer.room();
+        patience = committer.wants_mark().then_some(IDLE);
+    }
+}
+
+/// Sends what was gathered on its way: by the syncer if there are `overlap_min` shots or more, else here.
+fn send(shared: &Shared, committer: &mut Committer, syncer: &Syncer, overlap_min: usize) {
+    if committer.gathered() < overlap_min {
+        committer.commit(shared);
+    } else {
+        syncer.send(committer.seal());
+    }
+}
+
+/// The batch on its way has landed: sends the next one before the answers take their time.
+fn complete(shared: &Shared, committer: &mut Committer, syncer: &Syncer, sealed: Sealed, result: io::Result<()>) {
+    let Some(landed) = committer.landed(shared, sealed, result) else { return };
+    if committer.gathered() > 0 && committer.gathered() + landed.shots() >= OVERLAP_SHOTS_MIN {
+        syncer.send(committer.seal());
+        return committer.show(shared, landed);
+    }
+    committer.show(shared, landed);
+    let held = committer.take_held();
+    if !held.is_empty() {
+        committer.add(shared, held);
+    }
+    if !committer.is_idle() {
+        send(shared, committer, syncer, OVERLAP_SHOTS_MIN);
+    }
+}
+
+/// Waits until nothing is on its way and nobody waits.
+fn drain(shared: &Shared, committer: &mut Committer) {
+    while committer.is_flying() {
+        let (sealed, result) = shared.queue.take_synced();
+        let Some(landed) = committer.landed(shared, sealed, result) else { return };
+        committer.show(shared, landed);
+        let held = committer.take_held();
+        if !held.is_empty() {
+            committer.add(shared, held);
+        }
+        if !committer.is_idle() {
+            committer.commit(shared);
+        }
+    }
+}
+
+/// The thread that writes and syncs one batch at a time.
+struct Syncer {
+    batches: Option<mpsc::SyncSender<Sealed>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Syncer {
+    fn start(shared: Arc<Shared>) -> io::Result<Syncer> {
+        let (batches, sealed) = mpsc::sync_channel::<Sealed>(1);
+        let thread = std::thread::Builder::new().name("sesshu-syncer".into()).spawn(move || {
+            for sealed in sealed {
+                // A panic below would leave the committer waiting: it is told, and nothing more is written.
+                let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| sealed.write()));
+                let result = result.unwrap_or_else(|_| Err(io::Error::other("the syncer panicked")));
+                shared.queue.push_synced(sealed, result);
+            }
+        })?;
+        Ok(Syncer { batches: Some(batches), thread: Some(thread) })
+    }
+
+    fn send(&self, sealed: Sealed) {
+        let batches = self.batches.as_ref().expect("the channel is there until the drop");
+        assert!(batches.send(sealed).is_ok(), "I2: the syncer lives as long as the committer");
+    }
+}
+
+impl Drop for Syncer {
+    fn drop(&mut self) {
+        self.batches = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread was caught; there is nothing left to tell.
+            let _ = thread.join();
+        }
+    }
+}
