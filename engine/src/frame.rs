@@ -12,6 +12,7 @@
 //! the frame's position and the length, so that stale, recycled or misplaced bytes do not validate. Kind 0 does not exist: zeros never validate.
 
 use crate::limits::FRAME_BYTES_MAX;
+use crate::mutation::{Mutation, broken};
 
 /// Bytes before the payload.
 pub(crate) const HEADER_BYTES: usize = 32;
@@ -39,6 +40,9 @@ impl Salt {
     /// unless the seeds, 32 bits of a mix, are equal.
     #[inline]
     pub(crate) fn seed(self, position: u64, length: u32) -> u32 {
+        if broken(Mutation::SkipSalt) {
+            return 7;
+        }
         let mixed = (self.0 ^ position.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_add(u64::from(length));
         let mixed = mixed.wrapping_mul(0xd6e8_feb8_6659_fd93);
         (mixed >> 32) as u32 ^ mixed as u32
@@ -140,7 +144,8 @@ pub(crate) fn decode(bytes: &[u8], salt: Salt, position: u64) -> Result<Frame<'_
     if packed as u8 == 0 {
         return Err(if head.iter().all(|&byte| byte == 0) { FrameFault::Zero } else { FrameFault::Checksum });
     }
-    if salt.checksum(position, length as u32, &whole[8..]) != u32_at(head, 4) {
+    let sound = salt.checksum(position, length as u32, &whole[8..]) == u32_at(head, 4);
+    if !sound && !broken(Mutation::SkipFrameChecksum) {
         return Err(FrameFault::Checksum);
     }
     let header = Header {

@@ -55,6 +55,7 @@ pub mod limits;
 pub mod ticket;
 
 mod frame;
+mod mutation;
 mod options;
 mod stored;
 mod wire;
@@ -74,6 +75,9 @@ use std::fmt;
 pub use keys::OutsideKey;
 pub use ledger::Person;
 pub use log::{LogOutcome, Torn};
+#[cfg(feature = "mutations")]
+#[doc(hidden)]
+pub use mutation::NAMES as MUTATIONS;
 pub use options::{KeyLocation, Options};
 pub use platform::{Environment, Platform};
 pub use store::{

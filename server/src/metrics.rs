@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use metrics_exporter_prometheus::PrometheusBuilder;
-use sesshu_engine::{LoadReport, Store};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+use sesshu_engine::{CommitStatistics, LoadReport, Store};
 use sesshu_proto::v1::{MatchReply, RecordReply};
 
 const MATCHES: &str = "sesshu_matches_total";
@@ -25,6 +26,10 @@ const QUEUED_SHOTS: &str = "sesshu_queued_shots";
 const LOG_BYTES: &str = "sesshu_log_bytes";
 const GENERATION_BYTES: &str = "sesshu_generation_bytes";
 const WRITABLE: &str = "sesshu_writable";
+const COMMIT_SYNC_SECONDS: &str = "sesshu_commit_sync_seconds";
+const COMMIT_SECONDS: &str = "sesshu_commit_seconds";
+const COMMIT_BATCH_SHOTS: &str = "sesshu_commit_batch_shots";
+const COMMIT_QUEUE_SHOTS: &str = "sesshu_commit_queue_shots";
 
 /// Starts to answer `GET /metrics` on `address`, on the runtime that calls it.
 ///
@@ -35,6 +40,10 @@ pub fn serve(address: SocketAddr, store: &Arc<Store>) -> Result<(), String> {
     PrometheusBuilder::new()
         .with_http_listener(address)
         .set_buckets(&[100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 50e-3, 100e-3, 1.0])
+        .and_then(|builder| {
+            let shots = Matcher::Suffix("_shots".to_owned());
+            builder.set_buckets_for_metric(shots, &[0.0, 1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0])
+        })
         .and_then(PrometheusBuilder::install)
         .map_err(|error| format!("the metrics endpoint {address}: {error}"))?;
     describe_counter!(MATCHES, "Tickets looked up, by outcome");
@@ -51,13 +60,21 @@ pub fn serve(address: SocketAddr, store: &Arc<Store>) -> Result<(), String> {
     describe_gauge!(LOG_BYTES, "Bytes of the log that are written");
     describe_gauge!(GENERATION_BYTES, "Bytes of the generations");
     describe_gauge!(WRITABLE, "1 if the store takes writes");
+    describe_histogram!(COMMIT_SYNC_SECONDS, "From sealing a batch of the log to its sync's return, in seconds");
+    describe_histogram!(COMMIT_SECONDS, "From handing shots to the engine to their answer, in seconds");
+    describe_histogram!(COMMIT_BATCH_SHOTS, "Shots that one batch of the log added");
+    describe_histogram!(COMMIT_QUEUE_SHOTS, "Shots that waited when a batch became visible");
     let store = Arc::downgrade(store);
     tokio::spawn(async move {
         let mut tick = tokio::time::interval(Duration::from_secs(1));
+        let mut told = CommitStatistics::default();
         loop {
             tick.tick().await;
             let Some(store) = store.upgrade() else { return };
             gauges(&store);
+            let now = store.commit_statistics();
+            commits(&now, &told);
+            told = now;
         }
     });
     Ok(())
@@ -74,6 +91,21 @@ fn gauges(store: &Store) {
     gauge!(LOG_BYTES).set(status.log_written_bytes as f64);
     gauge!(GENERATION_BYTES).set(status.generation_bytes as f64);
     gauge!(WRITABLE).set(if status.trouble.is_none() { 1.0 } else { 0.0 });
+}
+
+/// Tells of the commits since the last time.
+fn commits(now: &CommitStatistics, told: &CommitStatistics) {
+    let tell = |name: &'static str, unit: f64, now: &Histogram<u64>, told: &Histogram<u64>| {
+        for value in now.iter_recorded() {
+            let value = value.value_iterated_to();
+            let count = now.count_at(value) - told.count_at(value);
+            histogram!(name).record_many(value as f64 * unit, count as usize);
+        }
+    };
+    tell(COMMIT_SYNC_SECONDS, 1e-6, &now.sync_us, &told.sync_us);
+    tell(COMMIT_SECONDS, 1e-6, &now.acknowledge_us, &told.acknowledge_us);
+    tell(COMMIT_BATCH_SHOTS, 1.0, &now.batch_shots, &told.batch_shots);
+    tell(COMMIT_QUEUE_SHOTS, 1.0, &now.queue_shots, &told.queue_shots);
 }
 
 /// Tickets were looked up.

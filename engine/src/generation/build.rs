@@ -21,6 +21,7 @@ use super::slots;
 use crate::disk::{Disk, File};
 use crate::frame::{self, Header, Salt, kind};
 use crate::limits::{FILE_HEADER_BYTES, GENERATION_BYTES_MAX, GENERATION_CHUNK_BYTES};
+use crate::mutation::{Mutation, broken};
 use crate::stored::ShotView;
 use crate::ticket::NUMBER_MAX;
 
@@ -166,7 +167,7 @@ impl Builder {
 /// What an entry's row and shots keep cold; `None` if that is nothing.
 fn cold_of(row: Option<RowToFold<'_>>, shots: &[ShotToFold<'_>]) -> Option<ColdEntry> {
     let sealed = row.map_or(&[][..], |row| row.sealed_my_number);
-    let captured = shots.iter().any(|shot| !shot.capture_id.is_empty());
+    let captured = shots.iter().any(|shot| !shot.capture_id.is_empty()) && !broken(Mutation::ForgetCaptureIds);
     (!sealed.is_empty() || captured).then(|| ColdEntry {
         sealed_my_number: sealed.to_vec(),
         data_key_id: row.filter(|_| !sealed.is_empty()).map_or(0, |row| row.data_key_id),
@@ -285,7 +286,9 @@ impl Output {
 
     fn finish(mut self) -> io::Result<[u8; 32]> {
         self.write_out(self.chunk.len())?;
-        self.file.sync()?;
+        if !broken(Mutation::SkipGenerationSync) {
+            self.file.sync()?;
+        }
         Ok(*self.blake3.finalize().as_bytes())
     }
 }

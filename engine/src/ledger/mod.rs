@@ -14,6 +14,7 @@ use crate::disk::prefetch_value;
 use crate::error::Damage;
 use crate::generation::Generation;
 use crate::log::Segments;
+use crate::mutation::{Mutation, broken};
 use crate::ticket::{Municipality, Ticket};
 
 /// One municipality's ledger as a view sees it. In the order in which a match needs it: two lines in all.
@@ -75,7 +76,9 @@ impl Ledger {
     ) -> Result<Ledger, Damage> {
         let municipality = self.municipality;
         let next = Ledger { generation: Some(generation), tail: Tail::default(), municipality, installed };
-        next.refill(self.tail.tickets().into_iter(), segments)?;
+        if !broken(Mutation::ForgetTailAtInstall) {
+            next.refill(self.tail.tickets().into_iter(), segments)?;
+        }
         Ok(next)
     }
 

@@ -10,6 +10,7 @@ use super::Ledger;
 use crate::error::Damage;
 use crate::generation::{Entry, Generation};
 use crate::log::{Event, Segments};
+use crate::mutation::{Mutation, broken};
 use crate::stored::ShotView;
 use crate::ticket::Ticket;
 
@@ -82,15 +83,15 @@ pub(crate) fn join<'v>(
 ) -> Result<Found<'v>, Damage> {
     let mut events = SmallVec::new();
     let (mut address, folded) = (newest, if newest == 0 { 0 } else { ledger.folded_position() });
-    while address != 0 && address >= folded {
+    while address != 0 && (address >= folded || broken(Mutation::WalkIntoFolded)) {
         let event = segments.event(address)?;
-        if event.header.ticket_bits != ticket.to_bits() {
+        if event.header.ticket_bits != ticket.to_bits() && !broken(Mutation::SkipTicketCheck) {
             return Err(segments.damage(address, "a walk over a ticket's events met another ticket"));
         }
-        if event.header.sequence <= horizon.visible {
+        if event.header.sequence <= horizon.visible || broken(Mutation::ShowNewerEvents) {
             events.push(event);
         }
-        address = event.previous;
+        address = if broken(Mutation::StopWalkEarly) { 0 } else { event.previous };
     }
     events.reverse();
     if entry.is_none() && events.is_empty() {

@@ -18,6 +18,7 @@ use super::writer::{End, Writer, is_full};
 use crate::disk::Disk;
 use crate::error::{Damage, OpenError};
 use crate::limits::{FILE_HEADER_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
+use crate::mutation::{Mutation, broken};
 use crate::platform::Platform;
 use crate::{FORMAT_VERSION, StoreId};
 
@@ -81,7 +82,8 @@ impl Recovery {
     /// Maps the segments and checks that they follow one another.
     pub(crate) fn begin(platform: &Platform, store_id: StoreId, vouched: Vouched) -> Result<Recovery, OpenError> {
         let (segments, spare) = open_segments(&platform.disk, store_id)?;
-        if segments.last().map_or(0, |last| last.header.number) < vouched.segment {
+        let missing = segments.last().map_or(0, |last| last.header.number) < vouched.segment;
+        if missing && !broken(Mutation::IgnoreNamedSegment) {
             let what = "the manifest vouches for a log segment that is not there";
             let file = super::path(vouched.segment);
             return Err(Damage { file, offset: 0, municipality: None, what }.into());
@@ -151,7 +153,7 @@ fn open_segments(disk: &Arc<dyn Disk>, store_id: StoreId) -> Result<(Segments, O
                 return Err(damage("neither copy of the segment's header validates").into());
             }
         };
-        if header.store_id != store_id {
+        if header.store_id != store_id && !broken(Mutation::AcceptForeignSegment) {
             return Err(damage("a log segment of another store").into());
         }
         if Some(header.number) != super::number_of(path) {
@@ -262,7 +264,8 @@ fn read_batches<'s>(
 fn judge(segments: &Segments, scanned: &Scanned, vouched: Vouched) -> Result<LogOutcome, OpenError> {
     let last = segments.last().expect("the caller saw that there are segments");
     let end = scanned.end;
-    if vouched.position > end || vouched.sequence >= scanned.next_sequence {
+    let missing = vouched.position > end || vouched.sequence >= scanned.next_sequence;
+    if missing && !broken(Mutation::IgnoreVouchedPosition) {
         return Err(last.damage(end, "the log breaks off here, but the manifest vouches for more").into());
     }
     if vouched.closed && vouched.position == end {
@@ -274,7 +277,7 @@ fn judge(segments: &Segments, scanned: &Scanned, vouched: Vouched) -> Result<Log
     for at in (0..=nonzero).step_by(8) {
         let position = end + at as u64;
         let later = BatchHeader::decode(&rest[at..], last.header.salt, position);
-        if later.is_some_and(|later| later.durable_position > end) {
+        if later.is_some_and(|later| later.durable_position > end) && !broken(Mutation::IgnoreLaterBatches) {
             return Err(last.damage(end, "the log breaks off here, but a later batch vouches for more").into());
         }
     }
@@ -323,14 +326,14 @@ fn rewrite(disk: &dyn Disk, last: &Segment, synced: u64, end: u64, outcome: &Log
     // The header too: it may lie in the page cache alone. Both copies are made good.
     file.write_at(&last.header.encode(), 0)?;
     let from = synced.max(last.first_batch());
-    if from < end {
+    if from < end && !broken(Mutation::TrustUnsyncedBytes) {
         let bytes = last.from(from)[..(end - from) as usize].to_vec();
         file.write_at(&bytes, from - last.header.base)?;
     }
     if let LogOutcome::TornTail(torn) = outcome {
         let zeros = vec![0; 1 << 20];
         let mut at = 0;
-        while at < torn.bytes {
+        while at < torn.bytes && !broken(Mutation::LeaveTornBytes) {
             let length = zeros.len().min((torn.bytes - at) as usize);
             file.write_at(&zeros[..length], torn.offset + at)?;
             at += length as u64;

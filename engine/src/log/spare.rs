@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::disk::{Disk, File};
+use crate::mutation::{Mutation, broken};
 use crate::platform::Platform;
 
 /// A file of zeros under the name of the next segment.
@@ -129,7 +130,11 @@ pub(super) fn make(disk: &dyn Disk, number: u64, size: u64) -> io::Result<Spare>
         }
         file => file?,
     };
-    fill(&*file, size).and_then(|()| disk.sync_directory(Path::new(super::DIRECTORY))).inspect_err(|_| {
+    let sync_directory = || match broken(Mutation::SkipLogDirectorySync) {
+        true => Ok(()),
+        false => disk.sync_directory(Path::new(super::DIRECTORY)),
+    };
+    fill(&*file, size).and_then(|()| sync_directory()).inspect_err(|_| {
         // Give the room back; the error that is reported is the first one.
         let _ = disk.remove(&path);
     })?;
@@ -144,5 +149,5 @@ fn fill(file: &dyn File, size: u64) -> io::Result<()> {
         file.write_at(&zeros[..length], at)?;
         at += length as u64;
     }
-    file.sync()
+    if broken(Mutation::SkipSpareSync) { Ok(()) } else { file.sync() }
 }

@@ -17,6 +17,7 @@ use crate::StoreId;
 use crate::disk::File;
 use crate::frame::{self, Header, Salt};
 use crate::limits::{BATCH_BYTES_MAX, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
+use crate::mutation::{Mutation, broken};
 use crate::platform::Platform;
 
 /// Where an event came to lie.
@@ -66,6 +67,12 @@ impl Sealed {
     /// Writes and syncs the batch: any thread may. After an error nothing more may be written to the log.
     pub(crate) fn write(&self) -> io::Result<()> {
         self.file.write_at(&self.bytes, self.offset)?;
+        if broken(Mutation::AcknowledgeBeforeSync) {
+            return Ok(());
+        }
+        if broken(Mutation::GoOnAfterFailedSync) {
+            return self.file.sync().or_else(|_| self.file.sync());
+        }
         self.file.sync()
     }
 }
@@ -193,7 +200,7 @@ impl Writer {
 
     /// Whether a mark would vouch for something that nothing vouches for yet.
     pub(crate) fn wants_mark(&self) -> bool {
-        self.vouched < self.durable
+        self.vouched < self.durable && !broken(Mutation::NeverMark)
     }
 
     /// Bytes that an event with a message of `message` bytes takes at most.
@@ -345,7 +352,9 @@ fn begin(
         previous_end: end.position,
     };
     spare.file.write_at(&header.encode(), 0)?;
-    spare.file.sync()?;
+    if !broken(Mutation::SkipSegmentHeaderSync) {
+        spare.file.sync()?;
+    }
     let map = platform.disk.map(&super::path(header.number), header.size)?;
     Ok(Arc::new(Segment::new(header, map)))
 }

@@ -22,6 +22,7 @@ use crate::frame::{flag, kind};
 use crate::generation::Generation;
 use crate::limits::BATCH_BYTES_MAX;
 use crate::log::{LogError, Sealed, Writer, is_full};
+use crate::mutation::{Mutation, broken};
 use crate::ticket::Municipality;
 
 /// The trouble of a store that found no room.
@@ -166,6 +167,7 @@ impl Committer {
             &again
         };
         let on_its_way = self.flying.as_ref().map(|(batch, _)| batch);
+        let on_its_way = on_its_way.filter(|_| !broken(Mutation::ForgetBatchOnItsWay));
         let repeated = |batch: &Batch| batch.already(ticket, command, index);
         let answer = judged.answer.clone()?;
         if let Some(answer) = answer.or_else(|| on_its_way.and_then(repeated)).or_else(|| repeated(&self.open)) {
@@ -221,6 +223,12 @@ impl Committer {
             return self.answer(shared, batch);
         }
         let sealed = self.seal();
+        if broken(Mutation::ShowBeforeSync) {
+            for placed in self.flying.iter().flat_map(|(batch, _)| batch.placed()) {
+                self.state.shot_recorded(placed.ticket, placed.appended.address, placed.orphan);
+            }
+            self.publish(shared, sealed.end, sealed.last_sequence, sealed.time_ms);
+        }
         let result = sealed.write();
         if let Some(landed) = self.landed(shared, sealed, result) {
             self.show(shared, landed);
@@ -321,6 +329,9 @@ impl Committer {
 
     /// Something that must be there before the log is written could not be made.
     fn unprepared(&mut self, shared: &Shared, error: &io::Error) -> RecordError {
+        if broken(Mutation::PoisonWhenFull) {
+            return self.poison(shared, error.to_string(), false);
+        }
         self.full = true;
         let (trouble, answer) = if is_full(error) {
             (DISK_FULL.to_owned(), RecordError::DiskFull)

@@ -12,6 +12,7 @@ use super::view::{Match, View};
 use crate::error::Damage;
 use crate::generation::{BuildError, Builder, ColdView, Entry, Generation, RowToFold, ShotToFold};
 use crate::ledger::{Ledger, Person};
+use crate::mutation::{Mutation, broken};
 use crate::ticket::{Date, Municipality};
 
 /// A row that waits in a load's arena.
@@ -194,6 +195,9 @@ fn push_without_row(
     tally: &mut Tally,
 ) -> Result<(), FoldError> {
     let Some(before) = before else {
+        if broken(Mutation::ForgetOrphansAtFold) {
+            return Ok(());
+        }
         // An orphan stays one.
         return Ok(builder.push(number, None, shots)?);
     };

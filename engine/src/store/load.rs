@@ -20,6 +20,7 @@ use crate::frame::Salt;
 use crate::generation::{self, BuildError, Builder, Built, Generation, Identity, OpenGenerationError};
 use crate::intake::{Column, Fault, FaultCode, Row};
 use crate::keys::{DataKey, OutsideKey};
+use crate::mutation::{Mutation, broken};
 use crate::ticket::{Date, Municipality, Ticket};
 
 /// A load under way. Dropping it ends it without a trace.
@@ -219,7 +220,7 @@ impl Load {
             five_digits: municipality.five_digits(),
             generation: ledger.map_or(0, |ledger| ledger.generation_number()) + 1,
             salt: Salt(environment.random_u64().map_err(failed("making a salt for", generation::STAGING))?),
-            folded_position: view.end,
+            folded_position: view.end + if broken(Mutation::FoldLaterThanSeen) { 1024 } else { 0 },
         };
         let path = generation::staging_path(municipality, identity.generation);
         let disk = self.place.disk();
@@ -277,6 +278,10 @@ impl BuiltLoad {
     pub fn install(mut self) -> Result<LoadReport, LoadError> {
         self.move_file()?;
         let generation = self.open()?;
+        if broken(Mutation::DeleteOldGenerationEarly) && self.identity.generation > 1 {
+            let before = generation::path(self.place.municipality, self.identity.generation - 1);
+            self.place.disk().remove(&before).map_err(failed("removing", before))?;
+        }
         let sequence = self.log(generation).inspect_err(|error| {
             if matches!(error, LoadError::Install(RecordError::InDoubt(_))) {
                 // The log may name the file.
@@ -303,6 +308,10 @@ impl BuiltLoad {
         }
         let staged = generation::staging_path(municipality, self.identity.generation);
         disk.rename(&staged, &path).map_err(failed("moving into place", &path))?;
+        if broken(Mutation::SkipLedgerDirectorySync) {
+            self.file = Some(path);
+            return Ok(());
+        }
         let synced = disk.sync_directory(&directory).map_err(failed("making durable", &directory));
         self.file = Some(path);
         synced

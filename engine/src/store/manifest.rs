@@ -18,6 +18,7 @@ use super::view::View;
 use crate::disk::Disk;
 use crate::error::{Damage, OpenError};
 use crate::frame::{u32_at, u64_at};
+use crate::mutation::{Mutation, broken};
 use crate::{FORMAT_VERSION, StoreId};
 
 pub(super) const PATH: &str = "MANIFEST";
@@ -132,9 +133,11 @@ fn write(disk: &dyn Disk, manifest: &Manifest) -> io::Result<()> {
     bytes[12..16].copy_from_slice(&crc.to_le_bytes());
     let file = disk.create(temporary)?;
     file.write_at(&bytes, 0)?;
-    file.sync()?;
+    if !broken(Mutation::SkipManifestSync) {
+        file.sync()?;
+    }
     disk.rename(temporary, Path::new(PATH))?;
-    disk.sync_directory(Path::new(""))
+    if broken(Mutation::SkipManifestDirectorySync) { Ok(()) } else { disk.sync_directory(Path::new("")) }
 }
 
 /// Over everything but the checksum itself.

@@ -28,6 +28,7 @@ use crate::generation;
 use crate::keys::{DataKey, OutsideKey};
 use crate::ledger::Ledger;
 use crate::log::{self, LogOutcome, Vouched, is_full};
+use crate::mutation::{Mutation, broken};
 use crate::options::{KeyLocation, Options};
 use crate::platform::Platform;
 use crate::ticket::Municipality;
@@ -73,7 +74,15 @@ impl Store {
         let disk = &*platform.disk;
         let lock = take_lock(disk, path)?;
         let (manifest, store_id, key_created, created) = match manifest::read(disk)? {
-            Some((manifest, store_id)) => (manifest, store_id, None, false),
+            Some((manifest, store_id)) => {
+                // What was read at open may never have been synced, its name neither: nothing is built on it before it is.
+                let synced = match broken(Mutation::TrustUnsyncedNames) {
+                    true => Ok(()),
+                    false => disk.sync_directory(Path::new("")),
+                };
+                synced.map_err(|source| OpenError::Disk { doing: "making durable", path: path.to_owned(), source })?;
+                (manifest, store_id, None, false)
+            }
             None => {
                 let (manifest, store_id, key_created) = create(&platform, path, &options)?;
                 (manifest, store_id, key_created, true)
@@ -137,7 +146,7 @@ impl Store {
             upkeep: Upkeep::new(checkpointed, if full { 0 } else { view.segments.newest() }),
             view: ArcSwap::from_pointee(view),
             queue: Queue::default(),
-            committer: Mutex::new(Committer::new(writer, state, full)),
+            committer: Mutex::new(Committer::new(writer, state, full && !broken(Mutation::WriteBeforeManifest))),
             manifest: Mutex::new(file),
             statistics: Mutex::default(),
             loading: Mutex::new(HashSet::new()),

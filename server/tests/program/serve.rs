@@ -79,6 +79,10 @@ fn metrics_count_outcomes_and_tell_of_nobody() {
         "sesshu_loads_total 1",
         "sesshu_loaded_rows_total 1",
         "sesshu_record_seconds_count 1",
+        "sesshu_commit_sync_seconds_count 1",
+        "sesshu_commit_seconds_count 1",
+        "sesshu_commit_batch_shots_sum 1",
+        "sesshu_commit_queue_shots_sum 0",
         "sesshu_shots 2",
         "sesshu_writable 1",
     ];

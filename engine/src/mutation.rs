@@ -1,0 +1,83 @@
+//! Faults that are built in on purpose (feature `mutations`): each breaks one rule, and some test must fail by it.
+//!
+//! Owns their names, and which of them is switched on: the one that `SESSHU_MUTATION` names. Without the feature none can be, and the compiler removes the
+//! branches. What each breaks, and the test that catches it, is in `docs/durability.md`; that none survives is shown by the binary `mutations`.
+
+use std::sync::OnceLock;
+
+macro_rules! mutations {
+    ($($mutation:ident = $name:literal),+ $(,)?) => {
+        /// A rule that can be broken.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub(crate) enum Mutation {
+            $($mutation),+
+        }
+
+        /// Names as `SESSHU_MUTATION` takes them.
+        #[cfg_attr(not(feature = "mutations"), allow(unreachable_pub))]
+        pub const NAMES: &[&str] = &[$($name),+];
+
+        impl Mutation {
+            fn named(name: &str) -> Option<Mutation> {
+                match name {
+                    $($name => Some(Mutation::$mutation),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+mutations! {
+    AcknowledgeBeforeSync = "acknowledge-before-sync",
+    ShowBeforeSync = "show-before-sync",
+    GoOnAfterFailedSync = "go-on-after-failed-sync",
+    NeverMark = "never-mark",
+    SkipSpareSync = "skip-spare-sync",
+    SkipSegmentHeaderSync = "skip-segment-header-sync",
+    SkipLogDirectorySync = "skip-log-directory-sync",
+    SkipLedgerDirectorySync = "skip-ledger-directory-sync",
+    SkipGenerationSync = "skip-generation-sync",
+    SkipManifestSync = "skip-manifest-sync",
+    SkipManifestDirectorySync = "skip-manifest-directory-sync",
+    SkipCheckpointSync = "skip-checkpoint-sync",
+    TrustUnsyncedNames = "trust-unsynced-names",
+    TrustUnsyncedBytes = "trust-unsynced-bytes",
+    LeaveTornBytes = "leave-torn-bytes",
+    IgnoreVouchedPosition = "ignore-vouched-position",
+    IgnoreLaterBatches = "ignore-later-batches",
+    IgnoreNamedSegment = "ignore-named-segment",
+    AcceptForeignSegment = "accept-foreign-segment",
+    SkipSalt = "skip-salt",
+    SkipFrameChecksum = "skip-frame-checksum",
+    SkipTicketCheck = "skip-ticket-check",
+    SkipSectionCheck = "skip-section-check",
+    StopWalkEarly = "stop-walk-early",
+    WalkIntoFolded = "walk-into-folded",
+    ShowNewerEvents = "show-newer-events",
+    ForgetTailAtInstall = "forget-tail-at-install",
+    FoldLaterThanSeen = "fold-later-than-seen",
+    ForgetCaptureIds = "forget-capture-ids",
+    ForgetOrphansAtFold = "forget-orphans-at-fold",
+    DeleteOldGenerationEarly = "delete-old-generation-early",
+    CheckpointOfNoMoment = "checkpoint-of-no-moment",
+    TrustAnyCheckpoint = "trust-any-checkpoint",
+    IgnoreGenerationOfCheckpoint = "ignore-generation-of-checkpoint",
+    ForgetBatchOnItsWay = "forget-batch-on-its-way",
+    WriteBeforeManifest = "write-before-manifest",
+    PoisonWhenFull = "poison-when-full",
+}
+
+/// Whether the rule is broken on purpose.
+#[inline]
+pub(crate) fn broken(rule: Mutation) -> bool {
+    cfg!(feature = "mutations") && switched_on() == Some(rule)
+}
+
+fn switched_on() -> Option<Mutation> {
+    static ON: OnceLock<Option<Mutation>> = OnceLock::new();
+    *ON.get_or_init(|| {
+        let name = std::env::var("SESSHU_MUTATION").ok()?;
+        Some(Mutation::named(&name).unwrap_or_else(|| panic!("SESSHU_MUTATION={name} is none of {NAMES:?}")))
+    })
+}
