@@ -34,14 +34,15 @@ const OVERLAP_SHOTS_MIN: usize = 8;
 impl Shared {
     /// Records on the caller's thread, if nobody else is at work. Gives the command back otherwise.
     pub(super) fn lead(&self, command: RecordCommand) -> Result<(), RecordCommand> {
-        if !self.platform.threads || self.queue.depth() > 0 || self.queue.is_closed() {
+        if !self.platform.threads || self.queue.depth() > 0 {
             return Err(command);
         }
         let mut committer = match self.committer.try_lock() {
             Ok(committer) => committer,
             Err(TryLockError::Poisoned(_) | TryLockError::WouldBlock) => return Err(command),
         };
-        if !committer.is_idle() {
+        // Closed before the lock was had, closed for good: what closing wrote down must stay the end.
+        if !committer.is_idle() || self.queue.is_closed() {
             return Err(command);
         }
         committer.add(self, vec![command]);
@@ -55,10 +56,11 @@ impl Shared {
     pub(super) fn hand_over(&self, command: RecordCommand) {
         if self.platform.threads {
             self.queue.push_record(command);
-        } else if self.queue.is_closed() {
-            command.fail(&RecordError::Closed);
         } else {
             let mut committer = lock(&self.committer);
+            if self.queue.is_closed() {
+                return command.fail(&RecordError::Closed);
+            }
             committer.add(self, vec![command]);
             committer.commit(self);
         }
@@ -70,11 +72,8 @@ impl Shared {
         act: impl FnOnce(&Shared, &mut Committer) -> Result<T, RecordError> + Send + 'static,
     ) -> Result<T, RecordError> {
         if !self.platform.threads {
-            return if self.queue.is_closed() {
-                Err(RecordError::Closed)
-            } else {
-                act(self, &mut lock(&self.committer))
-            };
+            let mut committer = lock(&self.committer);
+            return if self.queue.is_closed() { Err(RecordError::Closed) } else { act(self, &mut committer) };
         }
         let (sender, receiver) = mpsc::sync_channel(1);
         let shared = Arc::clone(self);

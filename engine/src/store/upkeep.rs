@@ -136,9 +136,11 @@ impl Shared {
         }
         let disk = &*self.platform.disk;
         let written = checkpoint::write(disk, self.store_id, &captured)?;
+        // Large tails are written less often: no more is written for checkpoints than for the log itself.
+        let next = captured.view.end + CHECKPOINT_LOG_BYTES.max(written.file_length);
         let before = lock(&self.manifest).name_checkpoint(written);
         self.name_what_is_there(false)?;
-        self.upkeep.checkpoint_at.store(captured.view.end + CHECKPOINT_LOG_BYTES, Ordering::Relaxed);
+        self.upkeep.checkpoint_at.store(next, Ordering::Relaxed);
         let Some(before) = before else { return Ok(()) };
         let path = checkpoint::path(before.position);
         disk.remove(&path).map_err(|source| OpenError::Disk { doing: "removing", path, source })
