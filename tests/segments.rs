@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use sesshu_engine::{CheckpointOutcome, LogOutcome, Store};
+use sesshu_engine::{CheckpointOutcome, LogOutcome, Options, Platform, Store};
 use sesshu_tests::{CHIYODA, NAHA, Place, ledger, load, raw_batches, record, shot, ticket};
 
 const SHOTS: u32 = 9000;
@@ -103,4 +103,24 @@ fn an_empty_store_is_small() {
     let store = place.open();
     load(&store, CHIYODA, [1], 1);
     assert_eq!(store.status().log_segments, 1);
+}
+
+#[test]
+fn an_idle_log_vouches_for_its_last_batch_wherever_that_ends() {
+    let place = Place::in_memory();
+    fs::create_dir_all(place.path()).unwrap();
+    // Without threads a tick is the idle moment.
+    let platform = Platform { threads: false, ..Platform::real(&place.path()) };
+    let (store, _) = Store::open_on(platform, &place.path(), Options::default()).unwrap();
+    let mut rooms = BTreeSet::new();
+    for number in 0..4000 {
+        let capture_id = format!("{number}-{}", "c".repeat(number as usize % 30));
+        record(&store, shot(ticket(NAHA, number % 9), number as u32, &capture_id));
+        store.tick();
+        let bytes = fs::read(place.file(place.segments().pop().unwrap())).unwrap();
+        let last = *raw_batches(&bytes).last().unwrap();
+        assert_eq!(last.count, 0, "behind shot {number} there is a mark");
+        rooms.insert(bytes.len() - last.at - last.size);
+    }
+    assert!(rooms.first() < Some(&400), "ends of segments were met: {:?}", rooms.first());
 }

@@ -51,10 +51,15 @@ impl Salt {
     /// The checksum of `bytes` that lie at `position`.
     #[inline]
     pub(crate) fn checksum(self, position: u64, length: u32, bytes: &[u8]) -> u32 {
-        let mut hasher = crc32fast::Hasher::new_with_initial(self.seed(position, length));
-        hasher.update(bytes);
-        hasher.finalize()
+        seeded(self.seed(position, length), bytes)
     }
+}
+
+#[inline(never)]
+fn seeded(seed: u32, bytes: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(seed);
+    hasher.update(bytes);
+    hasher.finalize()
 }
 
 /// The fields of a frame before its payload.
@@ -66,6 +71,21 @@ pub(crate) struct Header {
     pub(crate) time_ms: u64,
     pub(crate) ticket_bits: u64,
     pub(crate) sequence: u64,
+}
+
+impl Header {
+    /// The fields in the first bytes of a frame.
+    #[inline]
+    pub(crate) fn read(head: &[u8; HEADER_BYTES]) -> Header {
+        let packed = u64_at(head, 8);
+        Header {
+            kind: packed as u8,
+            flags: (packed >> 8) as u8,
+            time_ms: packed >> 16,
+            ticket_bits: u64_at(head, 16),
+            sequence: u64_at(head, 24),
+        }
+    }
 }
 
 /// A frame whose checksum matched.
@@ -131,31 +151,24 @@ pub(crate) fn encode(out: &mut Vec<u8>, salt: Salt, position: u64, header: Heade
 }
 
 /// Reads the frame at the start of `bytes`, which lie at `position` of the file and may reach beyond the frame.
-#[inline]
+// Inlined, so that each caller builds only the fields that it looks at.
+#[inline(always)]
 pub(crate) fn decode(bytes: &[u8], salt: Salt, position: u64) -> Result<Frame<'_>, FrameFault> {
     let Some(head) = bytes.first_chunk::<HEADER_BYTES>() else { return Err(FrameFault::Short) };
     let length = u32_at(head, 0) as usize;
     if length > FRAME_BYTES_MAX - HEADER_BYTES {
         return Err(FrameFault::Length);
     }
-    let packed = u64_at(head, 8);
     let size = size(length);
     let Some(whole) = bytes.get(..size) else { return Err(FrameFault::Short) };
-    if packed as u8 == 0 {
+    if head[8] == 0 {
         return Err(if head.iter().all(|&byte| byte == 0) { FrameFault::Zero } else { FrameFault::Checksum });
     }
     let sound = salt.checksum(position, length as u32, &whole[8..]) == u32_at(head, 4);
     if !sound && !broken(Mutation::SkipFrameChecksum) {
         return Err(FrameFault::Checksum);
     }
-    let header = Header {
-        kind: packed as u8,
-        flags: (packed >> 8) as u8,
-        time_ms: packed >> 16,
-        ticket_bits: u64_at(head, 16),
-        sequence: u64_at(head, 24),
-    };
-    Ok(Frame { header, payload: &whole[HEADER_BYTES..HEADER_BYTES + length], size })
+    Ok(Frame { header: Header::read(head), payload: &whole[HEADER_BYTES..HEADER_BYTES + length], size })
 }
 
 /// Four bytes, little-endian; the caller knows that they are there.

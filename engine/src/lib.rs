@@ -58,6 +58,7 @@ mod frame;
 mod mutation;
 mod options;
 mod stored;
+mod sync;
 mod wire;
 
 pub mod disk;
@@ -69,6 +70,10 @@ mod generation;
 mod ledger;
 mod log;
 mod store;
+
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 
 use std::fmt;
 

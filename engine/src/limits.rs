@@ -68,7 +68,8 @@ const _: () = {
     // Frame header, previous address, tags and numbers, ASCII fields.
     assert!(texts * 4 + 40 + 64 + INSTITUTION_DIGITS + CAPTURE_ID_CHARACTERS_MAX <= SHOT_FRAME_BYTES_MAX);
     assert!(COMMAND_SHOTS_MAX * SHOT_FRAME_BYTES_MAX + 4096 <= BATCH_BYTES_MAX);
-    assert!(BATCH_BYTES_MAX as u64 + FILE_HEADER_BYTES <= SEGMENT_BYTES_MIN);
+    // And the mark behind the batch.
+    assert!(BATCH_BYTES_MAX as u64 + FILE_HEADER_BYTES + 64 <= SEGMENT_BYTES_MIN);
     assert!(SEGMENT_BYTES_MIN <= SEGMENT_BYTES_MAX);
     assert!(COMMAND_SHOTS_MAX <= QUEUE_SHOTS_MAX);
 };

@@ -16,6 +16,31 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
 /// Takes a varint off the front of `bytes`.
 #[inline]
 pub(crate) fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
+    if let Some((&byte, rest)) = bytes.split_first()
+        && byte < 0x80
+    {
+        *bytes = rest;
+        return Some(u64::from(byte));
+    }
+    if let Some(word) = bytes.first_chunk::<8>() {
+        let word = u64::from_le_bytes(*word);
+        // The top bit of each byte that may be a varint's last one.
+        let ends = !word & 0x8080_8080_8080_8080;
+        if ends != 0 {
+            // All lengths up to eight bytes in one way: how long a number of an entry is cannot be foretold, and a branch that is guessed wrong costs more.
+            *bytes = &bytes[ends.trailing_zeros() as usize / 8 + 1..];
+            let sevens = word & (ends ^ (ends - 1)) & 0x7f7f_7f7f_7f7f_7f7f;
+            let pairs = sevens & 0x007f_007f_007f_007f | (sevens & 0x7f00_7f00_7f00_7f00) >> 1;
+            let fours = pairs & 0x0000_3fff_0000_3fff | (pairs & 0x3fff_0000_3fff_0000) >> 2;
+            return Some(fours & 0x0fff_ffff | (fours & 0x0fff_ffff_0000_0000) >> 4);
+        }
+    }
+    take_long_varint(bytes)
+}
+
+/// A varint near the end of its bytes, or one of more than eight bytes.
+#[cold]
+fn take_long_varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
         let (&byte, rest) = bytes.split_first()?;

@@ -5,6 +5,7 @@
 //!
 //! Every test that draws random numbers prints its seed; `SESSHU_SEED` repeats a run.
 
+pub mod corpus;
 pub mod machine;
 
 use std::collections::BTreeMap;

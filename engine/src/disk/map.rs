@@ -10,7 +10,11 @@
 use std::fs;
 use std::io;
 
+#[cfg(not(miri))]
 use memmap2::{Advice, Mmap, MmapOptions};
+
+#[cfg(miri)]
+use super::interpreted::{Advice, Mmap, MmapOptions};
 
 /// A read-only map of the first bytes of a file.
 #[derive(Debug)]
@@ -25,6 +29,7 @@ impl Map {
     pub(super) fn of(file: &fs::File, length: u64) -> io::Result<Map> {
         let length_native =
             usize::try_from(length).map_err(|_| io::Error::other("the file does not fit the address space"))?;
+        #[cfg_attr(miri, allow(unused_unsafe))]
         // SAFETY: bytes of the file that anyone reads do not change while the map lives; the module's header says who provides that.
         let bytes = unsafe { MmapOptions::new().len(length_native).map(file)? };
         if length >= HUGE_PAGE_BYTES {
@@ -32,6 +37,15 @@ impl Map {
             let _ = bytes.advise(Advice::HugePage);
         }
         Ok(Map { bytes })
+    }
+
+    /// A map of bytes that lie in no file, and of zeros behind them up to `length`.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn of_bytes(bytes: &[u8], length: u64) -> io::Result<Map> {
+        let mut map = memmap2::MmapMut::map_anon(usize::try_from(length).map_err(io::Error::other)?)?;
+        let mapped = bytes.len().min(map.len());
+        map[..mapped].copy_from_slice(&bytes[..mapped]);
+        Ok(Map { bytes: map.make_read_only()? })
     }
 
     /// All mapped bytes. Read only those that will never change again.

@@ -13,6 +13,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(miri)]
+mod interpreted;
 mod map;
 mod real;
 #[cfg(feature = "simulated-disk")]

@@ -10,10 +10,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use sesshu_proto::v1::ColdEntry;
 use siphasher::sip::SipHasher13;
 
-use super::cold::ColdSection;
+use super::cold::{ColdSection, ColdView};
 use super::dictionary::DictionaryBuilder;
 use super::entry::{self, FoldedShot};
 use super::layout::{self, Counters, Footer, Identity, Section, tag};
@@ -118,8 +117,7 @@ impl Builder {
         entry::encode(&mut self.payload, bytes, cold, &self.folded);
         let header =
             Header { kind: kind::ENTRY, flags: 0, time_ms: known_since.1, ticket_bits, sequence: known_since.0 };
-        frame::encode(&mut self.output.chunk, self.identity.salt, address, header, &[&self.payload]);
-        self.output.write_full_chunks()?;
+        self.output.frame(self.identity.salt, header, &self.payload)?;
 
         self.index.push((number, address));
         if let Some(row) = row.filter(|row| !row.resident_number.is_empty()) {
@@ -144,9 +142,9 @@ impl Builder {
         sections.push(self.output.section(tag::DICTIONARY, &self.dictionary.encode())?);
         self.output.align(8)?;
         self.output.begin_section();
-        let position = self.output.position();
-        let output = &mut self.output;
-        self.cold.seal(self.identity.salt, position, |frame| output.write(frame))?;
+        for (header, payload) in self.cold.frames() {
+            self.output.frame(self.identity.salt, header, payload)?;
+        }
         sections.push(self.output.end_section(tag::COLD));
         self.output.align(8)?;
 
@@ -165,13 +163,13 @@ impl Builder {
 }
 
 /// What an entry's row and shots keep cold; `None` if that is nothing.
-fn cold_of(row: Option<RowToFold<'_>>, shots: &[ShotToFold<'_>]) -> Option<ColdEntry> {
+fn cold_of<'a>(row: Option<RowToFold<'a>>, shots: &[ShotToFold<'a>]) -> Option<ColdView<'a>> {
     let sealed = row.map_or(&[][..], |row| row.sealed_my_number);
     let captured = shots.iter().any(|shot| !shot.capture_id.is_empty()) && !broken(Mutation::ForgetCaptureIds);
-    (!sealed.is_empty() || captured).then(|| ColdEntry {
-        sealed_my_number: sealed.to_vec(),
+    (!sealed.is_empty() || captured).then(|| ColdView {
+        sealed_my_number: sealed,
         data_key_id: row.filter(|_| !sealed.is_empty()).map_or(0, |row| row.data_key_id),
-        capture_ids: if captured { shots.iter().map(|shot| shot.capture_id.to_owned()).collect() } else { vec![] },
+        capture_ids: shots.iter().filter(|_| captured).map(|shot| shot.capture_id).collect(),
     })
 }
 
@@ -241,6 +239,14 @@ impl Output {
         Ok(())
     }
 
+    /// Writes a frame.
+    fn frame(&mut self, salt: Salt, header: Header, payload: &[u8]) -> io::Result<()> {
+        let position = self.position();
+        frame::encode(&mut self.chunk, salt, position, header, &[payload]);
+        self.write_full_chunks()
+    }
+
+    #[inline]
     fn write_full_chunks(&mut self) -> io::Result<()> {
         while self.chunk.len() >= GENERATION_CHUNK_BYTES {
             self.write_out(GENERATION_CHUNK_BYTES)?;

@@ -3,30 +3,27 @@
 //! Owns the section while it is built, and the reading of one cold entry without copying. Frames like every other record's; an entry names its cold entry by
 //! the offset in the section plus 8, so that 0 is "nothing".
 
-use prost::Message as _;
-use sesshu_proto::v1::ColdEntry;
 use smallvec::SmallVec;
 
-use crate::frame::{self, Header, Salt, kind};
-use crate::wire::take_field;
+use crate::frame::{self, Header, kind};
+use crate::wire::{put_varint, take_field};
 
 /// Frames laid out behind one another in memory; only their checksums wait until the place of the section is known.
 #[derive(Default)]
 pub(super) struct ColdSection {
-    /// Header and payload length of each.
-    frames: Vec<(Header, u32)>,
+    /// Ticket and payload length of each.
+    frames: Vec<(u64, u32)>,
     payloads: Vec<u8>,
     size: u64,
 }
 
 impl ColdSection {
-    /// Adds a cold entry and returns what its entry keeps of it.
-    pub(super) fn add(&mut self, ticket_bits: u64, message: &ColdEntry) -> u64 {
+    /// Adds a `ColdEntry` and returns what its entry keeps of it.
+    pub(super) fn add(&mut self, ticket_bits: u64, entry: &ColdView<'_>) -> u64 {
         let before = self.payloads.len();
-        message.encode(&mut self.payloads).expect("a vector grows");
+        entry.encode(&mut self.payloads);
         let length = self.payloads.len() - before;
-        let header = Header { kind: kind::COLD_ENTRY, flags: 0, time_ms: 0, ticket_bits, sequence: 0 };
-        self.frames.push((header, length as u32));
+        self.frames.push((ticket_bits, length as u32));
         let offset = self.size;
         self.size += frame::size(length) as u64;
         offset + 8
@@ -37,24 +34,14 @@ impl ColdSection {
         self.size
     }
 
-    /// Hands every frame to `write`, in order, for a section that begins at `position`.
-    pub(super) fn seal<E>(
-        &self,
-        salt: Salt,
-        mut position: u64,
-        mut write: impl FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
+    /// Header and payload of every frame, in order.
+    pub(super) fn frames(&self) -> impl Iterator<Item = (Header, &[u8])> {
         let mut payloads = &self.payloads[..];
-        let mut bytes = Vec::new();
-        for &(header, length) in &self.frames {
+        self.frames.iter().map(move |&(ticket_bits, length)| {
             let (payload, rest) = payloads.split_at(length as usize);
             payloads = rest;
-            bytes.clear();
-            frame::encode(&mut bytes, salt, position, header, &[payload]);
-            position += bytes.len() as u64;
-            write(&bytes)?;
-        }
-        Ok(())
+            (Header { kind: kind::COLD_ENTRY, flags: 0, time_ms: 0, ticket_bits, sequence: 0 }, payload)
+        })
     }
 }
 
@@ -69,6 +56,25 @@ pub(crate) struct ColdView<'a> {
 }
 
 impl<'a> ColdView<'a> {
+    /// Appends the `ColdEntry`, as prost would write it.
+    fn encode(&self, out: &mut Vec<u8>) {
+        let put_bytes = |out: &mut Vec<u8>, field: u8, bytes: &[u8]| {
+            out.push(field << 3 | 2);
+            put_varint(out, bytes.len() as u64);
+            out.extend_from_slice(bytes);
+        };
+        if !self.sealed_my_number.is_empty() {
+            put_bytes(out, 1, self.sealed_my_number);
+        }
+        if self.data_key_id != 0 {
+            out.push(2 << 3);
+            put_varint(out, u64::from(self.data_key_id));
+        }
+        for capture_id in &self.capture_ids {
+            put_bytes(out, 3, capture_id.as_bytes());
+        }
+    }
+
     /// Reads a `ColdEntry`; `None` if the bytes are none.
     pub(super) fn decode(mut message: &'a [u8]) -> Option<ColdView<'a>> {
         let mut view = ColdView::default();
@@ -81,5 +87,36 @@ impl<'a> ColdView<'a> {
             }
         }
         Some(view)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+    use sesshu_proto::v1::ColdEntry;
+
+    use super::*;
+
+    #[test]
+    fn a_cold_entry_is_written_as_prost_writes_it() {
+        let sealed = [7; 21];
+        for sealed_my_number in [&[][..], &sealed] {
+            for capture_ids in [vec![], vec!["c-1"], vec!["", "読取-2", ""]] {
+                for data_key_id in [0, 1, 300] {
+                    let message = ColdEntry {
+                        sealed_my_number: sealed_my_number.to_vec(),
+                        data_key_id,
+                        capture_ids: capture_ids.iter().map(|&id| id.to_owned()).collect(),
+                    };
+                    let view = ColdView { sealed_my_number, data_key_id, capture_ids: capture_ids.clone().into() };
+                    let mut bytes = Vec::new();
+                    view.encode(&mut bytes);
+                    assert_eq!(bytes, message.encode_to_vec());
+                    let read = ColdView::decode(&bytes).expect("a message");
+                    assert_eq!((read.sealed_my_number, read.data_key_id), (sealed_my_number, data_key_id));
+                    assert_eq!(read.capture_ids[..], capture_ids[..]);
+                }
+            }
+        }
     }
 }

@@ -10,13 +10,13 @@
 //!
 //! Row length 0: an orphan. The last six are numbers of the dictionary. The row's bytes are spliced into replies as they are.
 
-use crate::frame::Header;
+use crate::frame::{HEADER_BYTES, Header};
 use crate::wire::{put_varint, take_bytes, take_varint};
 
-/// An entry whose frame validated.
+/// An entry whose frame validated. Small, because every match hands one on by value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry<'a> {
-    pub(crate) header: Header,
+    head: &'a [u8; HEADER_BYTES],
     /// The encoded `Resident`; empty for an orphan.
     pub(crate) row: &'a [u8],
     /// The address of the cold entry in bytes; 0 if there is none.
@@ -43,15 +43,26 @@ pub(crate) struct FoldedShot {
     pub(crate) recorded_by: u32,
 }
 
+/// Bytes of a shot at least: thirteen numbers.
+const SHOT_BYTES_MIN: usize = 13;
+
 impl<'a> Entry<'a> {
-    /// Reads a payload; `None` if it is none.
+    /// Reads the payload of the frame that begins with `head`; `None` if it is none.
     #[inline]
-    pub(super) fn decode(header: Header, mut payload: &'a [u8]) -> Option<Entry<'a>> {
+    pub(super) fn decode(head: &'a [u8; HEADER_BYTES], mut payload: &'a [u8]) -> Option<Entry<'a>> {
         let row_length = take_varint(&mut payload)?;
         let row = take_bytes(&mut payload, row_length)?;
         let cold = take_varint(&mut payload)?.checked_mul(8)?;
         let shot_count = take_varint(&mut payload)?;
-        Some(Entry { header, row, cold, shot_count, shots: payload })
+        // Readers make room for as many shots as are counted; and whoever builds a generation puts something into every entry.
+        let holds = shot_count <= (payload.len() / SHOT_BYTES_MIN) as u64 && !(row.is_empty() && shot_count == 0);
+        holds.then_some(Entry { head, row, cold, shot_count, shots: payload })
+    }
+
+    /// Whose entry it is, and since when its row is known.
+    #[inline]
+    pub(crate) fn header(&self) -> Header {
+        Header::read(self.head)
     }
 
     /// The folded shots in the order they were recorded; an item is `None` where the bytes are no shot.

@@ -20,28 +20,25 @@ use crate::frame::{self, Salt, kind};
 use crate::limits::FILE_HEADER_BYTES;
 use crate::mutation::{Mutation, broken};
 use crate::stored::ShotView;
-use crate::ticket::Municipality;
+use crate::ticket::{Municipality, NUMBER_MAX};
 
-/// An open generation. A nation's ledgers do not fit the processor's caches, so what a match needs comes first and fills one line.
+/// An open generation. A nation's ledgers do not fit the processor's caches, so what a match needs fills one line.
 #[repr(C, align(64))]
 pub(crate) struct Generation {
     map: Map,
-    index: Extent,
-    entries: Extent,
+    index_offset: u64,
+    entries_offset: u64,
+    entries_end: u64,
     salt: Salt,
-    /// A ticket's bits without its number.
-    ticket_base: u64,
+    index_lines: u32,
+    /// The municipality's: they fit, there is none above 47,999.
+    five_digits: u16,
     /// Index, look-ups and dictionary were checked and are sound.
     sound: AtomicBool,
     details: Box<Details>,
 }
 
-/// Where bytes lie in the file.
-#[derive(Clone, Copy)]
-struct Extent {
-    offset: u64,
-    length: u64,
-}
+const _: () = assert!(cfg!(miri) || size_of::<Generation>() == 64, "one line");
 
 /// What only opening, folding and the expansion of shots need.
 struct Details {
@@ -54,12 +51,6 @@ struct Details {
     cold: Section,
     /// What the check of index, look-ups and dictionary found, once it was made.
     checked: OnceLock<Result<(), Damage>>,
-}
-
-impl From<Section> for Extent {
-    fn from(section: Section) -> Extent {
-        Extent { offset: section.offset, length: section.length }
-    }
 }
 
 /// Opening failed.
@@ -100,7 +91,7 @@ impl Generation {
             _ => OpenGenerationError::Disk(error),
         })?;
         let bytes = map.bytes();
-        if let Some(version) = layout::other_version(bytes) {
+        if let Some(version) = layout::other_version(bytes).filter(|_| !broken(Mutation::AcceptNewerFormat)) {
             return Err(OpenGenerationError::Newer(version));
         }
         if file_length < FILE_HEADER_BYTES + layout::FOOTER_BYTES as u64 || !layout::header_is(bytes, &identity) {
@@ -113,7 +104,10 @@ impl Generation {
             let found = footer.sections.iter().find(|section| section.tag == tag);
             found.copied().ok_or_else(|| damaged(footer_at, "the generation lacks a section"))
         };
-        let index = section(tag::INDEX)?;
+        let (index, entries) = (section(tag::INDEX)?, section(tag::ENTRIES)?);
+        let lines = Slots::new(&bytes[index.offset as usize..][..index.length as usize])
+            .and_then(|slots| u32::try_from(slots.line_count()).ok())
+            .ok_or_else(|| damaged(index.offset, "the index is no slot table"))?;
         let details = Details {
             municipality,
             identity,
@@ -125,10 +119,12 @@ impl Generation {
             checked: OnceLock::new(),
         };
         Ok(Generation {
-            index: index.into(),
-            entries: section(tag::ENTRIES)?.into(),
+            index_offset: index.offset,
+            entries_offset: entries.offset,
+            entries_end: entries.offset + entries.length,
             salt: identity.salt,
-            ticket_base: u64::from(identity.five_digits) << 34,
+            index_lines: lines,
+            five_digits: municipality.five_digits() as u16,
             sound: AtomicBool::new(false),
             details: Box::new(details),
             map,
@@ -151,24 +147,22 @@ impl Generation {
     /// Starts to fetch the index line of `number`.
     #[inline]
     pub(crate) fn prefetch_index(&self, number: u64) {
-        if let Some(slots) = Slots::new(self.bytes(self.index)) {
-            slots.prefetch(number);
-        }
+        self.index().prefetch(number);
     }
 
     /// Where the entry of `number` lies. Exact: no address, no entry.
     #[inline]
     pub(crate) fn address(&self, number: u64) -> Result<Option<u64>, Damage> {
         self.check()?;
-        let slots = Slots::new(self.bytes(self.index));
-        Ok(slots.ok_or_else(|| self.damage(self.index.offset, "the index is no slot table"))?.find(number))
+        Ok(self.index().find(number))
     }
 
     /// Starts to fetch the entry at `address`.
     #[inline]
     pub(crate) fn prefetch_entry(&self, address: u64) {
-        for line in 0..3 {
-            prefetch(self.map.bytes(), address as usize + line * 64);
+        // An entry with two shots has 136 to 160 bytes, which lie on three lines or four.
+        for offset in [0, 64, 128, 159] {
+            prefetch(self.map.bytes(), address as usize + offset);
         }
     }
 
@@ -176,7 +170,8 @@ impl Generation {
     #[inline]
     pub(crate) fn entry(&self, address: u64, number: u64) -> Result<Entry<'_>, Damage> {
         let (entry, _) = self.entry_at(address)?;
-        if entry.header.ticket_bits != self.ticket_base | number && !broken(Mutation::SkipTicketCheck) {
+        let bits = u64::from(self.five_digits) << 34 | number;
+        if entry.header().ticket_bits != bits && !broken(Mutation::SkipTicketCheck) {
             return Err(self.damage(address, "the index names another ticket's entry"));
         }
         Ok(entry)
@@ -184,14 +179,14 @@ impl Generation {
 
     /// Every entry in the order of the numbers; ends after the first damage. Their texts lie in the dictionary, so that is checked first.
     pub(crate) fn entries(&self) -> impl Iterator<Item = Result<(u64, Entry<'_>), Damage>> {
-        let end = self.entries.offset + self.entries.length;
-        let (mut address, mut last) = (self.entries.offset, None);
+        let end = self.entries_end;
+        let (mut address, mut last) = (self.entries_offset, None);
         std::iter::from_fn(move || {
             if address >= end {
                 return None;
             }
             let item = self.check().and_then(|()| self.entry_at(address)).and_then(|(entry, size)| {
-                let number = entry.header.ticket_bits & ((1 << 34) - 1);
+                let number = self.number(address, &entry)?;
                 if last.is_some_and(|last| last >= number) {
                     return Err(self.damage(address, "entries out of order"));
                 }
@@ -211,9 +206,9 @@ impl Generation {
         self.check()?;
         let key = resident_number_key(self.salt, resident_number);
         let section = self.details.resident_numbers;
-        let slots = Slots::new(self.bytes(section.into()));
+        let slots = Slots::new(self.bytes(&section));
         let slots = slots.ok_or_else(|| self.damage(section.offset, "the look-up is no slot table"))?;
-        let number = |address| Ok(self.entry_at(address)?.0.header.ticket_bits & ((1 << 34) - 1));
+        let number = |address| self.number(address, &self.entry_at(address)?.0);
         slots.find_all(key).map(number).collect()
     }
 
@@ -221,7 +216,7 @@ impl Generation {
     #[inline]
     pub(crate) fn shot(&self, shot: &FoldedShot) -> Result<ShotView<'_>, Damage> {
         let section = self.details.dictionary;
-        let dictionary = Dictionary::new(self.bytes(section.into()));
+        let dictionary = Dictionary::new(self.bytes(&section));
         let dictionary = dictionary.ok_or_else(|| self.damage(section.offset, "the dictionary is none"))?;
         let text = |number| {
             dictionary.text(number).ok_or_else(|| self.damage(section.offset, "a text that the dictionary lacks"))
@@ -250,42 +245,60 @@ impl Generation {
         // An entry names the offset in the section plus 8; 0 is "nothing".
         let Some(offset) = entry.cold.checked_sub(8) else { return Ok(ColdView::default()) };
         let section = self.details.cold;
+        let Some(bytes) = usize::try_from(offset).ok().and_then(|at| self.bytes(&section).get(at..)) else {
+            return Err(self.damage(section.offset, "an entry names a cold entry outside the section"));
+        };
         let address = section.offset + offset;
-        let bytes = self.bytes(section.into()).get(offset as usize..).unwrap_or(&[]);
         let frame = frame::decode(bytes, self.salt, address).map_err(|fault| self.damage(address, fault.what()))?;
-        if frame.header.kind != kind::COLD_ENTRY || frame.header.ticket_bits != entry.header.ticket_bits {
+        if frame.header.kind != kind::COLD_ENTRY || frame.header.ticket_bits != entry.header().ticket_bits {
             return Err(self.damage(address, "an entry names another ticket's cold entry"));
         }
         ColdView::decode(frame.payload).ok_or_else(|| self.damage(address, "a cold entry that is no message"))
     }
 
     /// The damage of this file at `offset`.
+    #[cold]
     pub(crate) fn damage(&self, offset: u64, what: &'static str) -> Damage {
         let Details { municipality, identity, .. } = &*self.details;
         let file = super::path(*municipality, identity.generation);
         Damage { file, offset, municipality: Some(*municipality), what }
     }
 
-    #[inline]
-    fn bytes(&self, extent: Extent) -> &[u8] {
+    fn bytes(&self, section: &Section) -> &[u8] {
         // The footer's reader checked that every section lies inside the file.
-        &self.map.bytes()[extent.offset as usize..(extent.offset + extent.length) as usize]
+        &self.map.bytes()[section.offset as usize..(section.offset + section.length) as usize]
+    }
+
+    #[inline]
+    fn index(&self) -> Slots<'_> {
+        Slots::of_lines(&self.map.bytes()[self.index_offset as usize..], self.index_lines)
     }
 
     #[inline]
     fn entry_at(&self, address: u64) -> Result<(Entry<'_>, u64), Damage> {
-        let entries = self.bytes(self.entries);
-        let at = address.checked_sub(self.entries.offset).and_then(|at| usize::try_from(at).ok());
-        let Some(bytes) = at.and_then(|at| entries.get(at..)) else {
+        let bytes = self.map.bytes().get(address as usize..self.entries_end as usize);
+        let Some((bytes, head)) =
+            bytes.filter(|_| address >= self.entries_offset).and_then(|b| Some((b, b.first_chunk()?)))
+        else {
             return Err(self.damage(address, "an address outside the entries"));
         };
         let frame = frame::decode(bytes, self.salt, address).map_err(|fault| self.damage(address, fault.what()))?;
         if frame.header.kind != kind::ENTRY {
             return Err(self.damage(address, "a frame that is no entry"));
         }
-        let entry = Entry::decode(frame.header, frame.payload)
-            .ok_or_else(|| self.damage(address, "an entry that cannot be read"))?;
+        let entry =
+            Entry::decode(head, frame.payload).ok_or_else(|| self.damage(address, "an entry that cannot be read"))?;
         Ok((entry, frame.size as u64))
+    }
+
+    /// The ticket number of the entry at `address`, which must be one of this municipality's.
+    #[inline]
+    fn number(&self, address: u64, entry: &Entry<'_>) -> Result<u64, Damage> {
+        let number = entry.header().ticket_bits.wrapping_sub(u64::from(self.five_digits) << 34);
+        if number > NUMBER_MAX {
+            return Err(self.damage(address, "an entry of no ticket of this municipality"));
+        }
+        Ok(number)
     }
 
     /// Checks index, look-ups and dictionary, once.
@@ -300,7 +313,7 @@ impl Generation {
         let Details { index, resident_numbers, dictionary, checked, .. } = &*self.details;
         let check = || {
             for section in [index, resident_numbers, dictionary] {
-                let sound = crc32fast::hash(self.bytes((*section).into())) == section.crc;
+                let sound = crc32fast::hash(self.bytes(section)) == section.crc;
                 if !sound && !broken(Mutation::SkipSectionCheck) {
                     return Err(self.damage(section.offset, "the section's checksum does not match"));
                 }

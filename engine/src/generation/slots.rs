@@ -10,7 +10,7 @@
 //! Eight slots are a line of 64 bytes. The home line is the top of a 64-bit mix of the key times the number of lines, which need not be a power of two.
 //! A line is filled from its front and overflows into the next one, so an empty slot ends every search. At most three quarters of the slots are used.
 
-use crate::disk::prefetch;
+use crate::disk::prefetch_value;
 use crate::frame::u64_at;
 
 const ADDRESS_BITS: u32 = 30;
@@ -44,7 +44,7 @@ pub(super) fn build(pairs: impl ExactSizeIterator<Item = (u64, u64)>) -> Vec<u8>
         let slot = (key << ADDRESS_BITS) | (address / 8);
         let mut at = home(key, lines) * LINE_SLOTS;
         while slots[at] != 0 {
-            at = (at + 1) % slots.len();
+            at = if at + 1 == slots.len() { 0 } else { at + 1 };
         }
         slots[at] = slot;
     }
@@ -58,59 +58,71 @@ pub(super) fn build(pairs: impl ExactSizeIterator<Item = (u64, u64)>) -> Vec<u8>
 /// A table in a mapped file.
 #[derive(Clone, Copy)]
 pub(super) struct Slots<'a> {
-    bytes: &'a [u8],
+    lines: &'a [Line],
 }
+
+type Line = [u8; LINE_BYTES];
 
 impl<'a> Slots<'a> {
     /// The table in `bytes`; `None` if they cannot be one.
     #[inline]
     pub(super) fn new(bytes: &'a [u8]) -> Option<Slots<'a>> {
-        (!bytes.is_empty() && bytes.len().is_multiple_of(LINE_BYTES)).then_some(Slots { bytes })
+        let (lines, rest) = bytes.as_chunks();
+        (!lines.is_empty() && rest.is_empty()).then_some(Slots { lines })
     }
 
-    fn lines(self) -> usize {
-        self.bytes.len() / LINE_BYTES
+    /// How many lines there are.
+    pub(super) fn line_count(self) -> usize {
+        self.lines.len()
+    }
+
+    /// The first `count` lines of `bytes`.
+    #[inline]
+    pub(super) fn of_lines(bytes: &'a [u8], count: u32) -> Slots<'a> {
+        Slots { lines: &bytes.as_chunks().0[..count as usize] }
     }
 
     /// Starts to fetch the line where `key` belongs.
     #[inline]
     pub(super) fn prefetch(self, key: u64) {
-        prefetch(self.bytes, home(key, self.lines()) * LINE_BYTES);
+        if let Some(line) = self.lines.get(home(key, self.lines.len())) {
+            prefetch_value(line);
+        }
     }
 
     /// The address of the one entry with `key`, in bytes.
     #[inline]
     pub(super) fn find(self, key: u64) -> Option<u64> {
-        let lines = self.lines();
-        let mut line = home(key, lines);
-        for _ in 0..lines {
-            let bytes = self.bytes[line * LINE_BYTES..].first_chunk::<LINE_BYTES>()?;
+        let count = self.lines.len();
+        let mut at = home(key, count);
+        for _ in 0..count {
+            let line = self.lines.get(at)?;
             let mut hit = 0;
-            let mut empty = false;
-            // All eight slots, without a branch: the line is here, the comparisons are free.
+            // All eight slots, without a branch: the line is here, the comparisons are free. Where the keys are equal, the address is left.
             for index in 0..LINE_SLOTS {
-                let slot = u64_at(bytes, index * 8);
-                hit |= if slot >> ADDRESS_BITS == key { slot & ADDRESS_MASK } else { 0 };
-                empty |= slot == 0;
+                let rest = u64_at(line, index * 8) ^ key << ADDRESS_BITS;
+                hit |= if rest <= ADDRESS_MASK { rest } else { 0 };
             }
             if hit != 0 {
                 return Some(hit * 8);
             }
-            if empty {
+            // A line is filled from its front.
+            if u64_at(line, LINE_BYTES - 8) == 0 {
                 return None;
             }
-            line = if line + 1 == lines { 0 } else { line + 1 };
+            at = if at + 1 == count { 0 } else { at + 1 };
         }
         None
     }
 
     /// The addresses of all entries with `key`, in bytes.
     pub(super) fn find_all(self, key: u64) -> impl Iterator<Item = u64> + 'a {
-        let lines = self.lines();
-        let first = home(key, lines) * LINE_SLOTS;
-        let count = lines * LINE_SLOTS;
+        let lines = self.lines;
+        let first = home(key, lines.len()) * LINE_SLOTS;
+        let count = lines.len() * LINE_SLOTS;
         (0..count)
-            .map(move |step| u64_at(self.bytes, (first + step) % count * 8))
+            .map(move |step| (first + step) % count)
+            .map(move |at| u64_at(&lines[at / LINE_SLOTS], at % LINE_SLOTS * 8))
             .take_while(|&slot| slot != 0)
             .filter(move |slot| slot >> ADDRESS_BITS == key)
             .map(|slot| (slot & ADDRESS_MASK) * 8)

@@ -3,11 +3,13 @@
 //! Owns the join of the two into a person, and what happens to a tail when a generation replaces its base. Which ledgers there are, and which of them a
 //! reader sees, is the store's business.
 
+#[cfg(all(test, loom))]
+mod loom;
 mod person;
 mod tail;
 
-pub use person::Person;
-pub(crate) use person::{Found, Horizon, Step, join};
+pub(crate) use person::{Horizon, Step, join};
+pub use person::{Match, Person};
 pub(crate) use tail::Tail;
 
 use crate::disk::prefetch_value;

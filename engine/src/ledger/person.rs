@@ -1,7 +1,7 @@
 //! A person: what a generation and a tail know of one ticket, together.
 //!
-//! Owns the join, in the two steps that let a batch of tickets overlap their memory misses: [`Step::begin`] probes index and tail and starts to fetch what
-//! they name; [`Step::finish`] reads and checks it. One ticket goes the same way.
+//! Owns the join, in steps that let a batch of tickets overlap their memory misses: [`Step::begin`] asks index and tail and starts to fetch what they name;
+//! [`Step::finish`] reads and checks it. One ticket goes the same way.
 
 use sesshu_proto::v1::{RecordedShot, Resident};
 use smallvec::SmallVec;
@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::Ledger;
 use crate::error::Damage;
 use crate::generation::{Entry, Generation};
-use crate::log::{Event, Segments};
+use crate::log::Segments;
 use crate::mutation::{Mutation, broken};
 use crate::stored::ShotView;
 use crate::ticket::Ticket;
@@ -21,53 +21,66 @@ pub(crate) struct Horizon {
     pub(crate) visible: u64,
 }
 
-/// A ticket whose places are known, and not read yet.
-pub(crate) struct Step<'v> {
-    ticket: Ticket,
-    ledger: &'v Ledger,
-    /// The entry's address; `None` if the generation has none.
-    entry: Option<u64>,
+/// What a ticket turned out to be.
+pub enum Match<'v> {
+    /// The register has it.
+    Matched(Person<'v>),
+    /// No register has it, but shots were recorded.
+    Orphan(Person<'v>),
+    /// Nothing is known of it.
+    NotFound,
+    /// Its bytes failed a check; nothing is returned of them.
+    Damaged(Damage),
+}
+
+// A batch hands so much on for each ticket; two lines are copied without a call.
+const _: () = assert!(size_of::<Match<'_>>() <= 128);
+
+/// Where a ticket's entry and newest event lie, not read yet.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Step {
+    /// The entry's address; 0 if the generation has none.
+    entry: u64,
     /// The address of the tail's newest event; 0 if there is none.
     newest: u64,
 }
 
-/// What is known of a ticket.
-pub(crate) enum Found<'v> {
-    /// There is a register row.
-    Matched(Person<'v>),
-    /// There is no row, but there are shots.
-    Orphan(Person<'v>),
-    /// There is nothing.
-    Nothing,
-}
-
-impl<'v> Step<'v> {
-    /// Probes index and tail.
+impl Step {
+    /// Asks index and tail.
     #[inline]
-    pub(crate) fn begin(ledger: &'v Ledger, segments: &Segments, ticket: Ticket) -> Result<Step<'v>, Damage> {
+    pub(crate) fn begin(ledger: &Ledger, segments: &Segments, ticket: Ticket) -> Result<Step, Damage> {
         let number = ticket.number();
-        let mut step = Step { ticket, ledger, entry: None, newest: 0 };
-        if let Some(generation) = &ledger.generation {
-            step.entry = generation.address(number)?;
-            if let Some(address) = step.entry {
-                generation.prefetch_entry(address);
-            }
+        let mut step = Step::default();
+        if let Some(generation) = &ledger.generation
+            && let Some(address) = generation.address(number)?
+        {
+            generation.prefetch_entry(address);
+            step.entry = address;
         }
         if let Some(newest) = ledger.tail.newest(number) {
-            step.newest = newest;
             segments.prefetch(newest);
+            step.newest = newest;
         }
         Ok(step)
     }
 
     /// Reads and checks.
     #[inline]
-    pub(crate) fn finish(self, segments: &'v Segments, horizon: Horizon) -> Result<Found<'v>, Damage> {
-        let entry = match (&self.ledger.generation, self.entry) {
-            (Some(generation), Some(address)) => Some(generation.entry(address, self.ticket.number())?),
+    pub(crate) fn finish<'v>(
+        self,
+        ticket: Ticket,
+        ledger: &'v Ledger,
+        segments: &'v Segments,
+        horizon: Horizon,
+    ) -> Match<'v> {
+        let entry = match &ledger.generation {
+            Some(generation) if self.entry != 0 => match generation.entry(self.entry, ticket.number()) {
+                Ok(entry) => Some(entry),
+                Err(damage) => return Match::Damaged(damage),
+            },
             _ => None,
         };
-        join(self.ticket, self.ledger, entry, self.newest, segments, horizon)
+        join(ticket, ledger, entry, self.newest, segments, horizon)
     }
 }
 
@@ -80,26 +93,19 @@ pub(crate) fn join<'v>(
     newest: u64,
     segments: &'v Segments,
     horizon: Horizon,
-) -> Result<Found<'v>, Damage> {
-    let mut events = SmallVec::new();
-    let (mut address, folded) = (newest, if newest == 0 { 0 } else { ledger.folded_position() });
-    while address != 0 && (address >= folded || broken(Mutation::WalkIntoFolded)) {
-        let event = segments.event(address)?;
-        if event.header.ticket_bits != ticket.to_bits() && !broken(Mutation::SkipTicketCheck) {
-            return Err(segments.damage(address, "a walk over a ticket's events met another ticket"));
-        }
-        if event.header.sequence <= horizon.visible || broken(Mutation::ShowNewerEvents) {
-            events.push(event);
-        }
-        address = if broken(Mutation::StopWalkEarly) { 0 } else { event.previous };
+) -> Match<'v> {
+    let mut person =
+        Person { ticket, generation: ledger.generation.as_ref(), segments, entry, events: SmallVec::new() };
+    if newest != 0
+        && let Err(damage) = person.walk(newest, ledger.folded_position(), horizon)
+    {
+        return Match::Damaged(damage);
     }
-    events.reverse();
-    if entry.is_none() && events.is_empty() {
-        return Ok(Found::Nothing);
+    match &person.entry {
+        Some(entry) if !entry.row.is_empty() => Match::Matched(person),
+        None if person.events.is_empty() => Match::NotFound,
+        _ => Match::Orphan(person),
     }
-    let matched = entry.as_ref().is_some_and(|entry| !entry.row.is_empty());
-    let person = Person { ticket, generation: ledger.generation.as_ref(), segments, entry, events };
-    Ok(if matched { Found::Matched(person) } else { Found::Orphan(person) })
 }
 
 /// Everything that one view knows of a ticket. Its texts are borrowed from mapped bytes; what is asked for is decoded then.
@@ -108,11 +114,28 @@ pub struct Person<'v> {
     generation: Option<&'v Generation>,
     segments: &'v Segments,
     entry: Option<Entry<'v>>,
-    /// What the generation does not fold, oldest first.
-    events: SmallVec<[Event<'v>; 2]>,
+    /// The addresses of the events that the generation does not fold, oldest first; each was read and checked.
+    events: SmallVec<[u64; 2]>,
 }
 
 impl<'v> Person<'v> {
+    /// Collects the ticket's events from `newest` back to `folded`.
+    fn walk(&mut self, newest: u64, folded: u64, horizon: Horizon) -> Result<(), Damage> {
+        let mut address = newest;
+        while address != 0 && (address >= folded || broken(Mutation::WalkIntoFolded)) {
+            let event = self.segments.event(address)?;
+            if event.header.ticket_bits != self.ticket.to_bits() && !broken(Mutation::SkipTicketCheckOfEvents) {
+                return Err(self.segments.damage(address, "a walk over a ticket's events met another ticket"));
+            }
+            if event.header.sequence <= horizon.visible || broken(Mutation::ShowNewerEvents) {
+                self.events.push(address);
+            }
+            address = if broken(Mutation::StopWalkEarly) { 0 } else { event.previous };
+        }
+        self.events.reverse();
+        Ok(())
+    }
+
     /// The ticket.
     #[must_use]
     pub fn ticket(&self) -> Ticket {
@@ -185,9 +208,10 @@ impl<'v> Person<'v> {
                 visit(shot);
             }
         }
-        for event in &self.events {
+        for &address in &self.events {
+            let event = self.segments.event(address)?;
             let shot = ShotView::of_message(event.header.sequence, event.header.time_ms, event.message);
-            let damage = || self.segments.damage(event.address, "an event whose message is no shot");
+            let damage = || self.segments.damage(address, "an event whose message is no shot");
             visit(shot.ok_or_else(damage)?);
         }
         Ok(())
@@ -195,7 +219,7 @@ impl<'v> Person<'v> {
 
     /// The address of the newest event that the generation does not fold; 0 if there is none.
     pub(crate) fn newest_address(&self) -> u64 {
-        self.events.last().map_or(0, |event| event.address)
+        self.events.last().copied().unwrap_or(0)
     }
 
     pub(crate) fn entry(&self) -> Option<&Entry<'v>> {

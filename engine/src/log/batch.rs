@@ -59,8 +59,11 @@ impl BatchHeader {
             epoch: u32_at(bytes, 40),
         };
         let crc = salt.checksum(position, header.length, &bytes[8..]);
-        (crc == u32_at(bytes, 4) && header.length as usize <= BATCH_BYTES_MAX && u32_at(bytes, 44) == 0)
-            .then_some(header)
+        let possible = header.length as usize <= BATCH_BYTES_MAX
+            && header.first_sequence.checked_add(header.count.into()).is_some()
+            && header.time_ms < 1 << 48
+            && u32_at(bytes, 44) == 0;
+        (crc == u32_at(bytes, 4) && possible).then_some(header)
     }
 
     /// Bytes of the whole batch.

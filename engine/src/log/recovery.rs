@@ -82,10 +82,13 @@ impl Recovery {
     /// Maps the segments and checks that they follow one another.
     pub(crate) fn begin(platform: &Platform, store_id: StoreId, vouched: Vouched) -> Result<Recovery, OpenError> {
         let (segments, spare) = open_segments(&platform.disk, store_id)?;
-        let missing = segments.last().map_or(0, |last| last.header.number) < vouched.segment;
+        // A manifest of a log that was begun names a segment.
+        let begun = u64::from(vouched.position > 0 || vouched.sequence > 0);
+        let named = vouched.segment.max(begun);
+        let missing = segments.last().map_or(0, |last| last.header.number) < named;
         if missing && !broken(Mutation::IgnoreNamedSegment) {
             let what = "the manifest vouches for a log segment that is not there";
-            let file = super::path(vouched.segment);
+            let file = super::path(named);
             return Err(Damage { file, offset: 0, municipality: None, what }.into());
         }
         Ok(Recovery { platform: platform.clone(), store_id, vouched, segments, spare })
@@ -137,7 +140,8 @@ fn open_segments(disk: &Arc<dyn Disk>, store_id: StoreId) -> Result<(Segments, O
         let last = index + 1 == paths.len();
         let follows = segments.last().map_or(1, |before| before.header.number + 1);
         if super::number_of(path) != Some(follows) {
-            return Err(damage("the log segment before this one is missing").into());
+            let file = super::path(follows);
+            return Err(Damage { file, offset: 0, municipality: None, what: "the log segment is missing" }.into());
         }
         let header = match SegmentHeader::decode(&start) {
             SegmentStart::Header(header) => header,
@@ -162,6 +166,9 @@ fn open_segments(disk: &Arc<dyn Disk>, store_id: StoreId) -> Result<(Segments, O
         if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&header.size) || length < header.size {
             return Err(damage("the log segment is shorter than its header says").into());
         }
+        if header.base_sequence == 0 {
+            return Err(damage("a log segment that begins with sequence 0, which no event has").into());
+        }
         if header.base != segments.last().map_or(0, |before| before.limit()) {
             return Err(damage("the log segment does not begin where the one before it ends").into());
         }
@@ -174,7 +181,7 @@ fn open_segments(disk: &Arc<dyn Disk>, store_id: StoreId) -> Result<(Segments, O
 /// Removes a spare that was never used. Zeros where a header should be do not prove that: unless the manifest knows the log's end, all of it must be zero.
 fn remove_spare(disk: &dyn Disk, path: Option<&Path>, outcome: &LogOutcome) -> Result<(), OpenError> {
     let Some(path) = path else { return Ok(()) };
-    if *outcome != LogOutcome::Closed {
+    if *outcome != LogOutcome::Closed && !broken(Mutation::RemoveAnySpare) {
         let file = disk.open(path, false).map_err(failed("opening", path))?;
         let length = file.length().map_err(failed("opening", path))?;
         let mut bytes = vec![0; 1 << 20];
@@ -222,7 +229,8 @@ fn scan(
             read_batches(segments, segment, &mut scanned, &mut events, apply)?;
             continue;
         }
-        if header.previous_end != scanned.end || header.base_sequence != scanned.next_sequence {
+        let follows = header.previous_end == scanned.end && header.base_sequence == scanned.next_sequence;
+        if !follows && !broken(Mutation::IgnoreBreakInLog) {
             let before = segments.iter().rfind(|before| before.header.base <= scanned.end).unwrap_or(segment);
             let what = "the log breaks off here, but a later segment vouches for more";
             return Err(before.damage(scanned.end.max(before.header.base), what).into());
@@ -315,7 +323,9 @@ fn go_on(
     rewrite(&*platform.disk, last, synced.min(scanned.end), scanned.end, outcome)
         .map_err(failed("making durable", &path))?;
     match Writer::in_new_segment(platform, store_id, segments.clone(), &end) {
-        Err(error) if is_full(&error) => Writer::waiting(platform, store_id, segments, &end),
+        Err(error) if is_full(&error) && !broken(Mutation::RefuseToOpenWhenFull) => {
+            Writer::waiting(platform, store_id, segments, &end)
+        }
         writer => writer,
     }
     .map_err(failed("beginning a segment after", &path))
@@ -339,7 +349,9 @@ fn rewrite(disk: &dyn Disk, last: &Segment, synced: u64, end: u64, outcome: &Log
             at += length as u64;
         }
     }
-    file.sync()?;
+    if !broken(Mutation::SkipRecoverySync) {
+        file.sync()?;
+    }
     disk.sync_directory(Path::new(super::DIRECTORY))
 }
 

@@ -18,6 +18,7 @@ use crate::disk::Map;
 use crate::error::Damage;
 use crate::frame::{self, Salt, u32_at, u64_at};
 use crate::limits::FILE_HEADER_BYTES;
+use crate::mutation::{Mutation, broken};
 use crate::{FORMAT_VERSION, StoreId};
 
 const MAGIC: &[u8; 8] = b"SesshuLg";
@@ -80,7 +81,7 @@ impl SegmentHeader {
                 continue;
             }
             let version = u32_at(copy, 8);
-            if version != FORMAT_VERSION {
+            if version != FORMAT_VERSION && !broken(Mutation::AcceptNewerFormat) {
                 return SegmentStart::Newer(version);
             }
             let mut store_id = [0; 16];

@@ -7,6 +7,7 @@
 //! After a failed write or sync nothing more is written (I7): what the file holds is not known, and a repeated sync would lie.
 
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use super::batch::{self, BatchHeader};
@@ -64,8 +65,13 @@ pub(crate) struct Sealed {
 }
 
 impl Sealed {
-    /// Writes and syncs the batch: any thread may. After an error nothing more may be written to the log.
+    /// Writes and syncs the batch: any thread may. After an error nothing more may be written to the log; a panic of the disk is one.
     pub(crate) fn write(&self) -> io::Result<()> {
+        let written = panic::catch_unwind(AssertUnwindSafe(|| self.write_and_sync()));
+        written.unwrap_or_else(|_| Err(io::Error::other("the disk panicked")))
+    }
+
+    fn write_and_sync(&self) -> io::Result<()> {
         self.file.write_at(&self.bytes, self.offset)?;
         if broken(Mutation::AcknowledgeBeforeSync) {
             return Ok(());
@@ -222,23 +228,28 @@ impl Writer {
             let (number, size) = next(&self.segments, self.end);
             self.spares.prepare(number, size);
         }
-        // 48 bits last until the year 10889.
-        self.time_ms = self.time_ms.max(now_ms.min((1 << 48) - 1));
-        self.batch.clear();
-        self.batch.resize(batch::HEADER_BYTES, 0);
-        self.batch_first = self.next_sequence;
+        self.begin_here(now_ms);
         Ok(self.time_ms)
     }
 
-    /// Whether a batch of `bytes` bytes of events can begin in this segment.
+    fn begin_here(&mut self, now_ms: u64) {
+        // 48 bits last until the year 10889.
+        let earliest_ms = if broken(Mutation::LetTimeGoBack) { 0 } else { self.time_ms };
+        self.time_ms = earliest_ms.max(now_ms.min((1 << 48) - 1));
+        self.batch.clear();
+        self.batch.resize(batch::HEADER_BYTES, 0);
+        self.batch_first = self.next_sequence;
+    }
+
+    /// Whether a batch of `bytes` bytes of events can begin in this segment: with room behind it for the mark that vouches for it.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        self.file.is_some() && self.end + (batch::HEADER_BYTES + bytes) as u64 <= self.active().limit()
+        self.file.is_some() && self.end + (2 * batch::HEADER_BYTES + bytes) as u64 <= self.active().limit()
     }
 
     /// Bytes of events that the batch which was begun can still take.
     pub(crate) fn room(&self) -> usize {
         let in_segment = (self.active().limit() - self.end).min(BATCH_BYTES_MAX as u64) as usize;
-        in_segment.saturating_sub(self.batch.len())
+        in_segment.saturating_sub(self.batch.len() + batch::HEADER_BYTES)
     }
 
     /// Whether the batch holds no event.
@@ -296,14 +307,12 @@ impl Writer {
         self.spare_batch = sealed.bytes;
     }
 
-    /// Writes and syncs an empty batch, so that the batch before it is vouched for. Does nothing where there is no room for one.
-    pub(crate) fn mark(&mut self) -> Result<(), LogError> {
-        if self.has_room(0) {
-            self.begin(0, self.time_ms)?;
-            let sealed = self.seal();
-            sealed.write().map_err(LogError::Failed)?;
-            self.written(sealed);
-        }
+    /// Writes and syncs an empty batch, so that the batch before it is vouched for: it left room for that.
+    pub(crate) fn mark(&mut self) -> io::Result<()> {
+        self.begin_here(self.time_ms);
+        let sealed = self.seal();
+        sealed.write()?;
+        self.written(sealed);
         // A mark itself needs no vouching.
         self.vouched = self.durable;
         Ok(())

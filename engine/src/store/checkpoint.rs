@@ -36,6 +36,8 @@ const MAGIC: &[u8; 8] = b"SesshuCp";
 const HEADER_BYTES: usize = 64;
 const LEDGER_BYTES: usize = 40;
 const TICKET_BYTES: usize = 16;
+/// Bytes of an event in the log at least: a frame with something in it.
+const EVENT_BYTES_MIN: u64 = 40;
 /// Bytes of one write.
 const CHUNK_BYTES: usize = 1 << 20;
 
@@ -212,6 +214,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Checkpoint<'_>, &'static str> {
     let mut store_id = [0; 16];
     store_id.copy_from_slice(&header[16..32]);
     let start = Start { position: u64_at(header, 32), sequence: u64_at(header, 40), time_ms: u64_at(header, 48) };
+    if start.sequence > start.position / EVENT_BYTES_MIN || start.time_ms >= 1 << 48 {
+        return Err("a sequence or a time that cannot be");
+    }
     let mut tails = Vec::new();
     for _ in 0..u64_at(header, 56) {
         let (ledger, after) = rest.split_first_chunk::<LEDGER_BYTES>().ok_or("a ledger is cut short")?;
@@ -227,6 +232,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Checkpoint<'_>, &'static str> {
         };
         if tail.tickets().any(|(number, address)| number > NUMBER_MAX || address == 0 || address >= start.position) {
             return Err("a ticket or an address that cannot be");
+        }
+        if tail.events > start.sequence || tail.orphans > tail.events {
+            return Err("more events than there were");
         }
         tails.push(tail);
         rest = after;

@@ -169,8 +169,9 @@ impl Committer {
         let on_its_way = self.flying.as_ref().map(|(batch, _)| batch);
         let on_its_way = on_its_way.filter(|_| !broken(Mutation::ForgetBatchOnItsWay));
         let repeated = |batch: &Batch| batch.already(ticket, command, index);
+        let in_this = || repeated(&self.open).filter(|_| !broken(Mutation::ForgetOpenBatch));
         let answer = judged.answer.clone()?;
-        if let Some(answer) = answer.or_else(|| on_its_way.and_then(repeated)).or_else(|| repeated(&self.open)) {
+        if let Some(answer) = answer.or_else(|| on_its_way.and_then(repeated)).or_else(in_this) {
             return Ok(answer);
         }
         let newest = self.open.newest(ticket).or_else(|| on_its_way.and_then(|batch| batch.newest(ticket)));
@@ -277,6 +278,10 @@ impl Committer {
         let bits = u64::from(municipality.five_digits()) << 34;
         self.writer.push(kind::GENERATION_INSTALLED, 0, bits, 0, &installed);
         let sealed = self.writer.seal();
+        if broken(Mutation::ShowInstallBeforeSync) {
+            self.state.set(Arc::clone(&ledger));
+            self.publish(shared, sealed.end, sealed.last_sequence, time_ms);
+        }
         sealed.write().map_err(|error| self.poison(shared, error.to_string(), true))?;
         let (end, sequence) = (sealed.end, sealed.last_sequence);
         self.writer.written(sealed);
@@ -292,7 +297,7 @@ impl Committer {
                 let (sequence, time_ms) = (self.writer.next_sequence() - 1, self.writer.time_ms());
                 self.publish(shared, self.writer.durable(), sequence, time_ms);
             }
-            Err(error) => drop(self.note(shared, error, false)),
+            Err(error) => drop(self.poison(shared, error.to_string(), false)),
         }
     }
 

@@ -119,7 +119,7 @@ impl<'v> Before<'v> {
             ledger.and_then(|ledger| Some((&**ledger, ledger.generation.as_ref()?)));
         let entry = person.and_then(|person| person.entry().copied()).filter(|entry| !entry.row.is_empty());
         let (Some((ledger, generation)), Some(entry)) = (generation, entry) else { return Ok(None) };
-        let known_since = match (entry.header.sequence, entry.header.time_ms) {
+        let known_since = match (entry.header().sequence, entry.header().time_ms) {
             (0, _) => ledger.installed,
             known => known,
         };

@@ -3,9 +3,9 @@
 //! Owns the rule of repetition: a shot repeats another of its ticket by the capture id, or, where neither has one, by its content. Pure over one view.
 
 use super::record::{RecordOutcome, Recorded};
-use super::view::View;
+use super::view::{Match, View};
 use crate::error::Damage;
-use crate::ledger::{Found, Ledger, Person};
+use crate::ledger::{Ledger, Person};
 use crate::stored::ShotView;
 use crate::ticket::Ticket;
 
@@ -30,14 +30,15 @@ pub(super) fn visible(ledger: Option<&Ledger>, ticket: Ticket) -> (u64, u64) {
 /// Judges the shot in `message`.
 pub(super) fn judge(view: &View, ticket: Ticket, message: &[u8]) -> Judged {
     let generation = view.ledgers.get(ticket.ordinal()).map_or(0, |ledger| ledger.generation_number());
-    let found = match view.find(ticket) {
-        Ok(found) => found,
-        Err(damage) => return Judged { answer: Err(damage), matched: false, unknown: false, seen: (generation, 0) },
-    };
+    let found = view.match_ticket(ticket);
     let (matched, person) = match &found {
-        Found::Matched(person) => (true, Some(person)),
-        Found::Orphan(person) => (false, Some(person)),
-        Found::Nothing => (false, None),
+        Match::Matched(person) => (true, Some(person)),
+        Match::Orphan(person) => (false, Some(person)),
+        Match::NotFound => (false, None),
+        Match::Damaged(damage) => {
+            let answer = Err(damage.clone());
+            return Judged { answer, matched: false, unknown: false, seen: (generation, 0) };
+        }
     };
     let newest = person.map_or(0, Person::newest_address);
     let answer = person.map_or(Ok(None), |person| already(person, message));

@@ -21,7 +21,7 @@ use crate::generation::{self, BuildError, Builder, Built, Generation, Identity, 
 use crate::intake::{Column, Fault, FaultCode, Row};
 use crate::keys::{DataKey, OutsideKey};
 use crate::mutation::{Mutation, broken};
-use crate::ticket::{Date, Municipality, Ticket};
+use crate::ticket::{Date, Municipality, NUMBER_MAX, Ticket};
 
 /// A load under way. Dropping it ends it without a trace.
 pub struct Load {
@@ -191,7 +191,7 @@ impl Load {
 
     /// Sorts the rows by number and takes out every row whose number another row has too: which of them is right cannot be known here.
     fn reject_duplicates(&mut self) -> Vec<Rejected> {
-        self.rows.sort_by_key(|row| row.number);
+        self.sort_rows();
         let mut rejected = Vec::new();
         let mut duplicated = Vec::new();
         for same in self.rows.chunk_by(|a, b| a.number == b.number).filter(|same| same.len() > 1) {
@@ -207,6 +207,19 @@ impl Load {
         self.kept.extend(duplicated);
         rejected.sort_by_key(|rejected| rejected.line);
         rejected
+    }
+
+    /// Sorts the rows by number, those of one number in the order in which they came. Rows are long, so what is sorted is a word for each: the number and,
+    /// below it, the place.
+    fn sort_rows(&mut self) {
+        let place_bits = u64::BITS - NUMBER_MAX.ilog2() - 1;
+        if self.rows.is_sorted_by_key(|row| row.number) || self.rows.len() >> place_bits != 0 {
+            return self.rows.sort_by_key(|row| row.number);
+        }
+        let keys = self.rows.iter().enumerate().map(|(place, row)| row.number << place_bits | place as u64);
+        let mut keys: Vec<u64> = keys.collect();
+        keys.sort_unstable();
+        self.rows = keys.iter().map(|key| self.rows[(key & ((1 << place_bits) - 1)) as usize]).collect();
     }
 
     fn build_file(&self) -> Result<(Built, Tally, Identity), LoadError> {
@@ -283,7 +296,7 @@ impl BuiltLoad {
             self.place.disk().remove(&before).map_err(failed("removing", before))?;
         }
         let sequence = self.log(generation).inspect_err(|error| {
-            if matches!(error, LoadError::Install(RecordError::InDoubt(_))) {
+            if matches!(error, LoadError::Install(RecordError::InDoubt(_))) && !broken(Mutation::WithdrawInDoubt) {
                 // The log may name the file.
                 self.file = None;
             }
@@ -367,7 +380,7 @@ impl BuiltLoad {
 
 impl Drop for BuiltLoad {
     fn drop(&mut self) {
-        if let Some(file) = &self.file {
+        if let Some(file) = self.file.as_ref().filter(|_| !broken(Mutation::LeaveFailedLoad)) {
             // Gives the room back; the next open removes what stays.
             let _ = self.place.disk().remove(file);
         }

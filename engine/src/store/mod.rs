@@ -36,8 +36,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use arc_swap::ArcSwap;
-
 pub use checkpoint::CheckpointOutcome;
 pub use load::{BuiltLoad, Kept, Load, LoadReport, Rejected};
 pub use open::Opened;
@@ -50,6 +48,7 @@ use crate::StoreId;
 use crate::error::OpenError;
 use crate::options::KeyLocation;
 use crate::platform::Platform;
+use crate::sync::Swap;
 use committer::Committer;
 use manifest::ManifestFile;
 use queue::Queue;
@@ -68,7 +67,7 @@ pub(crate) struct Shared {
     platform: Platform,
     store_id: StoreId,
     key: KeyLocation,
-    view: ArcSwap<View>,
+    view: Swap<Arc<View>>,
     queue: Queue,
     committer: Mutex<Committer>,
     /// Whoever holds the committer may wait for this, not the other way round.

@@ -9,7 +9,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use arc_swap::ArcSwap;
 use sesshu_proto::v1::Manifest;
 
 use super::checkpoint::{self, CheckpointOutcome};
@@ -31,6 +30,7 @@ use crate::log::{self, LogOutcome, Vouched, is_full};
 use crate::mutation::{Mutation, broken};
 use crate::options::{KeyLocation, Options};
 use crate::platform::Platform;
+use crate::sync::Swap;
 use crate::ticket::Municipality;
 
 /// What opening found and did.
@@ -129,7 +129,7 @@ impl Store {
             Err(error) if is_full(&error) => true,
             written => written.map(|()| false).map_err(failed("writing", Path::new(manifest::PATH)))?,
         };
-        if !full {
+        if !full || broken(Mutation::RemoveBeforeManifest) {
             // A store that was copied may have come without its empty directories.
             disk.create_directory(staging).map_err(failed("making", staging))?;
             removed_files += remove_leftovers(disk, &view, &file).map_err(failed("removing leftovers in", path))?;
@@ -144,7 +144,7 @@ impl Store {
             store_id,
             key: options.key,
             upkeep: Upkeep::new(checkpointed, if full { 0 } else { view.segments.newest() }),
-            view: ArcSwap::from_pointee(view),
+            view: Swap::new(Arc::new(view)),
             queue: Queue::default(),
             committer: Mutex::new(Committer::new(writer, state, full && !broken(Mutation::WriteBeforeManifest))),
             manifest: Mutex::new(file),

@@ -197,9 +197,7 @@ impl Syncer {
         let (batches, sealed) = mpsc::sync_channel::<Sealed>(1);
         let thread = std::thread::Builder::new().name("sesshu-syncer".into()).spawn(move || {
             for sealed in sealed {
-                // A panic below would leave the committer waiting: it is told, and nothing more is written.
-                let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| sealed.write()));
-                let result = result.unwrap_or_else(|_| Err(io::Error::other("the syncer panicked")));
+                let result = sealed.write();
                 shared.queue.push_synced(sealed, result);
             }
         })?;
@@ -216,7 +214,7 @@ impl Drop for Syncer {
     fn drop(&mut self) {
         self.batches = None;
         if let Some(thread) = self.thread.take() {
-            // A panic of the thread was caught; there is nothing left to tell.
+            // Panics of the disk were caught; there is nothing left to tell.
             let _ = thread.join();
         }
     }

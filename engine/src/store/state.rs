@@ -15,6 +15,7 @@ use crate::frame::{Salt, flag, kind};
 use crate::generation::{Generation, Identity, OpenGenerationError};
 use crate::ledger::Ledger;
 use crate::log::{Event, Segments};
+use crate::mutation::{Mutation, broken};
 use crate::ticket::{Municipality, Ticket};
 use crate::{FORMAT_VERSION, StoreId};
 
@@ -81,7 +82,7 @@ impl State {
             kind::SHOT_RECORDED => {
                 let ticket = Ticket::from_bits(event.header.ticket_bits).map_err(|_| damage("a shot on no ticket"))?;
                 let ledger = self.ledger(ticket.municipality());
-                if event.address >= ledger.folded_position() {
+                if event.address >= ledger.folded_position() || broken(Mutation::ReplayFolded) {
                     // What was known when it was recorded was known of an earlier generation, if the ledger has a newer one by now.
                     let orphan = if event.header.sequence > ledger.installed.0 {
                         event.header.flags & flag::ORPHAN != 0

@@ -11,6 +11,7 @@ use super::checkpoint::{self, Captured};
 use super::{Shared, Store, lock};
 use crate::error::OpenError;
 use crate::limits::CHECKPOINT_LOG_BYTES;
+use crate::mutation::{Mutation, broken};
 
 /// What the committer tells of, and what is due.
 #[derive(Default)]
@@ -164,7 +165,7 @@ impl Shared {
             if committer.wants_mark() {
                 committer.mark(self);
             }
-            if committer.has_failed() {
+            if committer.has_failed() && !broken(Mutation::CloseAfterFailure) {
                 // The end of the log is not known; only recovery may say what it is.
                 return Ok(());
             }

@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use crate::error::Damage;
 use crate::generation::Entry;
-use crate::ledger::{Found, Horizon, Ledger, Person, Step, join};
+pub use crate::ledger::Match;
+use crate::ledger::{Horizon, Ledger, Person, Step, join};
 use crate::limits::MATCH_GROUP_TICKETS;
 use crate::log::Segments;
+use crate::sync::Guard;
 use crate::ticket::{Municipality, Ticket};
 
 /// A pinned view.
-pub type ViewGuard = arc_swap::Guard<Arc<View>>;
+pub type ViewGuard = Guard<Arc<View>>;
 
 /// The ledgers by their municipality's ordinal.
 #[derive(Clone)]
@@ -52,30 +54,6 @@ pub struct View {
     pub(crate) time_ms: u64,
 }
 
-/// What a ticket turned out to be.
-pub enum Match<'v> {
-    /// The register has it.
-    Matched(Person<'v>),
-    /// No register has it, but shots were recorded.
-    Orphan(Person<'v>),
-    /// Nothing is known of it.
-    NotFound,
-    /// Its bytes failed a check; nothing is returned of them.
-    Damaged(Damage),
-}
-
-impl<'v> From<Result<Found<'v>, Damage>> for Match<'v> {
-    #[inline]
-    fn from(found: Result<Found<'v>, Damage>) -> Match<'v> {
-        match found {
-            Ok(Found::Matched(person)) => Match::Matched(person),
-            Ok(Found::Orphan(person)) => Match::Orphan(person),
-            Ok(Found::Nothing) => Match::NotFound,
-            Err(damage) => Match::Damaged(damage),
-        }
-    }
-}
-
 impl View {
     /// The sequence of the newest event that this view shows; 0 in an empty store.
     #[must_use]
@@ -87,35 +65,59 @@ impl View {
     #[inline]
     #[must_use]
     pub fn match_ticket(&self, ticket: Ticket) -> Match<'_> {
-        self.find(ticket).into()
+        let Some(ledger) = self.ledgers.get(ticket.ordinal()) else { return Match::NotFound };
+        match Step::begin(ledger, &self.segments, ticket) {
+            Ok(step) => step.finish(ticket, ledger, &self.segments, self.horizon()),
+            Err(damage) => Match::Damaged(damage),
+        }
     }
 
     /// Matches tickets side by side, so that their memory misses overlap. `visit` gets every ticket's index and match, in order.
     pub fn match_batch<'v>(&'v self, tickets: &[Ticket], mut visit: impl FnMut(usize, Match<'v>)) {
-        for (group, tickets) in tickets.chunks(MATCH_GROUP_TICKETS).enumerate() {
-            let mut ledgers: [Option<&Ledger>; MATCH_GROUP_TICKETS] = [None; MATCH_GROUP_TICKETS];
-            for (ledger, ticket) in ledgers.iter_mut().zip(tickets) {
-                *ledger = self.ledgers.get(ticket.ordinal()).map(|ledger| &**ledger);
-                ledger.iter().for_each(|ledger| ledger.prefetch());
-            }
-            for (ledger, ticket) in ledgers.iter().zip(tickets) {
-                if let Some(generation) = ledger.and_then(|ledger| ledger.generation.as_ref()) {
-                    generation.prefetch_index(ticket.number());
+        // Groups follow one another in three stages, so that what a stage reads was asked for while another group was worked on: the ledgers' lines two
+        // groups before, the index lines one group before, the entries at the stage's start.
+        let mut groups = tickets.chunks(GROUP);
+        let mut ahead = self.group(groups.next());
+        let mut done = 0;
+        while !ahead.tickets.is_empty() {
+            let group = ahead;
+            let mut steps = [Step::default(); GROUP];
+            let mut damaged = None;
+            for (at, (&ticket, step)) in group.tickets.iter().zip(&mut steps).enumerate() {
+                let Some(ledger) = group.ledgers[at] else { continue };
+                match Step::begin(ledger, &self.segments, ticket) {
+                    Ok(found) => *step = found,
+                    Err(damage) => damaged = Some(damage),
                 }
             }
-            let mut steps = [const { None }; MATCH_GROUP_TICKETS];
-            for ((step, ledger), ticket) in steps.iter_mut().zip(ledgers).zip(tickets) {
-                *step = ledger.map(|ledger| Step::begin(ledger, &self.segments, *ticket));
-            }
-            for (at, step) in steps.into_iter().take(tickets.len()).enumerate() {
-                let found = match step {
-                    None => Ok(Found::Nothing),
-                    Some(Err(damage)) => Err(damage),
-                    Some(Ok(step)) => step.finish(&self.segments, self.horizon()),
+            ahead = self.group(groups.next());
+            for (at, (&ticket, step)) in group.tickets.iter().zip(steps).enumerate() {
+                let found = match group.ledgers[at] {
+                    None => Match::NotFound,
+                    // Whatever was wrong is found again, with its ticket.
+                    Some(_) if damaged.is_some() => self.match_ticket(ticket),
+                    Some(ledger) => step.finish(ticket, ledger, &self.segments, self.horizon()),
                 };
-                visit(group * MATCH_GROUP_TICKETS + at, found.into());
+                visit(done + at, found);
+            }
+            done += group.tickets.len();
+        }
+    }
+
+    /// Finds the ledgers of a group and starts to fetch its index lines.
+    #[inline]
+    fn group<'v, 't>(&'v self, tickets: Option<&'t [Ticket]>) -> Group<'v, 't> {
+        let mut group = Group { tickets: tickets.unwrap_or(&[]), ledgers: [None; GROUP] };
+        for (&ticket, place) in group.tickets.iter().zip(&mut group.ledgers) {
+            *place = self.ledgers.get(ticket.ordinal()).map(|ledger| &**ledger);
+            place.iter().for_each(|ledger| ledger.prefetch());
+        }
+        for (&ticket, place) in group.tickets.iter().zip(&group.ledgers) {
+            if let Some(Ledger { generation: Some(generation), .. }) = place {
+                generation.prefetch_index(ticket.number());
             }
         }
+        group
     }
 
     /// Reads a whole ledger in the order of its ticket numbers.
@@ -149,10 +151,14 @@ impl View {
         let mut people = Vec::new();
         for number in generation.with_resident_number(resident_number)? {
             let Ok(ticket) = Ticket::new(municipality, number) else { continue };
-            if let Found::Matched(person) = self.find(ticket)?
-                && person.resident()?.is_some_and(|resident| resident.resident_number == resident_number)
-            {
-                people.push(person);
+            match self.match_ticket(ticket) {
+                Match::Matched(person) => {
+                    if person.resident()?.is_some_and(|resident| resident.resident_number == resident_number) {
+                        people.push(person);
+                    }
+                }
+                Match::Damaged(damage) => return Err(damage),
+                Match::Orphan(_) | Match::NotFound => {}
             }
         }
         people.sort_by_key(Person::ticket);
@@ -160,15 +166,17 @@ impl View {
     }
 
     #[inline]
-    pub(crate) fn find(&self, ticket: Ticket) -> Result<Found<'_>, Damage> {
-        let Some(ledger) = self.ledgers.get(ticket.ordinal()) else { return Ok(Found::Nothing) };
-        Step::begin(ledger, &self.segments, ticket)?.finish(&self.segments, self.horizon())
-    }
-
-    #[inline]
     fn horizon(&self) -> Horizon {
         Horizon { visible: self.sequence }
     }
+}
+
+const GROUP: usize = MATCH_GROUP_TICKETS;
+
+/// Tickets that are matched side by side.
+struct Group<'v, 't> {
+    tickets: &'t [Ticket],
+    ledgers: [Option<&'v Ledger>; GROUP],
 }
 
 type Entries<'v> = Box<dyn Iterator<Item = Result<(u64, Entry<'v>), Damage>> + 'v>;
@@ -209,7 +217,7 @@ impl<'v> Iterator for LedgerReader<'v> {
             let entry = self.next.take_if(|(entry, _)| *entry == number).map(|(_, entry)| entry);
             let newest = self.tail.pop_if(|(tail, _)| *tail == number).map_or(0, |(_, newest)| newest);
             let ticket = Ticket::new(ledger.municipality, number).ok()?;
-            match join(ticket, ledger, entry, newest, &self.view.segments, self.view.horizon()).into() {
+            match join(ticket, ledger, entry, newest, &self.view.segments, self.view.horizon()) {
                 // The tail knows the ticket only from events after this view.
                 Match::NotFound => {}
                 found => return Some(Ok((ticket, found))),

@@ -181,6 +181,12 @@ impl Municipality {
         usize::from(DIRECTORY[self.five_digits() as usize])
     }
 
+    /// The ordinal of the municipality with these five digits, where the caller's invariant says that there is one.
+    #[inline]
+    pub(super) fn ordinal_of_valid_five_digits(five_digits: u32) -> usize {
+        usize::from(DIRECTORY[five_digits as usize])
+    }
+
     /// The name, such as 千代田区 or 札幌市, without the prefecture: 府中市 is the name of two.
     #[must_use]
     pub fn name(self) -> &'static str {

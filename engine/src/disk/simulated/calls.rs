@@ -120,6 +120,9 @@ impl Disk for Program {
         self.whole(Call::Rename, from, extent, |machine| {
             machine.cache.rename(from, to)?;
             machine.platter.rename(from, to);
+            if machine.platter.id(to).is_some_and(|id| machine.platter.file(id).damaged()) {
+                machine.damaged.insert(to.to_owned());
+            }
             Ok(())
         })
     }
@@ -217,7 +220,9 @@ impl File for SimulatedFile {
             match fault {
                 Some(Fault::Misdirect) => self.misdirect(machine, at, bytes),
                 Some(fault @ (Fault::Short | Fault::NoRoom | Fault::End)) => {
-                    let part = machine.draw.below(bytes.len().max(1));
+                    // Up to the end of a sector of the file, but not all of it.
+                    let end = at + machine.draw.below(bytes.len().max(1));
+                    let part = (end - end % SECTOR_BYTES).saturating_sub(at);
                     self.put(machine, at, &bytes[..part])?;
                     failure(fault)
                 }
@@ -282,8 +287,11 @@ impl SimulatedFile {
             machine.platter.lead_astray(self.id, id, offset, &bytes[from - at..to - at]);
             to_path = Some((path, offset as u64));
         }
+        machine.platter.file_mut(self.id).set_damaged();
         let misdirected = Misdirected { from: (self.path.clone(), from as u64), to: to_path };
         machine.trace.note(format_args!("{misdirected:?}"));
+        machine.damaged.insert(self.path.clone());
+        machine.damaged.extend(misdirected.to.iter().map(|(path, _)| path.clone()));
         machine.misdirected.push(misdirected);
         Ok(())
     }

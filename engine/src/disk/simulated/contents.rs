@@ -124,6 +124,8 @@ pub(super) struct Contents {
     length: usize,
     /// The program sees bytes that no sync will make durable any more: those of a failed sync, or a sector that went astray.
     stale: bool,
+    /// Some byte is not what was written there.
+    damaged: bool,
 }
 
 impl Contents {
@@ -148,6 +150,15 @@ impl Contents {
 
     pub(super) fn set_stale(&mut self) {
         self.stale = true;
+    }
+
+    /// Whether bits were flipped here, or a sector went astray from here or to here.
+    pub(super) fn damaged(&self) -> bool {
+        self.damaged
+    }
+
+    pub(super) fn set_damaged(&mut self) {
+        self.damaged = true;
     }
 
     /// The durable bytes.
@@ -198,6 +209,7 @@ impl Contents {
 
     /// Flips bits of a byte, durable or not.
     pub(super) fn flip(&mut self, offset: usize, mask: u8) {
+        self.damaged = true;
         self.durable.flip(offset, mask);
         for write in &mut self.writes {
             if (write.offset..write.offset + write.length).contains(&offset) {

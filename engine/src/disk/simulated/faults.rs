@@ -112,6 +112,8 @@ pub(super) struct Faults {
     full_calls: u64,
     /// Faults that came.
     pub(super) came: u64,
+    /// Of them, writes for which the disk was full.
+    pub(super) without_room: u64,
 }
 
 impl Faults {
@@ -127,12 +129,13 @@ impl Faults {
     pub(super) fn due_to_room(&mut self) -> Option<Fault> {
         let full = self.full || self.full_calls > 0;
         self.came += u64::from(full);
+        self.without_room += u64::from(full);
         full.then_some(Fault::NoRoom)
     }
 
     /// Takes back what has not come yet.
     pub(super) fn heal(&mut self) {
-        *self = Faults { came: self.came, ..Faults::default() };
+        *self = Faults { came: self.came, without_room: self.without_room, ..Faults::default() };
     }
 
     /// Counts a call; the fault that it meets.

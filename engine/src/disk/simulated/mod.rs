@@ -69,6 +69,7 @@ struct Machine {
     incarnation: u64,
     locks: BTreeSet<PathBuf>,
     misdirected: Vec<Misdirected>,
+    damaged: BTreeSet<PathBuf>,
 }
 
 impl SimulatedDisk {
@@ -93,6 +94,7 @@ impl SimulatedDisk {
             incarnation: 0,
             locks: BTreeSet::new(),
             misdirected: Vec::new(),
+            damaged: BTreeSet::new(),
         };
         Ok(SimulatedDisk { machine: Arc::new(Mutex::new(machine)) })
     }
@@ -209,6 +211,7 @@ impl SimulatedDisk {
         file.read_exact_at(&mut byte, offset)?;
         file.write_all_at(&[byte[0] ^ mask], offset)?;
         machine.platter.file_mut(id).flip(offset as usize, mask);
+        machine.damaged.insert(path.to_owned());
         machine.trace.note(format_args!("flipped {} {offset} {mask:02x}", path.display()));
         Ok(())
     }
@@ -252,10 +255,22 @@ impl SimulatedDisk {
         lock(&self.machine).faults.came
     }
 
+    /// Of them, writes that a full disk had no room for: [`Fault::Full`] and [`SimulatedDisk::set_full`].
+    #[must_use]
+    pub fn without_room(&self) -> u64 {
+        lock(&self.machine).faults.without_room
+    }
+
     /// Every sector that went elsewhere so far.
     #[must_use]
     pub fn misdirected(&self) -> Vec<Misdirected> {
         lock(&self.machine).misdirected.clone()
+    }
+
+    /// Every name so far of a file in which bits were flipped, or from which or to which a sector went astray.
+    #[must_use]
+    pub fn damaged(&self) -> BTreeSet<PathBuf> {
+        lock(&self.machine).damaged.clone()
     }
 
     /// A digest of every call so far: kind, file, place, bytes, answer. Two runs that give the same did the same.

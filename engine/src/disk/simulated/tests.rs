@@ -246,13 +246,13 @@ fn a_write_may_be_done_in_part() {
             let (_directory, disk) = machine(seed);
             let file = disk.mount().create(path("a")).unwrap();
             disk.plan(PlannedFault { on: Call::WRITES, count: 1, fault });
-            let error = file.write_at(&[1; 1000], 0).unwrap_err();
+            let error = file.write_at(&[1; 20_000], 0).unwrap_err();
             let full = matches!(fault, Fault::NoRoom | Fault::Full { .. });
             assert_eq!(error.kind() == ErrorKind::StorageFull, full);
             assert_eq!(disk.stopped(), fault == Fault::End);
             disk.kill();
             let part = read(&*disk.mount(), "a");
-            assert!(part.len() < 1000 && part.iter().all(|&byte| byte == 1));
+            assert!(part.len() < 20_000 && part.len().is_multiple_of(512) && part.iter().all(|&byte| byte == 1));
             parts.insert(part.len());
         }
         assert!(parts.len() > 10, "{fault:?}: {parts:?}");
@@ -275,6 +275,7 @@ fn a_disk_is_full_for_as_long_as_it_was_told() {
     assert_eq!(extend(), full, "only what needs room fails");
     disk.heal();
     assert_eq!(extend(), Ok(()));
+    assert_eq!((disk.faults(), disk.without_room()), (4, 4));
 }
 
 #[test]
@@ -287,6 +288,9 @@ fn flipped_bits_are_seen_by_maps_and_survive_a_cut() {
     disk.flip(path("a"), 5000, 0x10).unwrap();
     disk.flip(path("a"), 1030, 0x02).unwrap();
     assert_eq!((map.bytes()[5000], map.bytes()[1030]), (0x10, 3));
+    mounted.rename(path("a"), path("b")).unwrap();
+    assert_eq!(disk.damaged(), ["a", "b"].map(PathBuf::from).into());
+    mounted.rename(path("b"), path("a")).unwrap();
     for (unsynced, unsynced_byte) in [(Unsynced::Lost, 2), (Unsynced::Zeros, 2)] {
         let found = tempfile::tempdir().unwrap();
         disk.platter_to(found.path(), unsynced).unwrap();
@@ -325,6 +329,8 @@ fn a_misdirected_sector_is_missing_in_one_place_and_wrong_in_another() {
         };
         assert_eq!(from.0, path("b"));
         assert_ne!(from, to);
+        let damaged = [&from.0, &to.0].map(Clone::clone);
+        assert_eq!(disk.damaged(), damaged.into());
         other_files += u64::from(to.0 == path("a"));
         let shown = |disk: &SimulatedDisk, name| sectors(&read(&*disk.mount(), name)).collect::<Vec<_>>();
         for name in ["a", "b"] {

@@ -1,0 +1,76 @@
+//! What stands in for a map of a file where the program is interpreted (`cfg(miri)`): the interpreter checks every access to memory, and maps no files.
+//!
+//! Owns as much of `memmap2`'s interface as `map` uses. The file is read again whenever someone looks at it, so a log segment shows what was appended. What
+//! was handed out stays as it was, which is what a reader may rely on: bytes that are read never change.
+
+use std::fs::File;
+use std::io;
+use std::ops::Deref;
+use std::os::unix::fs::FileExt;
+use std::sync::OnceLock;
+
+#[derive(Default)]
+pub(super) struct MmapOptions {
+    length: usize,
+}
+
+pub(super) enum Advice {
+    HugePage,
+}
+
+#[derive(Debug)]
+pub(super) struct Mmap {
+    file: File,
+    first: Content,
+}
+
+/// The file at one moment, and the next moment at which it was another.
+#[derive(Debug)]
+struct Content {
+    bytes: Vec<u8>,
+    next: OnceLock<Box<Content>>,
+}
+
+impl MmapOptions {
+    pub(super) fn new() -> MmapOptions {
+        MmapOptions::default()
+    }
+
+    pub(super) fn len(&mut self, length: usize) -> &MmapOptions {
+        self.length = length;
+        self
+    }
+
+    pub(super) fn map(&self, file: &File) -> io::Result<Mmap> {
+        let file = file.try_clone()?;
+        let bytes = read(&file, self.length)?;
+        Ok(Mmap { file, first: Content { bytes, next: OnceLock::new() } })
+    }
+}
+
+impl Mmap {
+    pub(super) fn advise(&self, advice: Advice) -> io::Result<()> {
+        match advice {
+            Advice::HugePage => Ok(()),
+        }
+    }
+}
+
+impl Deref for Mmap {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        let now = read(&self.file, self.first.bytes.len()).expect("a file that is mapped is there and not shortened");
+        let mut content = &self.first;
+        while content.bytes != now {
+            content = content.next.get_or_init(|| Box::new(Content { bytes: now.clone(), next: OnceLock::new() }));
+        }
+        &content.bytes
+    }
+}
+
+fn read(file: &File, length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
+}

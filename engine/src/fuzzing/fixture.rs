@@ -1,0 +1,127 @@
+//! A small closed store in memory, whose files the targets replace.
+//!
+//! Owns its content: a register of three in Chiyoda, shots that are folded and shots that are not, an orphan, a shot in Naha, a checkpoint.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use prost::Message as _;
+use sesshu_proto::v1::{Manifest, RecordedShot, Resident, Shot};
+
+use super::memory::{MemoryDisk, platform};
+use super::repair::{put_u32, put_u64};
+use crate::disk::{Disk as _, RealDisk};
+use crate::error::OpenError;
+use crate::intake::{Row, ShotRecord};
+use crate::ticket::{Municipality, Ticket, TicketLine};
+use crate::{Match, Opened, Options, Store};
+
+pub(super) const MANIFEST: &str = "MANIFEST";
+/// Bytes of a manifest before its message.
+pub(super) const MANIFEST_HEADER_BYTES: usize = 24;
+
+/// A ticket, its row, its shots.
+pub(super) type Shown = (Ticket, Option<Resident>, Vec<RecordedShot>);
+
+pub(super) struct Fixture {
+    pub(super) disk: MemoryDisk,
+    pub(super) manifest: Manifest,
+    /// Everything that it shows.
+    pub(super) shown: Vec<Shown>,
+}
+
+impl Fixture {
+    /// The one that all inputs begin with.
+    pub(super) fn get() -> &'static Fixture {
+        static FIXTURE: OnceLock<Fixture> = OnceLock::new();
+        FIXTURE.get_or_init(Fixture::make)
+    }
+
+    fn make() -> Fixture {
+        let disk = Arc::new(MemoryDisk::default());
+        let platform = platform(&disk);
+        // A load wants the key, which lies beside the store on a disk of the machine.
+        let name = PathBuf::from(format!("sesshu-fuzzing-{}", std::process::id()));
+        let path = std::env::temp_dir().join(&name);
+        let open = || Store::open_on(platform.clone(), &path, Options::default()).expect("the store opens").0;
+        // A map of this disk shows what was there when it was made: the store is opened anew before it reads what it wrote.
+        record(&open(), "211310160000000002", 1);
+        load(&open());
+        let (chiyoda, orphan, naha) = ("211310160000000003", "211310160000000004", "214720180000000001");
+        for (line, dose) in [(chiyoda, 1), (chiyoda, 2), (orphan, 1), (naha, 1)] {
+            record(&open(), line, dose);
+        }
+        let shown = show(&open());
+        let key = RealDisk::existing(&std::env::temp_dir()).remove(&name.with_extension("key"));
+        key.expect("the key was made and is needed no more");
+        assert_eq!(shown.iter().map(|(_, _, shots)| shots.len()).sum::<usize>(), 5);
+        let bytes = disk.contents(Path::new(MANIFEST));
+        let manifest = Manifest::decode(&bytes[MANIFEST_HEADER_BYTES..]).expect("a manifest");
+        Fixture { disk: disk.copy(), manifest, shown }
+    }
+}
+
+/// The manifest and the checkpoint of the store whose files the targets replace: what their corpora begin with.
+#[must_use]
+pub fn fixture_files() -> (Vec<u8>, Vec<u8>) {
+    let fixture = Fixture::get();
+    let checkpoint = fixture.manifest.checkpoint.as_ref().expect("a store that was closed has a checkpoint");
+    let checkpoint = format!("checkpoint/{:016}", checkpoint.position);
+    (fixture.disk.contents(Path::new(MANIFEST)), fixture.disk.contents(Path::new(&checkpoint)))
+}
+
+/// Opens the store on a disk.
+pub(super) fn open(disk: &Arc<MemoryDisk>) -> Result<(Store, Opened), OpenError> {
+    Store::open_on(platform(disk), Path::new("store"), Options { create: false, ..Options::default() })
+}
+
+/// Everything that a store shows of Chiyoda and Naha, but for what is damaged.
+pub(super) fn show(store: &Store) -> Vec<Shown> {
+    let view = store.view();
+    let mut shown = Vec::new();
+    for code in [13_101, 47_201] {
+        let municipality = Municipality::from_five_digits(code).expect("the code of a municipality");
+        for item in view.ledger(municipality) {
+            let Ok((ticket, Match::Matched(person) | Match::Orphan(person))) = item else { continue };
+            assert_eq!(person.ticket(), ticket);
+            if let (Ok(resident), Ok(shots)) = (person.resident(), person.recorded_shots()) {
+                shown.push((ticket, resident, shots));
+            }
+        }
+        let _ = view.with_resident_number(municipality, "00000001");
+    }
+    let _ = store.status();
+    shown
+}
+
+/// A manifest's file, with a header that is right.
+pub(super) fn manifest_file(message: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; MANIFEST_HEADER_BYTES];
+    bytes[0..8].copy_from_slice(b"SesshuMf");
+    put_u32(&mut bytes, 8, crate::FORMAT_VERSION);
+    put_u64(&mut bytes, 16, message.len() as u64);
+    bytes.extend_from_slice(message);
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&bytes[..12]);
+    hasher.update(&bytes[16..]);
+    put_u32(&mut bytes, 12, hasher.finalize());
+    bytes
+}
+
+fn load(store: &Store) {
+    let chiyoda = Municipality::from_five_digits(13_101).expect("the code of a municipality");
+    let mut load = store.load(chiyoda).expect("no other load is under way");
+    for number in 1..=3 {
+        let resident_number = format!("{number:08}");
+        let resident = Resident { resident_number, name: "見本　花子".into(), ..Resident::default() };
+        load.push(Row::check(number, None, resident, 0).expect("a row that can be loaded")).expect("it is taken");
+    }
+    load.commit(None).expect("the register is loaded");
+}
+
+fn record(store: &Store, line: &str, dose: u32) {
+    let line = TicketLine::parse(line).expect("a ticket line");
+    let shot =
+        Shot { date: 20_210_412, dose, vaccine: "ファイザー".into(), lot: "EW4811".into(), ..Shot::default() };
+    store.record(ShotRecord::check(line, shot).expect("a shot that can be recorded")).expect("it is recorded");
+}
