@@ -1,72 +1,86 @@
-//! How many register rows a second become visible? Checked rows from memory, sealed, indexed, synced, installed: one city into a new ledger and again into the
-//! same one, and the whole nation in 1,741 loads.
+//! How many register rows a second become visible? Rows from memory: checked, sealed, indexed, synced, installed. Cities into new ledgers on one thread and on
+//! two; a city again into the same ledger; the whole nation in 1,741 loads. Making the rows is not timed.
 
-use std::path::Path;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use sesshu::generate::residents;
-use sesshu_benches::{RESIDENTS, SEED, load, row, sizes};
-use sesshu_engine::intake::Row;
+use sesshu_benches::{RESIDENTS, SEED, UncheckedRow, check, sizes, unchecked_row};
 use sesshu_engine::ticket::Municipality;
 use sesshu_engine::{Options, Store};
 
 const CITY: u64 = 300_000;
 
+/// A municipality and its register.
+type Register = (Municipality, Vec<UncheckedRow>);
+
 fn loading(criterion: &mut Criterion) {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let city = Municipality::from_code(32_018).expect("Morioka");
+    let cities: Vec<(Municipality, u64)> =
+        Municipality::all().step_by(400).take(4).map(|municipality| (municipality, CITY)).collect();
+    let nation = sizes(*RESIDENTS);
     let mut group = criterion.benchmark_group("load");
-    group.sample_size(10).throughput(Throughput::Elements(CITY));
-    group.bench_function(format!("city/rows={CITY}/threads=1"), |bencher| {
-        bencher.iter_custom(|times| (0..times).map(|_| in_new_store(directory, |store| load_rows(store, city))).sum());
-    });
+    group.sample_size(10).sampling_mode(SamplingMode::Flat);
+    for (count, threads) in [(1, 1), (2, 2), (4, 2)] {
+        group.throughput(Throughput::Elements(CITY * count as u64));
+        group.bench_function(format!("cities={count}/rows={CITY}/threads={threads}"), |bencher| {
+            let new = || into_new_store(|store| timed(store, &cities[..count], threads));
+            bencher.iter_custom(|times| (0..times).map(|_| new()).sum());
+        });
+    }
+    group.throughput(Throughput::Elements(CITY));
     group.bench_function(format!("city-again/rows={CITY}/threads=1"), |bencher| {
         bencher.iter_custom(|times| {
-            in_new_store(directory, |store| {
-                load_rows(store, city);
-                (0..times).map(|_| load_rows(store, city)).sum()
+            into_new_store(|store| {
+                timed(store, &cities[..1], 1);
+                (0..times).map(|_| timed(store, &cities[..1], 1)).sum()
             })
         });
     });
-    group.throughput(Throughput::Elements(RESIDENTS));
+    group.throughput(Throughput::Elements(*RESIDENTS));
     for threads in [1, 2] {
-        group.bench_function(format!("nation/rows={RESIDENTS}/municipalities=1741/threads={threads}"), |bencher| {
-            bencher
-                .iter_custom(|times| (0..times).map(|_| in_new_store(directory, |store| nation(store, threads))).sum());
+        group.bench_function(format!("nation/rows={}/municipalities=1741/threads={threads}", *RESIDENTS), |bencher| {
+            let new = || into_new_store(|store| timed(store, &nation, threads));
+            bencher.iter_custom(|times| (0..times).map(|_| new()).sum());
         });
     }
     group.finish();
 }
 
-fn in_new_store(directory: &Path, work: impl FnOnce(&Store) -> Duration) -> Duration {
-    let directory = tempfile::tempdir_in(directory).expect("the build directory can be written");
+fn into_new_store(work: impl FnOnce(&Store) -> Duration) -> Duration {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the build directory can be written");
     let (store, _) = Store::open(&directory.path().join("store"), Options::default()).expect("a new store opens");
     work(&store)
 }
 
-/// Loads the city; making the rows is not timed.
-fn load_rows(store: &Store, city: Municipality) -> Duration {
-    let rows: Vec<Row> =
-        residents(SEED, city, CITY).enumerate().map(|(at, resident)| row(&resident, at as u64 + 2)).collect();
-    let started = Instant::now();
-    let mut load = store.load(city).expect("no other load is under way");
-    rows.into_iter().try_for_each(|row| load.push(row)).expect("checked rows are taken");
-    load.commit(Some(CITY)).expect("the register is loaded");
-    started.elapsed()
-}
-
-/// Loads the nation, municipalities shared out between the threads; making the rows is timed.
-fn nation(store: &Store, threads: usize) -> Duration {
-    let sizes = sizes(RESIDENTS);
+/// Makes the registers, then loads them: each thread takes the next one that is left.
+fn timed(store: &Store, sizes: &[(Municipality, u64)], threads: usize) -> Duration {
+    let register = |&(municipality, count): &(Municipality, u64)| {
+        let rows = residents(SEED, municipality, count).enumerate();
+        (municipality, rows.map(|(at, resident)| unchecked_row(&resident, at as u64 + 2)).collect())
+    };
+    let registers: Mutex<Vec<Register>> = Mutex::new(sizes.iter().map(register).collect());
+    let next = || registers.lock().expect("no thread panicked").pop();
     let started = Instant::now();
     std::thread::scope(|scope| {
-        for thread in 0..threads {
-            let mine = sizes.iter().skip(thread).step_by(threads).copied();
-            scope.spawn(move || mine.for_each(|size| load(store, size)));
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(register) = next() {
+                    load(store, register)
+                }
+            });
         }
     });
     started.elapsed()
+}
+
+fn load(store: &Store, (municipality, rows): Register) {
+    let count = rows.len() as u64;
+    let mut load = store.load(municipality).expect("no other load is under way");
+    for row in rows {
+        load.push(check(row)).expect("a checked row is taken");
+    }
+    load.commit(Some(count)).expect("the register is loaded");
 }
 
 criterion_group!(benches, loading);

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use sesshu_benches::{Nation, RESIDENTS, SEED, Shots, shot_record, sizes};
+use sesshu_benches::{Nation, RESIDENTS, SEED, shot_record, sizes};
 use sesshu_engine::Store;
 use sesshu_engine::intake::ShotRecord;
 use sesshu_engine::ticket::TicketLine;
@@ -21,7 +21,7 @@ struct Supply {
 impl Supply {
     fn new() -> Supply {
         let of = |(municipality, count)| sesshu::generate::shots_of(SEED, municipality, count, count);
-        let shots = sizes(RESIDENTS).into_iter().flat_map(of).map(|shot| shot_record(&shot)).collect();
+        let shots = sizes(*RESIDENTS).into_iter().flat_map(of).map(|shot| shot_record(&shot)).collect();
         Supply { shots, given: 0 }
     }
 
@@ -39,8 +39,8 @@ impl Supply {
 
 fn record(criterion: &mut Criterion) {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let nation = Nation::settle(directory, RESIDENTS, Shots::None);
-    let (store, mut supply) = (&nation.store, Supply::new());
+    let nation = Nation::settle(directory, *RESIDENTS);
+    let (store, mut supply, residents) = (&nation.store, Supply::new(), *RESIDENTS);
     let mut group = criterion.benchmark_group("record");
     group.sample_size(20).throughput(Throughput::Elements(1));
     group.bench_function("bare-fdatasync/bytes=208", |bencher| {
@@ -52,10 +52,10 @@ fn record(criterion: &mut Criterion) {
             at = (at + 208) % (63 << 20);
         });
     });
-    group.bench_function(format!("callers=1/residents={RESIDENTS}"), |bencher| {
+    group.bench_function(format!("callers=1/residents={residents}"), |bencher| {
         bencher.iter_custom(|times| timed(supply.take(times), |shots| one_by_one(store, shots)));
     });
-    group.bench_function(format!("callers=64/residents={RESIDENTS}"), |bencher| {
+    group.bench_function(format!("callers=64/residents={residents}"), |bencher| {
         bencher.iter_custom(|times| {
             timed(supply.take(times), |mut shots| {
                 let part = shots.len().div_ceil(64).max(1);
@@ -68,7 +68,7 @@ fn record(criterion: &mut Criterion) {
             })
         });
     });
-    group.bench_function(format!("in-flight=1024/residents={RESIDENTS}"), |bencher| {
+    group.bench_function(format!("in-flight=1024/residents={residents}"), |bencher| {
         bencher.iter_custom(|times| timed(supply.take(times), |shots| in_flight(store, shots, 1024)));
     });
     group.finish();

@@ -1,22 +1,32 @@
 //! Workloads of the benches: a nation of invented residents in a store, and tickets to ask for.
 //!
-//! Owns the sizes and the shape of the data, so that all benches ask of the same nation: a million residents in all 1,741 municipalities, two shots each.
-//! Everything is a function of one seed. Stores lie on the disk of the build directory, so a sync is a real one.
+//! Owns the sizes and the shape of the data, so that all benches ask of the same nation: residents in all 1,741 municipalities, two shots each. There are a
+//! million of them, or as many as `SESSHU_BENCH_RESIDENTS` says. Everything is a function of one seed. Stores lie on the disk of the build directory, so a
+//! sync is a real one, and are removed at the end.
+
+mod alternate;
+mod bare;
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use sesshu::generate::{GeneratedResident, GeneratedShot, Movement, Plan, Sex, residents, shots_of};
 use sesshu_engine::intake::{Row, ShotRecord};
-use sesshu_engine::ticket::{Municipality, Ticket};
+use sesshu_engine::ticket::{Municipality, MyNumber, Ticket};
 use sesshu_engine::{Options, Store};
 use sesshu_proto::v1::{Resident, ResidentStatus, Sex as SexMessage, Shot, Source};
 use tempfile::TempDir;
 
+pub use alternate::{Alternative, alternate, alternate_singles};
+pub use bare::Bare;
+
 /// Residents of the nation.
-pub const RESIDENTS: u64 = 1_000_000;
+pub static RESIDENTS: LazyLock<u64> = LazyLock::new(|| {
+    std::env::var("SESSHU_BENCH_RESIDENTS").map_or(1_000_000, |count| count.parse().expect("a number of residents"))
+});
 
 /// The seed of everything.
 pub const SEED: u64 = 20_210_412;
@@ -29,41 +39,39 @@ pub struct Nation {
     pub tickets: Vec<Ticket>,
     /// Tickets that no register has, of municipalities that have one.
     pub strangers: Vec<Ticket>,
+    sizes: Vec<(Municipality, u64)>,
     _directory: TempDir,
 }
 
-/// Where the two shots of every resident lie.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Shots {
-    /// There are none.
-    None,
-    /// In the log: the register was loaded first.
-    InTail,
-    /// Folded into the generation: the register was loaded again after them.
-    Folded,
-}
-
 impl Nation {
-    /// Loads a nation of `residents` into a new store below `directory`.
+    /// Loads a nation of `residents` into a new store below `directory`. Nobody has a shot yet.
     #[must_use]
-    pub fn settle(directory: &Path, residents: u64, shots: Shots) -> Nation {
+    pub fn settle(directory: &Path, residents: u64) -> Nation {
         let directory = tempfile::tempdir_in(directory).expect("the build directory can be written");
         let (store, _) = Store::open(&directory.path().join("store"), Options::default()).expect("a new store opens");
         let sizes = sizes(residents);
-        sizes.iter().for_each(|&size| load(&store, size));
-        if shots != Shots::None {
-            for &(municipality, residents) in &sizes {
-                let batch = shots_of(SEED, municipality, residents, residents * 2).map(|shot| shot_record(&shot));
-                let answers = store.record_many(batch.collect());
-                assert!(answers.iter().all(Result::is_ok), "every shot is recorded");
-            }
-        }
-        if shots == Shots::Folded {
-            sizes.iter().for_each(|&size| load(&store, size));
-        }
+        load_all(&store, &sizes);
         let tickets = tickets(&sizes);
         let strangers = strangers(&store, &tickets);
-        Nation { store, tickets, strangers, _directory: directory }
+        Nation { store, tickets, strangers, sizes, _directory: directory }
+    }
+
+    /// Records two shots for every resident. They lie in the log until they are folded.
+    #[must_use]
+    pub fn with_shots(self) -> Nation {
+        for &(municipality, residents) in &self.sizes {
+            let batch = shots_of(SEED, municipality, residents, residents * 2).map(|shot| shot_record(&shot));
+            let answers = self.store.record_many(batch.collect());
+            assert!(answers.iter().all(Result::is_ok), "every shot is recorded");
+        }
+        self
+    }
+
+    /// Loads every register again, which folds the shots into the generations.
+    #[must_use]
+    pub fn folded(self) -> Nation {
+        load_all(&self.store, &self.sizes);
+        self
     }
 }
 
@@ -71,6 +79,15 @@ impl Nation {
 #[must_use]
 pub fn sizes(residents: u64) -> Vec<(Municipality, u64)> {
     Plan::spread(residents, Municipality::COUNT, SEED).expect("a resident for each municipality").municipalities
+}
+
+/// Loads every register, on two threads.
+fn load_all(store: &Store, sizes: &[(Municipality, u64)]) {
+    std::thread::scope(|scope| {
+        for thread in 0..2 {
+            scope.spawn(move || sizes.iter().skip(thread).step_by(2).for_each(|&size| load(store, size)));
+        }
+    });
 }
 
 /// Loads one municipality's register from memory.
@@ -82,9 +99,24 @@ pub fn load(store: &Store, (municipality, count): (Municipality, u64)) {
     load.commit(Some(count)).expect("the register is loaded");
 }
 
-/// The register row of a resident.
+/// The register row of a resident, checked.
 #[must_use]
 pub fn row(resident: &GeneratedResident, line: u64) -> Row {
+    check(unchecked_row(resident, line))
+}
+
+/// What a register row is made of.
+pub type UncheckedRow = (u64, Option<MyNumber>, Resident, u64);
+
+/// Checks a row.
+#[must_use]
+pub fn check((number, my_number, resident, line): UncheckedRow) -> Row {
+    Row::check(number, my_number, resident, line).expect("a generated resident is valid")
+}
+
+/// The register row of a resident, as it is before it is checked.
+#[must_use]
+pub fn unchecked_row(resident: &GeneratedResident, line: u64) -> UncheckedRow {
     let (status, status_date) = match resident.movement {
         Movement::None => (ResidentStatus::Active, 0),
         Movement::MovedOut(date) => (ResidentStatus::MovedOut, date.yyyymmdd()),
@@ -108,7 +140,7 @@ pub fn row(resident: &GeneratedResident, line: u64) -> Row {
         status_date,
         protected: resident.protected,
     };
-    Row::check(resident.ticket.number(), resident.my_number, message, line).expect("a generated resident is valid")
+    (resident.ticket.number(), resident.my_number, message, line)
 }
 
 /// The record of a shot.
