@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use prost::Message as _;
 use rand::RngExt;
 use sesshu_engine::error::{Damage, LoadError, OpenError};
-use sesshu_engine::{Store, View};
+use sesshu_engine::{CheckpointOutcome, Store, View};
 use sesshu_tests::{
     Answer, CHIYODA, NAHA, Place, answer, flip, ledger, load, municipality, my_number, record, resident, rng, row,
     shot, ticket,
@@ -116,6 +117,87 @@ fn no_changed_byte_of_a_generation_changes_an_answer() {
     assert_eq!(Everything::of(&place.open().view()), before, "nothing of it was written down");
 }
 
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
+}
+
+/// Makes a generation's index name each of two tickets' entries for the other, with all checksums right: what only a program at fault would write.
+fn exchange_in_index(path: &Path, numbers: [u64; 2]) {
+    let mut bytes = fs::read(path).unwrap();
+    let (length, salt) = (bytes.len(), u64_at(&bytes, 48));
+    let footer = length - 512;
+    let index = (footer + 64..length).step_by(24).find(|&at| bytes[at..at + 4] == 2u32.to_le_bytes()).unwrap();
+    let (from, to) = (u64_at(&bytes, index + 8) as usize, u64_at(&bytes, index + 16) as usize);
+    let section = from..from + to;
+    let slot =
+        |number| section.clone().step_by(8).find(|&at| u64_at(&bytes, at) >> 30 == number && u64_at(&bytes, at) > 0);
+    let [one, other] = numbers.map(|number| slot(number).unwrap());
+    let (a, b) = (u64_at(&bytes, one), u64_at(&bytes, other));
+    let address = (1 << 30) - 1;
+    bytes[one..one + 8].copy_from_slice(&(a & !address | b & address).to_le_bytes());
+    bytes[other..other + 8].copy_from_slice(&(b & !address | a & address).to_le_bytes());
+    let crc = crc32fast::hash(&bytes[section]);
+    bytes[index + 4..index + 8].copy_from_slice(&crc.to_le_bytes());
+    // The seed of the footer's checksum, as `docs/format.md` has it.
+    let mixed = (salt ^ (length as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_add(512);
+    let mixed = mixed.wrapping_mul(0xd6e8_feb8_6659_fd93);
+    let mut crc = crc32fast::Hasher::new_with_initial((mixed >> 32) as u32 ^ mixed as u32);
+    crc.update(&bytes[footer + 12..]);
+    bytes[footer + 8..footer + 12].copy_from_slice(&crc.finalize().to_le_bytes());
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn an_index_that_leads_astray_leads_to_nobody() {
+    let place = small();
+    let before = Everything::of(&place.open().view());
+    exchange_in_index(&place.file(GENERATION), [2, 5]);
+    let now = Everything::of(&place.open().view());
+    assert!(!now.is_honest(&before, "exchanged"));
+    for number in 0..=8 {
+        let astray = matches!(&now.tickets[number], Answer::Damaged(damage) if damage.file == Path::new(GENERATION));
+        assert_eq!(astray, number == 2 || number == 5, "ticket {number}");
+    }
+}
+
+/// Makes the newest checkpoint name each of two tickets' events for the other; the manifest names it so.
+fn exchange_in_checkpoint(place: &Place, numbers: [u64; 2]) {
+    let mut manifest = place.manifest();
+    let checkpoint = manifest.checkpoint.as_mut().unwrap();
+    let path = place.file(format!("checkpoint/{:016}", checkpoint.position));
+    let mut bytes = fs::read(&path).unwrap();
+    // The first ledger is that of Chiyoda.
+    let pair = |number| (104..bytes.len()).step_by(16).find(|&at| u64_at(&bytes, at) == number).unwrap() + 8;
+    let [one, other] = numbers.map(pair);
+    let (a, b) = (u64_at(&bytes, one), u64_at(&bytes, other));
+    bytes[one..one + 8].copy_from_slice(&b.to_le_bytes());
+    bytes[other..other + 8].copy_from_slice(&a.to_le_bytes());
+    checkpoint.blake3 = blake3::hash(&bytes).as_bytes().to_vec();
+    fs::write(path, bytes).unwrap();
+    let message = manifest.encode_to_vec();
+    let mut bytes = fs::read(place.file("MANIFEST")).unwrap()[..24].to_vec();
+    bytes[16..].copy_from_slice(&(message.len() as u64).to_le_bytes());
+    bytes.extend(message);
+    let crc = crc32fast::hash(&[&bytes[..12], &bytes[16..]].concat());
+    bytes[12..16].copy_from_slice(&crc.to_le_bytes());
+    fs::write(place.file("MANIFEST"), bytes).unwrap();
+}
+
+#[test]
+fn a_checkpoint_that_leads_astray_leads_to_nobody() {
+    let place = small();
+    let before = Everything::of(&place.open().view());
+    exchange_in_checkpoint(&place, [1, 6]);
+    let (store, opened) = place.try_open().unwrap();
+    assert!(matches!(opened.checkpoint, CheckpointOutcome::Restored { .. }), "{:?}", opened.checkpoint);
+    let now = Everything::of(&store.view());
+    assert!(!now.is_honest(&before, "exchanged"));
+    for number in 0..=8 {
+        let astray = matches!(&now.tickets[number], Answer::Damaged(damage) if damage.file.starts_with("log"));
+        assert_eq!(astray, number == 1 || number == 6, "ticket {number}");
+    }
+}
+
 #[test]
 fn a_load_over_a_damaged_generation_is_refused_or_loses_nothing() {
     let mut rng = rng();
@@ -217,6 +299,23 @@ fn no_changed_byte_of_the_manifest_changes_the_store() {
         }
         place.restore(&files);
         assert_eq!(Everything::of(&place.open().view()), before);
+    }
+}
+
+#[test]
+fn no_changed_byte_of_a_checkpoint_changes_the_store() {
+    let mut rng = rng();
+    let place = small();
+    let (files, store) = (place.bytes(), place.open());
+    let before = (Everything::of(&store.view()), store.status().shots, store.status().orphans);
+    drop(store);
+    let (name, bytes) = files.iter().find(|(name, _)| name.starts_with("checkpoint")).unwrap();
+    for at in 0..bytes.len() {
+        place.restore(&files);
+        flip(&place.file(name), at, rng.random());
+        let (store, opened) = place.try_open().unwrap();
+        assert!(matches!(&opened.checkpoint, CheckpointOutcome::Rebuilt(damage) if damage.file == *name), "byte {at}");
+        assert_eq!((Everything::of(&store.view()), store.status().shots, store.status().orphans), before, "byte {at}");
     }
 }
 

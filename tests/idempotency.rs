@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+use std::sync::mpsc;
+
 use sesshu_engine::{RecordOutcome, Recorded, Store};
 use sesshu_tests::{CHIYODA, Place, answer, load, record, shot, ticket};
 
@@ -91,4 +93,39 @@ fn concurrent_repetitions_count_once() {
     assert_eq!(recorded.iter().filter(|recorded| recorded.outcome == RecordOutcome::Orphan).count(), 1);
     assert!(recorded.iter().all(|it| it.shot_id == recorded[0].shot_id));
     assert_eq!(answer(&store.view(), ticket).shots().len(), 1);
+}
+
+#[test]
+fn a_repetition_counts_once_while_the_first_is_on_its_way() {
+    const TICKETS: u64 = 64;
+    let place = Place::on_disk();
+    let store = place.open();
+    let rounds = 50;
+    for round in 0..rounds {
+        let (sender, receiver) = mpsc::channel();
+        let offer = |part: u32| {
+            // Half of the second part repeats the first; half is new, on the same tickets.
+            let capture_id = |number: u64| if number.is_multiple_of(2) { round * 2 } else { round * 2 + part };
+            let shots = (0..TICKETS).map(|n| shot(ticket(CHIYODA, n), 1, &format!("c-{}", capture_id(n))));
+            let sender = sender.clone();
+            store.submit(shots.collect(), Box::new(move |answers| sender.send((part, answers)).unwrap()));
+        };
+        offer(0);
+        // Taken, and on its way to the disk for as long as a sync takes.
+        while store.status().queued_shots > 0 {
+            std::thread::yield_now();
+        }
+        offer(1);
+        let mut answers: Vec<_> = receiver.iter().take(2).collect();
+        answers.sort_by_key(|(part, _)| *part);
+        for (at, (first, second)) in answers[0].1.iter().zip(&answers[1].1).enumerate() {
+            let (first, second) = (*first.as_ref().unwrap(), *second.as_ref().unwrap());
+            let repeated = Recorded { outcome: RecordOutcome::AlreadyRecorded, ..first };
+            assert_eq!(second == repeated, at % 2 == 0, "round {round}: {first:?}, {second:?}");
+        }
+    }
+    for number in 0..TICKETS {
+        let shots = answer(&store.view(), ticket(CHIYODA, number)).shots().len() as u32;
+        assert_eq!(shots, if number.is_multiple_of(2) { rounds } else { 2 * rounds }, "each once, and all of them");
+    }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use sesshu_engine::error::{LoadError, OpenError};
 use sesshu_engine::intake::FaultCode;
 use sesshu_engine::ticket::Ticket;
-use sesshu_engine::{Store, View};
+use sesshu_engine::{CheckpointOutcome, Store, View};
 use sesshu_proto::v1::ResidentStatus;
 use sesshu_tests::{
     Answer, CHIYODA, NAHA, Over, Place, SAPPORO, answer, ledger, load, municipality, record, row, shot, ticket,
@@ -105,6 +105,63 @@ fn shots_recorded_while_registers_are_loaded_are_there_at_once_and_for_good() {
     check(&place.copy().open());
     drop(store);
     check(&place.open());
+}
+
+#[test]
+fn shots_recorded_between_the_fold_and_its_install_stay() {
+    let place = Place::in_memory();
+    let store = place.open();
+    load(&store, CHIYODA, 1..=5, 1);
+    record(&store, shot(ticket(CHIYODA, 1), 0, "before"));
+    let mut next = store.load(municipality(CHIYODA)).unwrap();
+    (1..=5).for_each(|number| next.push(row(number, 2)).unwrap());
+    let built = next.build(None).unwrap();
+    for number in 1..=9 {
+        record(&store, shot(ticket(CHIYODA, number), number as u32, "between"));
+    }
+    built.install().unwrap();
+    let check = |store: &Store| {
+        let ledger = ledger(&store.view(), CHIYODA).unwrap();
+        for number in 1..=9 {
+            let held = ledger[&number].shots().iter().map(|it| it.shot.clone().unwrap().capture_id).collect::<Vec<_>>();
+            assert_eq!(held, if number == 1 { vec!["before", "between"] } else { vec!["between"] }, "ticket {number}");
+        }
+        assert_eq!(
+            (store.status().shots, store.status().orphans, version(&store.view(), ticket(CHIYODA, 5))),
+            (10, 4, 2)
+        );
+    };
+    check(&store);
+    check(&place.copy().open());
+    drop(store);
+    check(&place.open());
+}
+
+#[test]
+fn a_crash_changes_no_count() {
+    for checkpoint in [false, true] {
+        let place = Place::in_memory();
+        let store = place.open();
+        for version in 1..=2 {
+            for number in 1..=9 {
+                record(&store, shot(ticket(CHIYODA, number), version, &format!("c-{version}")));
+            }
+            if checkpoint {
+                store.checkpoint().unwrap();
+            }
+            // What the checkpoint holds, or the log, is folded now.
+            load(&store, CHIYODA, 1..=5, version);
+        }
+        record(&store, shot(ticket(CHIYODA, 1), 7, "after"));
+        let counts = |store: &Store| {
+            let status = store.status();
+            (status.residents, status.orphans, status.shots, status.tail_tickets, status.sequence)
+        };
+        let (again, opened) = place.copy().try_open().unwrap();
+        assert_eq!(matches!(opened.checkpoint, CheckpointOutcome::Restored { .. }), checkpoint);
+        assert_eq!(counts(&again), (5, 4, 19, 1, 21));
+        assert_eq!(counts(&again), counts(&store));
+    }
 }
 
 #[test]

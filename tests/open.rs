@@ -80,16 +80,30 @@ fn a_log_segment_of_a_newer_format_is_refused_as_such() {
     let place = Place::in_memory();
     drop(place.open());
     let segment = PathBuf::from("log/0000000000000001.log");
-    let mut bytes = fs::read(place.file(&segment)).unwrap();
+    make_newer(&place.file(&segment), 96);
+    refuses_as_newer(&place, &segment);
+}
+
+#[test]
+fn a_generation_of_a_newer_format_is_refused_as_such() {
+    let place = Place::in_memory();
+    load(&place.open(), CHIYODA, 1..=3, 1);
+    let generation = PathBuf::from("ledgers/131016/000001.gen");
+    make_newer(&place.file(&generation), 64);
+    refuses_as_newer(&place, &generation);
+}
+
+/// Raises the version in both copies of a file's header, of so many bytes.
+fn make_newer(path: &Path, header_bytes: usize) {
+    let mut bytes = fs::read(path).unwrap();
     for copy in [0, 4096] {
-        let copy = &mut bytes[copy..copy + 96];
+        let copy = &mut bytes[copy..copy + header_bytes];
         copy[8..12].copy_from_slice(&(FORMAT_VERSION + 1).to_le_bytes());
         copy[12..16].fill(0);
         let crc = crc32fast::hash(copy);
         copy[12..16].copy_from_slice(&crc.to_le_bytes());
     }
-    fs::write(place.file(&segment), bytes).unwrap();
-    refuses_as_newer(&place, &segment);
+    fs::write(path, bytes).unwrap();
 }
 
 fn refuses_as_newer(place: &Place, file: &Path) {

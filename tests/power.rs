@@ -10,9 +10,9 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use rand::RngExt;
-use sesshu_engine::Store;
 use sesshu_engine::disk::{SimulatedDisk, Unsynced};
 use sesshu_engine::error::{Kind, LoadError, RecordError};
+use sesshu_engine::{CheckpointOutcome, Store};
 use sesshu_tests::machine::{Machine, ROWS, Shown, Told, draw, try_load};
 use sesshu_tests::{CHIYODA, NAHA, Place, load, raw_batches, record, rng, shot, ticket};
 
@@ -100,6 +100,39 @@ fn what_an_opened_store_shows_survives_a_cut() {
             assert_eq!(Shown::by(&machine.cut(unsynced).open()), shown);
         }
     });
+}
+
+#[test]
+fn what_a_killed_program_left_survives_a_cut_after_any_operation_of_the_next() {
+    // What the next one reads may never have been synced, names of files too: nothing is built on it before it is durable.
+    let mut rng = rng();
+    for count in 0.. {
+        let mut whole = false;
+        for second in 0.. {
+            let machine = Machine::empty();
+            machine.disk.stop_after(count);
+            let mut told = Told::default();
+            let begun = machine.try_open().ok().and_then(|store| {
+                told.record(&store, NAHA, 1, "a".into()).ok()?;
+                told.load(&store, 1).ok()?;
+                told.load(&store, 2).ok()
+            });
+            whole = begun.is_some() && !machine.disk.stopped();
+            machine.disk.kill();
+            machine.disk.stop_after(second);
+            let opened = machine.try_open();
+            let unsynced = draw(&mut rng, count + second);
+            println!("killed after {count}, opened, cut after {second}, {unsynced:?}: {told:?}");
+            told.check(&Shown::by(&machine.cut(unsynced).open()));
+            if opened.is_ok() && !machine.disk.stopped() {
+                break;
+            }
+        }
+        if whole {
+            assert!(count > 30, "{count} operations");
+            return;
+        }
+    }
 }
 
 #[test]
@@ -314,6 +347,37 @@ fn a_disk_that_was_full_in_between_refuses_nothing() {
     told.check(&Shown::in_place(&machine.cut(Unsynced::Lost)));
 }
 
+#[test]
+fn an_open_on_a_full_disk_removes_nothing_that_the_manifest_names() {
+    // The manifest cannot be written again there, and the older one may name what the log has superseded.
+    let mut rng = rng();
+    at_every_operation(|count, machine, told| {
+        machine.disk.kill();
+        machine.disk.set_full(true);
+        let opened = machine.try_open().map(drop);
+        println!("killed after {count}, opened on a full disk: {opened:?}, {told:?}");
+        for choice in 0..3 {
+            told.check(&Shown::by(&machine.cut(draw(&mut rng, choice)).open()));
+        }
+        machine.disk.kill();
+        machine.disk.heal();
+        told.check(&Shown::by(&machine.open()));
+    });
+}
+
+#[test]
+fn a_checkpoint_that_was_written_survives_a_cut() {
+    let (machine, told) = some();
+    let store = machine.open();
+    record(&store, shot(ticket(NAHA, 5), 1, "new"));
+    store.checkpoint().unwrap();
+    for unsynced in [Unsynced::Lost, Unsynced::Zeros, Unsynced::Torn(1), Unsynced::Torn(2)] {
+        let store = machine.cut(unsynced).open();
+        assert!(matches!(store.opened().checkpoint, CheckpointOutcome::Restored { .. }), "{:?}", store.opened());
+        told.check(&Shown::by(&store));
+    }
+}
+
 /// Loads once for each count, with a fault that comes so late, until it does not come any more.
 fn loads_with(fault: impl Fn(&SimulatedDisk, u64)) {
     for count in 1.. {
@@ -332,9 +396,13 @@ fn loads_with(fault: impl Fn(&SimulatedDisk, u64)) {
         if store.status().trouble.is_some() {
             // The log failed: at the install, or at a mark that came in between.
             assert!(matches!(loaded, Ok(()) | Err(LoadError::Install(RecordError::InDoubt(_)))));
+            assert!(loaded.is_ok() || Shown::by(&store) == before, "nothing is shown before it is durable");
             for seed in 0..8 {
                 told.check(&Shown::in_place(&machine.cut(Unsynced::Torn(seed))));
             }
+            // Opened again without a cut, the log may name the generation, which must be there then.
+            drop(store);
+            told.check(&Shown::by(&machine.open()));
             continue;
         }
         if let Err(error) = loaded {

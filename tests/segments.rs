@@ -4,8 +4,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
+use sesshu_engine::error::OpenError;
 use sesshu_engine::{CheckpointOutcome, LogOutcome, Options, Platform, Store};
+use sesshu_tests::seeded::Seeded;
 use sesshu_tests::{CHIYODA, NAHA, Place, ledger, load, raw_batches, record, shot, ticket};
 
 const SHOTS: u32 = 9000;
@@ -70,6 +73,50 @@ fn every_shot_is_there_across_segments_and_reopenings() {
     }
     let store = crashed.open();
     assert_eq!(record(&store, shot(ticket(NAHA, 1), 1, "next")).sequence, u64::from(SHOTS) + 1);
+}
+
+#[test]
+fn the_newest_segment_of_a_store_that_was_killed_does_not_go_missing_unnoticed() {
+    let (place, machine) = (Place::in_memory(), Seeded::of(1));
+    let store = machine.open(&place);
+    // Begun because the one before was full: the manifest names it when nothing else is to be done.
+    let mut count = 0;
+    while store.status().log_segments == 1 {
+        record(&store, shot(ticket(NAHA, u64::from(count % 50)), count, &format!("c-{count}")));
+        count += 1;
+    }
+    store.tick();
+    let killed = place.copy();
+    drop(store);
+    refuses_without_its_newest_segment(&killed);
+    // Begun because the program before was killed: named when the store is open.
+    for _ in 0..3 {
+        let store = killed.open();
+        let again = killed.copy();
+        drop(store);
+        killed.restore(&again.bytes());
+        refuses_without_its_newest_segment(&killed);
+    }
+    assert_eq!(killed.open().status().shots, u64::from(count));
+}
+
+fn refuses_without_its_newest_segment(place: &Place) {
+    let fewer = place.copy();
+    let newest = fewer.segments().pop().unwrap();
+    // Nor is it a spare behind it that tells.
+    for name in fewer.bytes().keys().filter(|name| **name >= newest && name.starts_with("log")) {
+        fs::remove_file(fewer.file(name)).unwrap();
+    }
+    let before = fewer.bytes();
+    let Err(OpenError::Damaged(damage)) = fewer.try_open() else { panic!("refused") };
+    assert_eq!(damage.file, newest, "{damage}");
+    assert!(
+        fewer
+            .bytes()
+            .into_iter()
+            .filter(|(name, _)| name != Path::new("LOCK"))
+            .all(|(name, bytes)| before[&name] == bytes)
+    );
 }
 
 #[test]

@@ -7,6 +7,9 @@
 
 pub mod corpus;
 pub mod machine;
+pub mod seeded;
+pub mod simulation;
+pub mod sweep;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -291,7 +294,8 @@ pub fn files_below(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let path = entry.path();
-        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+        let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_directory { files.extend(files_below(&path)) } else { files.push(path) }
     }
     files.sort();
     files

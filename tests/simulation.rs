@@ -1,0 +1,74 @@
+//! Whatever is done in whatever order, and wherever programs end, the power fails or the disk does: a store holds what a plain model holds (I1–I10).
+//!
+//! The part of the simulation that runs always. The long one is `cargo run --release -p sesshu-tests --bin simulate -- --seeds N`.
+
+use std::time::{Duration, Instant};
+
+use sesshu_tests::seed;
+use sesshu_tests::simulation::crash_points::{crash_everywhere, crash_in_every_recovery};
+use sesshu_tests::simulation::workload::Workload;
+use sesshu_tests::simulation::{Failed, Ran, run_twice, shrink};
+
+fn fail(workload: &Workload, failed: Failed) -> ! {
+    println!("{failed}");
+    let (workload, failed) = shrink(workload, failed, Duration::from_secs(30));
+    panic!("{failed}\nthe smallest workload that fails so: {workload:#?}");
+}
+
+#[test]
+fn a_simulated_store_holds_what_a_model_holds() {
+    // Always the same ones, and new ones each time.
+    let drawn = seed();
+    let (begun, mut sum) = (Instant::now(), Ran::default());
+    for seed in (0..200).chain((0..100).map(|index| drawn.wrapping_add(index))) {
+        let workload = Workload::draw(seed);
+        match run_twice(&workload) {
+            Ok(ran) => sum.add(&ran),
+            Err(failed) => {
+                println!("seed {seed}");
+                fail(&workload, failed);
+            }
+        }
+    }
+    println!("300 seeds, twice each, in {:?}\n{sum}", begun.elapsed());
+    let Ran { recorded, installed, stopped, ended_recoveries, torn, restored, doubts_present, doubts_absent, .. } = sum;
+    let reached = [recorded, installed, stopped, ended_recoveries, torn, restored, doubts_present, doubts_absent];
+    assert!(reached.iter().all(|&count| count > 10), "every kind of thing came to happen: {sum}");
+    assert!(sum.no_room > 5 && sum.refused > 5 && sum.rebuilt > 0, "{sum}");
+}
+
+#[test]
+fn every_operation_of_a_small_workload_is_a_crash_point() {
+    let drawn = seed();
+    let (begun, mut sum, mut all) = (Instant::now(), Ran::default(), 0);
+    for seed in [1, 2, drawn] {
+        let workload = Workload::draw_small(seed);
+        match crash_everywhere(&workload) {
+            Ok((runs, ran)) => {
+                all += runs;
+                sum.add(&ran);
+            }
+            Err(failed) => fail(&failed.0, failed.1),
+        }
+    }
+    println!("{all} runs in {:?}\n{sum}", begun.elapsed());
+    assert!(all > 300, "{all}");
+}
+
+#[test]
+fn every_operation_of_a_recovery_is_a_crash_point() {
+    let drawn = seed();
+    let (begun, mut sum, mut all) = (Instant::now(), Ran::default(), 0);
+    for seed in [3, drawn] {
+        let workload = Workload::draw_small(seed);
+        match crash_in_every_recovery(&workload, 5) {
+            Ok((runs, ran)) => {
+                all += runs;
+                sum.add(&ran);
+            }
+            Err(failed) => fail(&failed.0, failed.1),
+        }
+    }
+    println!("{all} runs in {:?}\n{sum}", begun.elapsed());
+    assert!(all > 100, "{all}");
+}

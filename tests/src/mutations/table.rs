@@ -1,0 +1,354 @@
+//! The faults that are built into the engine, the rule that each breaks, and the test that must notice.
+//!
+//! Owns this table, which is the one in `docs/durability.md`. What a fault does stands where the engine asks for it: look for its name in
+//! `engine/src/mutation.rs`.
+
+use std::fmt;
+
+/// A fault of the engine.
+pub(crate) struct Mutation {
+    /// As `SESSHU_MUTATION` takes it.
+    pub(crate) name: &'static str,
+    /// The rule that it breaks.
+    pub(crate) breaks: &'static str,
+    /// Each of them must fail by it.
+    pub(crate) tests: &'static [Named],
+}
+
+/// A test: file and function.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Named {
+    pub(crate) file: &'static str,
+    pub(crate) name: &'static str,
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` in `tests/{}.rs`", self.name, self.file)
+    }
+}
+
+const fn test(file: &'static str, name: &'static str) -> Named {
+    Named { file, name }
+}
+
+/// In the order of a shot's and a register's way: written, opened, read, folded, kept.
+pub(crate) const MUTATIONS: &[Mutation] = &[
+    Mutation {
+        name: "acknowledge-before-sync",
+        breaks: "a batch is synced before it is acknowledged",
+        tests: &[test("power", "acknowledged_shots_survive_a_cut_at_once_also_between_segments")],
+    },
+    Mutation {
+        name: "show-before-sync",
+        breaks: "a shot is shown only when it is durable",
+        tests: &[test("power", "a_failed_sync_or_write_of_the_log_ends_all_writing")],
+    },
+    Mutation {
+        name: "show-install-before-sync",
+        breaks: "a register is shown only when its install is durable",
+        tests: &[test("power", "a_load_whose_sync_fails_changes_nothing_and_can_be_repeated")],
+    },
+    Mutation {
+        name: "go-on-after-failed-sync",
+        breaks: "a failed sync is never repeated",
+        tests: &[test("power", "a_failed_sync_or_write_of_the_log_ends_all_writing")],
+    },
+    Mutation {
+        name: "close-after-failure",
+        breaks: "after a failure of the log nobody writes down where it ends",
+        tests: &[test("power", "a_failed_sync_or_write_of_the_log_ends_all_writing")],
+    },
+    Mutation {
+        name: "never-mark",
+        breaks: "the last batch is vouched for too, once nothing else comes",
+        tests: &[test("log", "an_idle_store_vouches_for_its_last_batch")],
+    },
+    Mutation {
+        name: "skip-spare-sync",
+        breaks: "a segment's zeros are durable before it has a header",
+        tests: &[
+            test("log", "a_segment_whose_making_was_cut_is_no_obstacle"),
+            test("log", "what_fails_while_a_segment_is_prepared_is_nobody_s_shot"),
+        ],
+    },
+    Mutation {
+        name: "skip-segment-header-sync",
+        breaks: "a segment's header is durable before anything names the segment",
+        tests: &[test("power", "acknowledged_shots_and_registers_survive_a_cut_after_any_operation")],
+    },
+    Mutation {
+        name: "skip-log-directory-sync",
+        breaks: "a segment's name is durable before it is used",
+        tests: &[test("power", "acknowledged_shots_and_registers_survive_a_cut_after_any_operation")],
+    },
+    Mutation {
+        name: "skip-ledger-directory-sync",
+        breaks: "a generation's name is durable before the log names it",
+        tests: &[test("power", "acknowledged_shots_and_registers_survive_a_cut_after_any_operation")],
+    },
+    Mutation {
+        name: "skip-generation-sync",
+        breaks: "a generation's bytes are durable before the log names it",
+        tests: &[test("power", "acknowledged_shots_and_registers_survive_a_cut_after_any_operation")],
+    },
+    Mutation {
+        name: "skip-manifest-sync",
+        breaks: "a manifest's bytes are durable before it has its name",
+        tests: &[test("power", "acknowledged_shots_and_registers_survive_a_cut_after_any_operation")],
+    },
+    Mutation {
+        name: "skip-manifest-directory-sync",
+        breaks: "a manifest's name is durable before anything is removed",
+        tests: &[test("power", "acknowledged_shots_and_registers_survive_a_cut_after_any_operation")],
+    },
+    Mutation {
+        name: "skip-checkpoint-sync",
+        breaks: "a checkpoint's bytes are durable before the manifest names it",
+        tests: &[test("power", "a_checkpoint_that_was_written_survives_a_cut")],
+    },
+    Mutation {
+        name: "trust-unsynced-names",
+        breaks: "a manifest that was read is durable before anything is built on it",
+        tests: &[test("power", "what_a_killed_program_left_survives_a_cut_after_any_operation_of_the_next")],
+    },
+    Mutation {
+        name: "trust-unsynced-bytes",
+        breaks: "what was read at open is written again: after a failed sync the cache shows what no disk has",
+        tests: &[test("power", "a_failed_sync_or_write_of_the_log_ends_all_writing")],
+    },
+    Mutation {
+        name: "skip-recovery-sync",
+        breaks: "what was read at open is synced before it is shown",
+        tests: &[test("power", "what_an_opened_store_shows_survives_a_cut")],
+    },
+    Mutation {
+        name: "leave-torn-bytes",
+        breaks: "torn bytes are wiped",
+        tests: &[test("recovery", "a_changed_byte_costs_at_most_the_last_batch_if_nothing_vouches_for_it")],
+    },
+    Mutation {
+        name: "remove-any-spare",
+        breaks: "a segment whose header is gone is no spare",
+        tests: &[test("log", "a_segment_whose_header_is_gone_is_no_spare_though_no_manifest_names_it")],
+    },
+    Mutation {
+        name: "ignore-vouched-position",
+        breaks: "what the manifest vouches for is there",
+        tests: &[test("recovery", "a_closed_log_is_whole_or_refused")],
+    },
+    Mutation {
+        name: "ignore-later-batches",
+        breaks: "what a later batch or mark vouches for is there",
+        tests: &[test("recovery", "a_changed_byte_costs_at_most_the_last_batch_if_nothing_vouches_for_it")],
+    },
+    Mutation {
+        name: "ignore-break-in-log",
+        breaks: "what a later segment vouches for is there",
+        tests: &[test("recovery", "a_later_segment_vouches_for_the_one_before_it")],
+    },
+    Mutation {
+        name: "ignore-named-segment",
+        breaks: "a segment that the manifest names is there",
+        tests: &[test("recovery", "a_missing_file_is_told")],
+    },
+    Mutation {
+        name: "accept-foreign-segment",
+        breaks: "a segment of another store is no part of this one's log",
+        tests: &[test("log", "a_segment_of_a_store_that_did_the_same_is_told")],
+    },
+    Mutation {
+        name: "let-time-go-back",
+        breaks: "commit times never go back, whatever the clock does",
+        tests: &[test("log", "a_clock_that_goes_back_does_no_harm")],
+    },
+    Mutation {
+        name: "accept-newer-format",
+        breaks: "a file of a newer format is refused as such",
+        tests: &[
+            test("open", "a_manifest_of_a_newer_format_is_refused_as_such"),
+            test("open", "a_log_segment_of_a_newer_format_is_refused_as_such"),
+            test("open", "a_generation_of_a_newer_format_is_refused_as_such"),
+        ],
+    },
+    Mutation {
+        name: "skip-salt",
+        breaks: "bytes of another file, place or time do not validate",
+        tests: &[test("log", "a_batch_of_a_store_that_did_the_same_does_not_validate")],
+    },
+    Mutation {
+        name: "skip-frame-checksum",
+        breaks: "a value is returned only after its checksum matched",
+        tests: &[
+            test("damage", "no_changed_byte_of_a_generation_changes_an_answer"),
+            test("recovery", "an_event_that_is_damaged_while_the_store_is_open_is_never_shown"),
+        ],
+    },
+    Mutation {
+        name: "skip-manifest-checksum",
+        breaks: "a manifest is used only after its checksum matched",
+        tests: &[test("damage", "no_changed_byte_of_the_manifest_changes_the_store")],
+    },
+    Mutation {
+        name: "skip-ticket-check",
+        breaks: "an entry is returned only for its own ticket",
+        tests: &[test("damage", "an_index_that_leads_astray_leads_to_nobody")],
+    },
+    Mutation {
+        name: "skip-ticket-check-of-events",
+        breaks: "an event is returned only for its own ticket",
+        tests: &[test("damage", "a_checkpoint_that_leads_astray_leads_to_nobody")],
+    },
+    Mutation {
+        name: "skip-section-check",
+        breaks: "index, look-ups and dictionary are used only after their checksums matched",
+        tests: &[test("damage", "no_changed_byte_of_a_generation_changes_an_answer")],
+    },
+    Mutation {
+        name: "stop-walk-early",
+        breaks: "a ticket has all its events",
+        tests: &[test("views", "a_view_shows_nothing_newer_and_loses_nothing_while_the_log_grows")],
+    },
+    Mutation {
+        name: "walk-into-folded",
+        breaks: "an event that is folded is not told twice",
+        tests: &[test("load", "shots_recorded_while_registers_are_loaded_are_there_at_once_and_for_good")],
+    },
+    Mutation {
+        name: "show-newer-events",
+        breaks: "a view shows one moment",
+        tests: &[test("views", "a_view_shows_nothing_newer_and_loses_nothing_while_the_log_grows")],
+    },
+    Mutation {
+        name: "forget-tail-at-install",
+        breaks: "what a new generation does not fold stays in the tail",
+        tests: &[test("load", "shots_recorded_between_the_fold_and_its_install_stay")],
+    },
+    Mutation {
+        name: "fold-later-than-seen",
+        breaks: "a generation folds only what its builder saw",
+        tests: &[test("load", "shots_recorded_between_the_fold_and_its_install_stay")],
+    },
+    Mutation {
+        name: "replay-folded",
+        breaks: "what a generation folds is not counted again at replay",
+        tests: &[test("load", "a_crash_changes_no_count")],
+    },
+    Mutation {
+        name: "forget-capture-ids",
+        breaks: "capture ids are folded with their shots",
+        tests: &[test("idempotency", "a_capture_id_counts_once_across_batches_restarts_and_folds")],
+    },
+    Mutation {
+        name: "forget-orphans-at-fold",
+        breaks: "no shot is lost by a fold, row or not",
+        tests: &[test("orphans", "an_orphan_matches_when_its_row_arrives")],
+    },
+    Mutation {
+        name: "delete-old-generation-early",
+        breaks: "a generation stays until a durable manifest names its successor",
+        tests: &[test("power", "acknowledged_shots_and_registers_survive_a_cut_after_any_operation")],
+    },
+    Mutation {
+        name: "withdraw-in-doubt",
+        breaks: "a generation that the log may name stays",
+        tests: &[test("power", "a_load_whose_sync_fails_changes_nothing_and_can_be_repeated")],
+    },
+    Mutation {
+        name: "leave-failed-load",
+        breaks: "a load that fails leaves nothing in the way of the next",
+        tests: &[test("power", "a_load_whose_sync_fails_changes_nothing_and_can_be_repeated")],
+    },
+    Mutation {
+        name: "checkpoint-of-no-moment",
+        breaks: "a checkpoint holds one moment",
+        tests: &[test("checkpoint", "a_checkpoint_is_of_one_moment_while_shots_are_recorded")],
+    },
+    Mutation {
+        name: "trust-any-checkpoint",
+        breaks: "a checkpoint is used only if it is the one that the manifest names",
+        tests: &[test("damage", "no_changed_byte_of_a_checkpoint_changes_the_store")],
+    },
+    Mutation {
+        name: "ignore-generation-of-checkpoint",
+        breaks: "a checkpoint's tail loses what a newer generation folds",
+        tests: &[test("checkpoint", "registers_that_were_installed_after_a_checkpoint_fold_what_it_holds")],
+    },
+    Mutation {
+        name: "forget-batch-on-its-way",
+        breaks: "a repetition of what is being written counts once",
+        tests: &[test("idempotency", "a_repetition_counts_once_while_the_first_is_on_its_way")],
+    },
+    Mutation {
+        name: "forget-open-batch",
+        breaks: "a repetition within a batch counts once",
+        tests: &[test("idempotency", "one_batch_holds_a_conflicting_capture_id_once")],
+    },
+    Mutation {
+        name: "write-before-manifest",
+        breaks: "on a disk that was full at open the manifest comes before the log",
+        tests: &[test("full_disk", "a_store_whose_disk_becomes_full_while_it_opens_loses_nothing")],
+    },
+    Mutation {
+        name: "remove-before-manifest",
+        breaks: "nothing that the durable manifest names is removed",
+        tests: &[test("power", "an_open_on_a_full_disk_removes_nothing_that_the_manifest_names")],
+    },
+    Mutation {
+        name: "poison-when-full",
+        breaks: "a full disk refuses shots until there is room, and no longer",
+        tests: &[test("power", "a_full_disk_refuses_shots_and_loses_none")],
+    },
+    Mutation {
+        name: "refuse-to-open-when-full",
+        breaks: "a store opens on a full disk, to be read",
+        tests: &[test("full_disk", "a_store_on_a_full_disk_opens_read_only_and_goes_on_when_there_is_room")],
+    },
+];
+
+/// The table as a document shows it.
+pub(crate) fn markdown() -> String {
+    let mut table = String::from("| mutation | the rule that it breaks | caught by |\n|---|---|---|\n");
+    for Mutation { name, breaks, tests } in MUTATIONS {
+        let tests: Vec<String> = tests.iter().map(Named::to_string).collect();
+        table.push_str(&format!("| `{name}` | {breaks} | {} |\n", tests.join(", ")));
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    fn file(name: &str) -> String {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace");
+        fs::read_to_string(root.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    #[test]
+    fn every_fault_of_the_engine_is_in_the_table_and_has_a_test() {
+        let source = file("engine/src/mutation.rs");
+        let named = source.lines().filter_map(|line| line.trim().strip_suffix("\",")?.split_once(" = \""));
+        let built_in: BTreeSet<&str> = named.map(|(_, name)| name).collect();
+        let listed: BTreeSet<&str> = MUTATIONS.iter().map(|mutation| mutation.name).collect();
+        assert_eq!(listed, built_in);
+        assert_eq!(listed.len(), MUTATIONS.len(), "none is there twice");
+        for Mutation { name, tests, .. } in MUTATIONS {
+            assert!(!tests.is_empty(), "{name} has no test");
+            for test in *tests {
+                let source = file(&format!("tests/{}.rs", test.file));
+                assert!(source.contains(&format!("fn {}()", test.name)), "{name}: there is no {test}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_document_shows_this_table() {
+        let document = file("docs/durability.md");
+        assert!(document.contains(&markdown()), "put what `mutations --list` prints into docs/durability.md");
+    }
+}

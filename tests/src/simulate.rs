@@ -1,0 +1,111 @@
+//! The long simulation: `cargo run --release -p sesshu-tests --bin simulate -- --seeds N [--first S]`.
+//!
+//! Runs every seed from S on twice, on all cores, and compares. Ends with status 1 after the first seed that fails, and prints it with the smallest workload
+//! that fails the same way. `--crashes` runs each seed's small workload instead, ended after every single operation, in every recovery too.
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use sesshu_tests::simulation::crash_points::{crash_everywhere, crash_in_every_recovery};
+use sesshu_tests::simulation::workload::Workload;
+use sesshu_tests::simulation::{Failed, Ran, run_twice, shrink};
+
+struct Arguments {
+    seeds: u64,
+    first: u64,
+    crashes: bool,
+    /// Go on after a seed that failed.
+    all: bool,
+    /// Threads.
+    jobs: usize,
+}
+
+fn arguments() -> Result<Arguments, String> {
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut arguments = Arguments { seeds: 1000, first: 0, crashes: false, all: false, jobs };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut number = || {
+            let text = words.next().ok_or(format!("{word} needs a number"))?;
+            text.parse::<u64>().map_err(|error| format!("{word} {text}: {error}"))
+        };
+        match &*word {
+            "--seeds" => arguments.seeds = number()?,
+            "--first" => arguments.first = number()?,
+            "--jobs" => arguments.jobs = number()?.max(1) as usize,
+            "--crashes" => arguments.crashes = true,
+            "--all" => arguments.all = true,
+            _ => return Err(format!("{word}: expected --seeds N, --first S, --jobs J, --crashes or --all")),
+        }
+    }
+    Ok(arguments)
+}
+
+/// Runs one seed. Returns how many runs that were.
+fn run_seed(seed: u64, crashes: bool) -> Result<(u64, Ran), (Workload, Failed)> {
+    if !crashes {
+        let workload = Workload::draw(seed);
+        return match run_twice(&workload) {
+            Ok(ran) => Ok((2, ran)),
+            Err(failed) => Err((workload, failed)),
+        };
+    }
+    let workload = Workload::draw_small(seed);
+    let (runs, mut ran) = crash_everywhere(&workload).map_err(|failed| *failed)?;
+    let (more, also) = crash_in_every_recovery(&workload, 1).map_err(|failed| *failed)?;
+    ran.add(&also);
+    Ok((runs + more, ran))
+}
+
+fn report(seed: u64, workload: &Workload, failed: Failed) {
+    eprintln!("seed {seed} failed: {failed}\nshrinking");
+    let (workload, failed) = shrink(workload, failed, Duration::from_secs(60));
+    eprintln!("the smallest workload that fails the same way: {workload:#?}\nit fails at {failed}");
+    eprintln!("seed {seed} again: cargo run --release -p sesshu-tests --bin simulate -- --seeds 1 --first {seed}");
+}
+
+fn main() -> ExitCode {
+    let Arguments { seeds, first, crashes, all, jobs } = match arguments() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(2);
+        }
+    };
+    let begun = Instant::now();
+    let next = AtomicU64::new(first);
+    let sum = Mutex::new((0, 0, Ran::default()));
+    let failures = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                while all || failures.load(Ordering::Relaxed) == 0 {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + seeds {
+                        return;
+                    }
+                    match run_seed(seed, crashes) {
+                        Err((workload, failed)) => {
+                            failures.fetch_add(1, Ordering::Relaxed);
+                            report(seed, &workload, failed);
+                        }
+                        Ok((runs, ran)) => {
+                            let mut sum = sum.lock().expect("nobody panics with it");
+                            sum.0 += 1;
+                            sum.1 += runs;
+                            sum.2.add(&ran);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let (clean, runs, ran) = sum.into_inner().expect("nobody panics with it");
+    let seconds = begun.elapsed().as_secs_f64();
+    let failures = failures.into_inner();
+    println!("{clean} seeds clean from {first} on, {failures} failed; {runs} runs in {seconds:.1} s");
+    println!("{ran}");
+    if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,365 @@
+//! What the steps of a workload do to the store, what they are told, and whether the model agrees.
+//!
+//! Owns the judgement of every answer: what is acknowledged is what the model predicts; an error needs a fault that explains it, or damage that it names.
+
+use std::error::Error;
+use std::io::ErrorKind;
+
+use sesshu_engine::disk::{Call, Fault, PlannedFault};
+use sesshu_engine::error::{LoadError, OpenError, RecordError};
+use sesshu_engine::limits::COMMAND_SHOTS_MAX;
+use sesshu_engine::{Load, LoadReport, RecordOutcome, Recorded};
+
+use super::model::{Event, LARGE, kept_row, of, shot_record};
+use super::properties::{Failure, blame, ensure};
+use super::runner::Runner;
+use super::workload::{Offered, Register, Step};
+use crate::{my_number, resident};
+use sesshu_engine::intake::Row;
+
+/// Tickets that large shots are spread over.
+const FILL_TICKETS: u64 = 40;
+
+/// What could excuse an error, before the act that ended with it.
+struct Before {
+    faults: u64,
+    without_room: u64,
+    operations: u64,
+    poisoned: bool,
+}
+
+impl Runner {
+    /// Does one step.
+    pub(super) fn step(&mut self, step: &Step) -> Result<(), Failure> {
+        match step {
+            Step::Load(register) => {
+                self.build(register)?;
+                self.install(register.ledger)
+            }
+            Step::Build(register) => self.build(register),
+            Step::Install(ledger) => self.install(*ledger),
+            Step::Abandon(ledger) => {
+                self.builds[*ledger] = None;
+                Ok(())
+            }
+            Step::Record(offered) => self.record(offered),
+            Step::Fill(ledger, count) => self.fill(*ledger, *count),
+            Step::Retry => self.record(&self.doubted.clone()),
+            Step::Tick => self.idle(),
+            Step::Checkpoint => self.checkpoint(),
+            Step::Reopen => self.reopen(),
+            Step::Crash(fate) => self.end(Some(*fate)),
+            Step::Pin => {
+                self.pins.push((self.store().view(), self.model.clone()));
+                Ok(())
+            }
+            Step::Clock(ms) => {
+                self.world.jump(*ms);
+                Ok(())
+            }
+            Step::Fault(fault) => {
+                self.disk.plan(*fault);
+                Ok(())
+            }
+            Step::Full(full) => {
+                self.disk.set_full(*full);
+                Ok(())
+            }
+            Step::Heal => {
+                self.disk.heal();
+                Ok(())
+            }
+            Step::Flip(file, place, mask) => {
+                self.flip(*file, *place, *mask);
+                Ok(())
+            }
+            Step::Misdirect(count) => {
+                self.disk.plan(PlannedFault { on: Call::WRITES, count: *count, fault: Fault::Misdirect });
+                Ok(())
+            }
+        }
+    }
+
+    fn before(&self) -> Before {
+        let trouble = self.store().status().trouble;
+        Before {
+            faults: self.disk.faults(),
+            without_room: self.disk.without_room(),
+            operations: self.disk.operations(),
+            poisoned: trouble.is_some_and(|trouble| trouble.starts_with("the log failed")),
+        }
+    }
+
+    /// Whether something went wrong with the disk meanwhile.
+    fn excused(&self, before: &Before) -> bool {
+        self.disk.faults() > before.faults || self.disk.stopped()
+    }
+
+    fn excuse(&self, before: &Before, error: &dyn Error) -> Result<(), Failure> {
+        ensure(self.excused(before), "without a fault nothing fails", || chain(error))
+    }
+
+    /// I7.
+    fn wrote_nothing(&self, before: &Before) -> Result<(), Failure> {
+        let wrote = self.disk.operations() - before.operations;
+        ensure(!before.poisoned || wrote == 0, "after a failure of the log nothing is written", || {
+            format!("{wrote} operations")
+        })
+    }
+
+    fn record(&mut self, offered: &[Offered]) -> Result<(), Failure> {
+        for command in offered.chunks(COMMAND_SHOTS_MAX) {
+            let before = self.before();
+            let answers = self.store().record_many(command.iter().map(shot_record).collect());
+            ensure(answers.len() == command.len(), "every shot is answered", || format!("{answers:?}"))?;
+            let mut placed = Vec::new();
+            let mut in_doubt = None;
+            for (offered, answer) in command.iter().zip(&answers) {
+                let (outcome, shot_id, event) = self.model.judge(offered, &placed);
+                match answer {
+                    Ok(recorded) => self.recorded(recorded, outcome, shot_id, event.as_ref())?,
+                    Err(RecordError::Damaged(damage)) => {
+                        self.damaged.append(&mut self.disk.damaged());
+                        blame(damage, &self.damaged)?;
+                        continue;
+                    }
+                    Err(error) => {
+                        in_doubt = Some(error.clone());
+                    }
+                }
+                placed.extend(event);
+            }
+            self.wrote_nothing(&before)?;
+            match in_doubt {
+                None => placed.into_iter().for_each(|event| self.model.apply(event)),
+                Some(error) => self.not_recorded(&before, &answers, command, placed, &error)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A shot was acknowledged.
+    fn recorded(
+        &mut self,
+        recorded: &Recorded,
+        outcome: RecordOutcome,
+        shot_id: u64,
+        event: Option<&Event>,
+    ) -> Result<(), Failure> {
+        let Recorded { recorded_at_ms, .. } = *recorded;
+        self.ran.mix(recorded.shot_id ^ recorded_at_ms << 20);
+        let expected = Recorded { outcome, shot_id, sequence: shot_id, recorded_at_ms };
+        ensure(*recorded == expected, "a shot is answered as the model says", || {
+            format!("{recorded:?}, not {expected:?}")
+        })?;
+        if let Some(Event::Shot(_, held)) = event {
+            let times = self.time_ms..=self.world.newest_ms();
+            ensure(times.contains(&recorded_at_ms), "time never goes back", || {
+                format!("{recorded_at_ms}, not {times:?}")
+            })?;
+            self.time_ms = recorded_at_ms;
+            held.recorded_at.set(recorded_at_ms);
+            self.ran.recorded += 1;
+        }
+        Ok(())
+    }
+
+    /// A command was not acknowledged, and none of its shots was.
+    fn not_recorded(
+        &mut self,
+        before: &Before,
+        answers: &[Result<Recorded, RecordError>],
+        command: &[Offered],
+        placed: Vec<Event>,
+        error: &RecordError,
+    ) -> Result<(), Failure> {
+        let alike = |answer: &Result<Recorded, RecordError>| {
+            answer.as_ref().err().map(std::mem::discriminant) == Some(std::mem::discriminant(error))
+        };
+        ensure(answers.iter().all(alike), "a command is acknowledged whole or not at all", || format!("{answers:?}"))?;
+        match error {
+            RecordError::Poisoned(_) => {
+                // Segments are written before they are used, so a disk that is full fails no write of the log.
+                let full = self.disk.without_room() - before.without_room;
+                let failed = self.disk.faults() - before.faults > full || self.disk.stopped();
+                ensure(before.poisoned || failed, "a full disk is no failure of the log", || chain(error))?;
+            }
+            RecordError::InDoubt(_) => {
+                ensure(!before.poisoned, "one batch is in doubt at most", || chain(error))?;
+                self.excuse(before, error)?;
+                for event in &placed {
+                    if let Event::Shot(_, held) = event {
+                        // Nobody was told.
+                        held.recorded_at.set(0);
+                    }
+                }
+                self.doubt = placed;
+                self.doubted.extend_from_slice(command);
+                self.ran.doubts += 1;
+            }
+            RecordError::DiskFull | RecordError::Unprepared(_) => {
+                ensure(!before.poisoned, "a log that failed says so", || chain(error))?;
+                self.excuse(before, error)?;
+                self.ran.no_room += 1;
+            }
+            _ => return ensure(false, "a record fails for a reason that there is", || chain(error)),
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, ledger: usize, count: u64) -> Result<(), Failure> {
+        let large = |index: u64| {
+            let content = LARGE + self.filled + index as u32;
+            Offered { ledger, number: u64::from(content) % FILL_TICKETS, content, capture: u64::from(content) }
+        };
+        let offered: Vec<Offered> = (0..count).map(large).collect();
+        self.filled += count as u32;
+        self.record(&offered)
+    }
+
+    fn build(&mut self, register: &Register) -> Result<(), Failure> {
+        let before = self.before();
+        let pending = self.builds[register.ledger].is_some();
+        let mut load = match self.store().load(of(register.ledger)) {
+            Ok(load) => load,
+            Err(LoadError::UnderWay(_)) if pending => return Ok(()),
+            Err(error) => return self.not_loaded(&before, &error),
+        };
+        ensure(!pending, "one load of a ledger at a time", String::new)?;
+        push(&mut load, register);
+        let event = Event::Install(register.clone(), self.world.day(), self.model.sequence());
+        let built = match load.build(Some((register.rows.len() + register.kept.len()) as u64)) {
+            Ok(built) => built,
+            Err(error) => return self.not_loaded(&before, &error),
+        };
+        let shown = LoadReport { generation: 0, sequence: 0, ..built.report().clone() };
+        let expected = self.model.report(register);
+        ensure(shown == expected, "a load tells what it will change", || format!("{shown:?} instead of {expected:?}"))?;
+        self.builds[register.ledger] = Some((built, event));
+        Ok(())
+    }
+
+    fn install(&mut self, ledger: usize) -> Result<(), Failure> {
+        let Some((built, event)) = self.builds[ledger].take() else { return Ok(()) };
+        let before = self.before();
+        match built.install() {
+            Ok(report) => {
+                self.model.apply(event);
+                let sequence = self.model.sequence();
+                ensure(report.sequence == sequence, "sequences are contiguous", || {
+                    format!("{report:?}, not {sequence}")
+                })?;
+                self.ran.installed += 1;
+                self.shows_the_model()
+            }
+            Err(LoadError::Install(error @ RecordError::InDoubt(_))) => {
+                ensure(!before.poisoned, "one batch is in doubt at most", || chain(&error))?;
+                self.excuse(&before, &error)?;
+                self.doubt = vec![event];
+                self.ran.doubts += 1;
+                Ok(())
+            }
+            Err(error) => self.not_loaded(&before, &error),
+        }
+    }
+
+    /// A load failed, and changed nothing.
+    fn not_loaded(&mut self, before: &Before, error: &LoadError) -> Result<(), Failure> {
+        self.ran.not_loaded += 1;
+        match error {
+            LoadError::Damaged(damage) | LoadError::Install(RecordError::Damaged(damage)) => {
+                self.damaged.append(&mut self.disk.damaged());
+                blame(damage, &self.damaged)
+            }
+            LoadError::Install(RecordError::Poisoned(_)) if before.poisoned => Ok(()),
+            // A file that could not be removed is in the way until the store is opened again.
+            LoadError::Disk { source, .. } if source.kind() == ErrorKind::AlreadyExists => {
+                let excused = self.disk.faults() > self.calm;
+                ensure(excused, "without a fault nothing fails", || chain(error))
+            }
+            _ => self.excuse(before, error),
+        }
+    }
+
+    fn idle(&mut self) -> Result<(), Failure> {
+        let before = self.before();
+        self.store().tick();
+        self.wrote_nothing(&before)?;
+        let poisoned = self.before().poisoned;
+        if !poisoned && !self.disk.stopped() {
+            self.vouched = self.model.sequence();
+        }
+        ensure(!poisoned || before.poisoned || self.excused(&before), "without a fault nothing fails", String::new)
+    }
+
+    fn checkpoint(&mut self) -> Result<(), Failure> {
+        let before = self.before();
+        let written = self.store().checkpoint();
+        self.wrote_nothing(&before)?;
+        self.written(&before, written)
+    }
+
+    fn written(&mut self, before: &Before, written: Result<(), OpenError>) -> Result<(), Failure> {
+        match written {
+            Ok(()) => Ok(()),
+            Err(OpenError::Damaged(damage)) => {
+                self.damaged.append(&mut self.disk.damaged());
+                blame(&damage, &self.damaged)
+            }
+            Err(error) => self.excuse(before, &error),
+        }
+    }
+
+    /// Closes the store and opens it again.
+    pub(super) fn reopen(&mut self) -> Result<(), Failure> {
+        self.builds = Default::default();
+        let before = self.before();
+        let closed = self.store().close();
+        self.wrote_nothing(&before)?;
+        // A segment that was begun in vain, for want of room, lies behind the end.
+        self.closed = closed.is_ok() && self.disk.faults() == self.calm && !self.disk.stopped();
+        self.written(&before, closed)?;
+        let refused = self.store().record(shot_record(&Offered { ledger: 0, number: 1, content: 0, capture: 99 }));
+        ensure(matches!(refused, Err(RecordError::Closed)), "a closed store takes nothing", || format!("{refused:?}"))?;
+        self.shows_the_model()?;
+        if self.disk.stopped() {
+            return Ok(());
+        }
+        self.store = None;
+        self.open()
+    }
+
+    fn flip(&mut self, file: u64, place: u64, mask: u8) {
+        let files: Vec<_> = self.disk.files().into_iter().filter(|(_, length)| *length > 0).collect();
+        if files.is_empty() {
+            return;
+        }
+        let (path, length) = &files[file as usize % files.len()];
+        // Half of the time near the beginning, where most of what is written lies.
+        let reach = if place.is_multiple_of(2) { *length } else { (*length).min(12 << 10) };
+        self.disk.flip(path, (place >> 1) % reach, mask).expect("the byte is there");
+        self.flipped_generation |= path.starts_with("ledgers");
+        self.ran.flipped += 1;
+    }
+}
+
+fn push(load: &mut Load, register: &Register) {
+    for &number in &register.rows {
+        let my_number = number.is_multiple_of(3).then(|| my_number(number));
+        let row =
+            Row::check(number, my_number, resident(number, register.version), 0).expect("a row that can be loaded");
+        debug_assert_eq!(*row.resident(), kept_row(number, register.version));
+        load.push(row).expect("a checked row is taken");
+    }
+    register.kept.iter().for_each(|&number| load.keep(number));
+}
+
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text += &format!(": {error}");
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,245 @@
+//! What a run does: a list of steps, and where the program ends in between. Plain data: it can be printed, shrunk and run again.
+//!
+//! Owns the drawing of a workload from its seed. What a step does to a store is for `runner`, what must come of it for `model` and `properties`.
+
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use sesshu_engine::disk::{Call, Fault, PlannedFault, Unsynced};
+
+/// Ledgers of a run.
+pub const LEDGERS: usize = 3;
+
+/// Tickets that registers and single shots are about.
+pub const TICKETS: u64 = 10;
+
+/// One run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Workload {
+    /// What disk, clock and chance draw from.
+    pub seed: u64,
+    /// What is done.
+    pub steps: Vec<Step>,
+    /// Where the program ends in the middle of that.
+    pub ends: Vec<End>,
+}
+
+/// After so many operations of the disk, counted from the end before, the program ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct End {
+    /// Operations; those of a recovery count.
+    pub after: u64,
+    /// What comes then.
+    pub fate: Fate,
+}
+
+/// How a program ends. The next one opens the store again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fate {
+    /// It is killed; the next one sees what it wrote.
+    Killed,
+    /// It is killed, and the machine drops what failed syncs have left in its cache.
+    KilledEvicted,
+    /// The power is cut.
+    Cut(Unsynced),
+}
+
+/// One thing that is done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// A register is built and installed.
+    Load(Register),
+    /// A register is built; shots may come before it is installed.
+    Build(Register),
+    /// The register that was built for a ledger is installed.
+    Install(usize),
+    /// The register that was built for a ledger is thrown away.
+    Abandon(usize),
+    /// Shots are recorded in one call.
+    Record(Vec<Offered>),
+    /// So many large shots are recorded in one call, so that segments fill up.
+    Fill(usize, u64),
+    /// Every shot that was in doubt so far is recorded again.
+    Retry,
+    /// The store does what it does when it is idle.
+    Tick,
+    /// The store writes a checkpoint.
+    Checkpoint,
+    /// The store is closed and opened again.
+    Reopen,
+    /// The program ends here.
+    Crash(Fate),
+    /// A reader begins to look at this moment.
+    Pin,
+    /// The clock goes on by so many milliseconds, or back.
+    Clock(i64),
+    /// A call of the disk will meet a fault.
+    Fault(PlannedFault),
+    /// The disk is full, or is not any more.
+    Full(bool),
+    /// No fault that was planned comes any more.
+    Heal,
+    /// Bits flip in some byte of some file: which file, where in it, which bits.
+    Flip(u64, u64, u8),
+    /// The so-many-th write from now loses a sector to another place.
+    Misdirect(u64),
+}
+
+/// A register.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Register {
+    /// Whose.
+    pub ledger: usize,
+    /// Ticket numbers with a row, ascending.
+    pub rows: Vec<u64>,
+    /// Ticket numbers of rows that were rejected.
+    pub kept: Vec<u64>,
+    /// Which content the rows have.
+    pub version: u32,
+}
+
+/// A shot that is offered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offered {
+    /// Where.
+    pub ledger: usize,
+    /// Its ticket number.
+    pub number: u64,
+    /// Tells contents apart.
+    pub content: u32,
+    /// Tells captures apart; 0: none.
+    pub capture: u64,
+}
+
+/// What a run is mostly about.
+#[derive(Clone, Copy, PartialEq)]
+enum Theme {
+    Crashes,
+    Faults,
+    Room,
+    Segments,
+    Damage,
+}
+
+impl Workload {
+    /// The workload of a seed.
+    #[must_use]
+    pub fn draw(seed: u64) -> Workload {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let themes = [Theme::Crashes, Theme::Crashes, Theme::Faults, Theme::Room, Theme::Segments, Theme::Damage];
+        let theme = themes[rng.random_range(0..themes.len())];
+        let count = rng.random_range(3..36);
+        let steps = (0..count).map(|_| step(&mut rng, theme)).collect();
+        let ends = (0..rng.random_range(0..5)).map(|_| end(&mut rng)).collect();
+        Workload { seed, steps, ends }
+    }
+
+    /// A small workload that does some of everything and meets no fault: for a crash at every operation.
+    #[must_use]
+    pub fn draw_small(seed: u64) -> Workload {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let (ledger, other) = (rng.random_range(0..LEDGERS), rng.random_range(0..LEDGERS));
+        let mut steps = vec![
+            Step::Record(record(&mut rng)),
+            Step::Load(Register { ledger, ..register(&mut rng) }),
+            Step::Record(record(&mut rng)),
+            Step::Checkpoint,
+            Step::Build(Register { ledger: other, ..register(&mut rng) }),
+            Step::Record(record(&mut rng)),
+            Step::Install(other),
+            Step::Load(Register { ledger, ..register(&mut rng) }),
+            Step::Tick,
+            Step::Reopen,
+            Step::Record(record(&mut rng)),
+        ];
+        for _ in 0..rng.random_range(2..7) {
+            steps.remove(rng.random_range(0..steps.len()));
+        }
+        if rng.random_range(0..4) == 0 {
+            // To the next segment.
+            steps.insert(rng.random_range(0..=steps.len()), Step::Fill(other, 380));
+        }
+        Workload { seed, steps, ends: Vec::new() }
+    }
+}
+
+/// How a program ends.
+pub fn fate(rng: &mut impl Rng) -> Fate {
+    match rng.random_range(0..8) {
+        0 | 1 => Fate::Killed,
+        2 => Fate::KilledEvicted,
+        3 => Fate::Cut(Unsynced::Lost),
+        4 => Fate::Cut(Unsynced::Zeros),
+        _ => Fate::Cut(Unsynced::Torn(rng.random_range(0..1 << 20))),
+    }
+}
+
+fn end(rng: &mut impl Rng) -> End {
+    // The first operations after an end are those of a recovery.
+    let after = if rng.random_range(0..3) == 0 { rng.random_range(0..20) } else { rng.random_range(15..160) };
+    End { after, fate: fate(rng) }
+}
+
+fn numbers(rng: &mut impl Rng, part: f64) -> Vec<u64> {
+    (0..TICKETS).filter(|_| rng.random_bool(part)).collect()
+}
+
+fn register(rng: &mut impl Rng) -> Register {
+    let mut rows = numbers(rng, 0.5);
+    if rows.is_empty() {
+        rows.push(rng.random_range(0..TICKETS));
+    }
+    Register { ledger: rng.random_range(0..LEDGERS), rows, kept: numbers(rng, 0.1), version: rng.random_range(0..3) }
+}
+
+fn record(rng: &mut impl Rng) -> Vec<Offered> {
+    let offered = |rng: &mut _| {
+        let rng: &mut ChaCha8Rng = rng;
+        Offered {
+            ledger: rng.random_range(0..LEDGERS),
+            number: rng.random_range(0..TICKETS),
+            content: rng.random_range(0..3),
+            capture: rng.random_range(0..6),
+        }
+    };
+    let mut inner = ChaCha8Rng::seed_from_u64(rng.random());
+    (0..rng.random_range(1..8)).map(|_| offered(&mut inner)).collect()
+}
+
+fn step(rng: &mut impl Rng, theme: Theme) -> Step {
+    match (theme, rng.random_range(0..10)) {
+        (Theme::Faults, 0 | 1) => return Step::Fault(PlannedFault::draw(rng.random(), 30)),
+        (Theme::Faults | Theme::Room, 2) => return Step::Heal,
+        (Theme::Room, 0) => return Step::Full(true),
+        (Theme::Room, 1) => return Step::Full(false),
+        (Theme::Room, 3) => {
+            let calls = rng.random_range(1..40);
+            let fault = if rng.random() { Fault::Full { calls } } else { Fault::NoRoom };
+            return Step::Fault(PlannedFault { on: Call::ALL, count: rng.random_range(1..40), fault });
+        }
+        (Theme::Room | Theme::Segments, 4 | 5) => {
+            return Step::Fill(rng.random_range(0..LEDGERS), rng.random_range(1..400));
+        }
+        (Theme::Damage, 0) => return Step::Flip(rng.random(), rng.random(), 1 << rng.random_range(0..8)),
+        (Theme::Damage, 1) if rng.random() => return Step::Misdirect(rng.random_range(1..12)),
+        _ => {}
+    }
+    if rng.random_range(0..14) == 0 {
+        // Soon, and mostly while something is recorded or installed.
+        let on = [Call::WRITES, Call::SYNCS][rng.random_range(0..2)];
+        return Step::Fault(PlannedFault { on, count: rng.random_range(1..6), fault: Fault::End });
+    }
+    match rng.random_range(0..100) {
+        0..14 => Step::Load(register(rng)),
+        14..22 => Step::Build(register(rng)),
+        22..30 => Step::Install(rng.random_range(0..LEDGERS)),
+        30..32 => Step::Abandon(rng.random_range(0..LEDGERS)),
+        32..60 => Step::Record(record(rng)),
+        60..64 => Step::Retry,
+        64..72 => Step::Tick,
+        72..79 => Step::Checkpoint,
+        79..84 => Step::Reopen,
+        84..91 => Step::Crash(fate(rng)),
+        91..96 => Step::Pin,
+        _ => Step::Clock(rng.random_range(-3 * 86_400_000..5 * 86_400_000)),
+    }
+}
