@@ -40,7 +40,7 @@ pub struct Nation {
     /// Tickets that no register has, of municipalities that have one.
     pub strangers: Vec<Ticket>,
     sizes: Vec<(Municipality, u64)>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Nation {
@@ -53,7 +53,7 @@ impl Nation {
         load_all(&store, &sizes);
         let tickets = tickets(&sizes);
         let strangers = strangers(&store, &tickets);
-        Nation { store, tickets, strangers, sizes, _directory: directory }
+        Nation { store, tickets, strangers, sizes, directory }
     }
 
     /// Records two shots for every resident. They lie in the log until they are folded.
@@ -72,6 +72,24 @@ impl Nation {
     pub fn folded(self) -> Nation {
         load_all(&self.store, &self.sizes);
         self
+    }
+}
+
+impl Nation {
+    /// Closes the store and keeps its files for as long as what is returned lives.
+    #[must_use]
+    pub fn into_directory(self) -> TempDir {
+        self.store.close().expect("the store is closed");
+        self.directory
+    }
+}
+
+/// Records about `shots` shots, spread over a nation of `residents`.
+pub fn record_shots(store: &Store, residents: u64, shots: u64) {
+    for (municipality, count) in sizes(residents) {
+        let share = (count * shots).div_ceil(residents);
+        let batch = shots_of(SEED, municipality, count, share).map(|shot| shot_record(&shot));
+        assert!(store.record_many(batch.collect()).iter().all(Result::is_ok), "every shot is recorded");
     }
 }
 
