@@ -29,6 +29,8 @@ fn a_store_of_a_newer_format_is_left_alone() {
     let good = std::fs::read(&manifest).unwrap();
     let mut newer = good.clone();
     newer[8..12].copy_from_slice(&7_u32.to_le_bytes());
+    let crc = crc32fast::hash(&[&newer[..12], &newer[16..]].concat());
+    newer[12..16].copy_from_slice(&crc.to_le_bytes());
     std::fs::write(&manifest, &newer).unwrap();
     sesshu!["match", "--store", store, line(1)].code(2).saying(&["format version 7", "newer"]);
     record(&store, 1, "a").code(2).saying(&["format version 7"]);

@@ -35,7 +35,11 @@ fn shots_that_find_no_room_are_told_and_those_acknowledged_are_there() {
     let rows: Vec<ShotLine> = (0..20_000).map(|at| ShotLine::new(at % 10 + 1, &format!("id-{at}"))).collect();
     let file = folder.write("shots.csv", shots(&rows));
     let ended = limited(600, &["record", "--store", &store, "--file", &file, "--json"]).code(3);
-    assert!(ended.stderr.contains("log failed") && ended.stderr.contains("File too large"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("the log could not go on") && ended.stderr.contains("File too large"),
+        "{}",
+        ended.stderr
+    );
     still_there(&store, 1, shots_of(&store, 1));
     let acknowledged = ended.objects().len();
     let held: usize = (1..=10).map(|number| shots_of(&store, number)).sum();

@@ -4,6 +4,7 @@
 
 use std::error::Error;
 use std::io::ErrorKind;
+use std::path::PathBuf;
 
 use sesshu_engine::disk::{Call, Fault, PlannedFault};
 use sesshu_engine::error::{LoadError, OpenError, RecordError};
@@ -335,11 +336,29 @@ impl Runner {
             return;
         }
         let (path, length) = &files[file as usize % files.len()];
-        // Half of the time near the beginning, where most of what is written lies.
-        let reach = if place.is_multiple_of(2) { *length } else { (*length).min(12 << 10) };
-        self.disk.flip(path, (place >> 1) % reach, mask).expect("the byte is there");
+        let (path, offset) = match place % 3 {
+            0 => (path.clone(), place / 3 % length),
+            // Near the beginning, where most of what is written lies.
+            1 => (path.clone(), place / 3 % (*length).min(12 << 10)),
+            _ => self.near_the_end_of_the_log(&files, place / 3 % 600),
+        };
+        self.disk.flip(&path, offset, mask).expect("the byte is there");
         self.flipped_generation |= path.starts_with("ledgers");
         self.ran.flipped += 1;
+    }
+
+    /// So many bytes before the end of the log: its segments follow one another without a gap.
+    fn near_the_end_of_the_log(&self, files: &[(PathBuf, u64)], bytes: u64) -> (PathBuf, u64) {
+        let mut position = self.store().status().log_written_bytes.saturating_sub(bytes + 1);
+        let segments: Vec<_> = files.iter().filter(|(path, _)| path.starts_with("log")).collect();
+        for (path, length) in &segments {
+            if position < *length {
+                return (path.clone(), position);
+            }
+            position -= length;
+        }
+        let (path, length) = segments.last().expect("an open store has a segment");
+        (path.clone(), length - 1)
     }
 }
 

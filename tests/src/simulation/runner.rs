@@ -204,7 +204,9 @@ impl Runner {
 
     /// Opens the store, again and again while programs end in the middle of it.
     pub(super) fn open(&mut self) -> Result<(), Failure> {
+        let mut attempts = 0;
         loop {
+            attempts += 1;
             self.calm = self.disk.faults();
             (self.astray, self.flipped_generation) = (self.disk.misdirected().len(), false);
             let platform = Platform { disk: self.disk.mount(), environment: self.world.clone(), threads: false };
@@ -219,7 +221,7 @@ impl Runner {
             match opened {
                 Ok((store, opened)) => {
                     self.store = Some(store);
-                    return self.opened(&opened);
+                    return self.opened(&opened, attempts > 1);
                 }
                 Err(OpenError::Disk { doing, path, source }) => {
                     let excused = self.disk.faults() > self.calm;
@@ -239,8 +241,8 @@ impl Runner {
         }
     }
 
-    /// Holds what was opened against what people know.
-    fn opened(&mut self, opened: &Opened) -> Result<(), Failure> {
+    /// Holds what was opened against what people know. `again`: an attempt before was cut short, and what it said of the end of the log, nobody heard.
+    fn opened(&mut self, opened: &Opened, again: bool) -> Result<(), Failure> {
         let closed = std::mem::take(&mut self.closed);
         let whole = self.damaged.is_empty();
         if closed && whole {
@@ -272,7 +274,7 @@ impl Runner {
             doubt.into_iter().for_each(|event| self.model.apply(event));
         } else if !doubt.is_empty() && found == held {
             self.ran.doubts_absent += 1;
-        } else if found < held && !whole && (torn || self.a_write_went_astray()) {
+        } else if found < held && !whole && (torn || again || self.a_write_went_astray()) {
             // The unvouched end of the log was damaged. What is left is as it was.
             let one = self.ran.flipped == 1 && self.disk.misdirected().is_empty();
             let vouched = self.vouched;

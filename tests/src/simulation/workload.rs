@@ -129,7 +129,11 @@ impl Workload {
         let theme = themes[rng.random_range(0..themes.len())];
         let count = rng.random_range(3..36);
         let steps = (0..count).map(|_| step(&mut rng, theme)).collect();
-        let ends = (0..rng.random_range(0..5)).map(|_| end(&mut rng)).collect();
+        let mut ends: Vec<End> = (0..rng.random_range(0..5)).map(|_| end(&mut rng)).collect();
+        if rng.random_range(0..8) == 0 {
+            // While the store is made, and again while that is made good.
+            ends.splice(0..0, [0, 0].map(|_| End { after: rng.random_range(0..20), fate: fate(&mut rng) }));
+        }
         Workload { seed, steps, ends }
     }
 
