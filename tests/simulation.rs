@@ -20,7 +20,7 @@ fn a_simulated_store_holds_what_a_model_holds() {
     // Always the same ones, and new ones each time.
     let drawn = seed();
     let (begun, mut sum) = (Instant::now(), Ran::default());
-    for seed in (0..200).chain((0..100).map(|index| drawn.wrapping_add(index))) {
+    for seed in (0..1000).chain((0..500).map(|index| drawn.wrapping_add(index))) {
         let workload = Workload::draw(seed);
         match run_twice(&workload) {
             Ok(ran) => sum.add(&ran),
@@ -30,7 +30,7 @@ fn a_simulated_store_holds_what_a_model_holds() {
             }
         }
     }
-    println!("300 seeds, twice each, in {:?}\n{sum}", begun.elapsed());
+    println!("1,500 seeds, twice each, in {:?}\n{sum}", begun.elapsed());
     let Ran { recorded, installed, stopped, ended_recoveries, torn, restored, doubts_present, doubts_absent, .. } = sum;
     let reached = [recorded, installed, stopped, ended_recoveries, torn, restored, doubts_present, doubts_absent];
     assert!(reached.iter().all(|&count| count > 10), "every kind of thing came to happen: {sum}");
