@@ -10,11 +10,11 @@ use sesshu_engine::error::OpenError;
 use sesshu_engine::{BuiltLoad, CheckpointOutcome, LogOutcome, Opened, Options, Platform, Store, ViewGuard};
 
 use super::Ran;
-use super::model::{Event, Model};
+use super::model::{CODES, Event, Model};
 use super::properties::{Damaged, Failure, blame, counts, ensure, shows};
 use super::workload::{End, Fate, LEDGERS, Offered, Workload};
 use super::world::World;
-use crate::Place;
+use crate::{Answer, Place, answer, ticket};
 
 /// A machine, the program that runs on it, and what people know.
 pub(super) struct Runner {
@@ -274,6 +274,19 @@ impl Runner {
             doubt.into_iter().for_each(|event| self.model.apply(event));
         } else if !doubt.is_empty() && found == held {
             self.ran.doubts_absent += 1;
+        } else if found > held && found < held + doubt.len() as u64 && !whole {
+            // Shots of a command that is in doubt were refused because their ticket is damaged; which, nobody was told.
+            let view = self.store().view();
+            let refused = doubt.iter().filter(|event| match event {
+                Event::Shot(shot, _) => {
+                    matches!(answer(&view, ticket(CODES[shot.ledger], shot.number)), Answer::Damaged(_))
+                }
+                Event::Install(..) => false,
+            });
+            let least = held + (doubt.len() - refused.count()) as u64;
+            ensure(found >= least, "a batch is there whole or not at all", || format!("{found}, not {least} or more"))?;
+            self.ran.over = true;
+            return Ok(());
         } else if found < held && !whole && (torn || again || self.a_write_went_astray()) {
             // The unvouched end of the log was damaged. What is left is as it was.
             let one = self.ran.flipped == 1 && self.disk.misdirected().is_empty();
