@@ -117,7 +117,7 @@ fn ask(
 ) -> Result<Option<String>, Damage> {
     let segments = Segments::default();
     let ticket = Ticket::new(municipality, number).expect("a ticket number");
-    let found = Step::begin(ledger, &segments, ticket)?.finish(ticket, ledger, &segments, Horizon { visible: 9 });
+    let found = Step::begin(ledger, &segments, ticket).finish(ticket, ledger, &segments, Horizon { visible: 9 });
     let (person, matched) = match &found {
         Match::Matched(person) => (person, true),
         Match::Orphan(person) => (person, false),

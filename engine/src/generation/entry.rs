@@ -48,7 +48,7 @@ const SHOT_BYTES_MIN: usize = 13;
 
 impl<'a> Entry<'a> {
     /// Reads the payload of the frame that begins with `head`; `None` if it is none.
-    #[inline]
+    #[inline(always)]
     pub(super) fn decode(head: &'a [u8; HEADER_BYTES], mut payload: &'a [u8]) -> Option<Entry<'a>> {
         let row_length = take_varint(&mut payload)?;
         let row = take_bytes(&mut payload, row_length)?;

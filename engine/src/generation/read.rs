@@ -167,7 +167,7 @@ impl Generation {
     }
 
     /// The entry at `address`, which must be that of `number` (I6).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn entry(&self, address: u64, number: u64) -> Result<Entry<'_>, Damage> {
         let (entry, _) = self.entry_at(address)?;
         let bits = u64::from(self.five_digits) << 34 | number;
@@ -274,7 +274,7 @@ impl Generation {
         Slots::of_lines(&self.map.bytes()[self.index_offset as usize..], self.index_lines)
     }
 
-    #[inline]
+    #[inline(always)]
     fn entry_at(&self, address: u64) -> Result<(Entry<'_>, u64), Damage> {
         let bytes = self.map.bytes().get(address as usize..self.entries_end as usize);
         let Some((bytes, head)) =

@@ -45,27 +45,36 @@ pub(crate) struct Step {
     newest: u64,
 }
 
+/// The address of an entry whose index is damaged, which is found again, and told, by whoever goes on from there. A step is two words in two registers.
+const DAMAGED: u64 = u64::MAX;
+
+// Inlined into their two callers, the batch and the single match: what a step returns is then made where it is wanted. As a call it would go through memory
+// in words and be read in pairs of words, for which the processor waits.
 impl Step {
-    /// Asks index and tail.
-    #[inline]
-    pub(crate) fn begin(ledger: &Ledger, segments: &Segments, ticket: Ticket) -> Result<Step, Damage> {
+    /// Asks index and tail, and starts to fetch what they name.
+    #[inline(always)]
+    pub(crate) fn begin(ledger: &Ledger, segments: &Segments, ticket: Ticket) -> Step {
         let number = ticket.number();
         let mut step = Step::default();
-        if let Some(generation) = &ledger.generation
-            && let Some(address) = generation.address(number)?
-        {
-            generation.prefetch_entry(address);
-            step.entry = address;
+        if let Some(generation) = &ledger.generation {
+            match generation.address(number) {
+                Ok(Some(address)) => {
+                    generation.prefetch_entry(address);
+                    step.entry = address;
+                }
+                Ok(None) => {}
+                Err(_) => step.entry = DAMAGED,
+            }
         }
         if let Some(newest) = ledger.tail.newest(number) {
             segments.prefetch(newest);
             step.newest = newest;
         }
-        Ok(step)
+        step
     }
 
     /// Reads and checks.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish<'v>(
         self,
         ticket: Ticket,
@@ -73,19 +82,26 @@ impl Step {
         segments: &'v Segments,
         horizon: Horizon,
     ) -> Match<'v> {
-        let entry = match &ledger.generation {
-            Some(generation) if self.entry != 0 => match generation.entry(self.entry, ticket.number()) {
-                Ok(entry) => Some(entry),
+        let mut entry = None;
+        if let Some(generation) = &ledger.generation
+            && self.entry != 0
+        {
+            if self.entry == DAMAGED
+                && let Err(damage) = generation.address(ticket.number())
+            {
+                return Match::Damaged(damage);
+            }
+            match generation.entry(self.entry, ticket.number()) {
+                Ok(found) => entry = Some(found),
                 Err(damage) => return Match::Damaged(damage),
-            },
-            _ => None,
-        };
+            }
+        }
         join(ticket, ledger, entry, self.newest, segments, horizon)
     }
 }
 
 /// Joins an entry, if there is one, with the events from `newest` back to what the generation folds.
-#[inline]
+#[inline(always)]
 pub(crate) fn join<'v>(
     ticket: Ticket,
     ledger: &'v Ledger,
@@ -94,19 +110,46 @@ pub(crate) fn join<'v>(
     segments: &'v Segments,
     horizon: Horizon,
 ) -> Match<'v> {
-    let mut person =
-        Person { ticket, generation: ledger.generation.as_ref(), segments, entry, events: SmallVec::new() };
+    let mut events = Events::new();
     if newest != 0
-        && let Err(damage) = person.walk(newest, ledger.folded_position(), horizon)
+        && let Err(damage) = walk(&mut events, ticket, newest, ledger.folded_position(), segments, horizon)
     {
         return Match::Damaged(damage);
     }
-    match &person.entry {
-        Some(entry) if !entry.row.is_empty() => Match::Matched(person),
-        None if person.events.is_empty() => Match::NotFound,
-        _ => Match::Orphan(person),
+    if entry.is_none() && events.is_empty() {
+        return Match::NotFound;
     }
+    let registered = entry.is_some_and(|entry| !entry.row.is_empty());
+    let person = Person { ticket, generation: ledger.generation.as_ref(), segments, entry, events };
+    if registered { Match::Matched(person) } else { Match::Orphan(person) }
 }
+
+/// Collects the addresses of a ticket's events from `newest` back to `folded`, oldest first.
+fn walk(
+    events: &mut Events,
+    ticket: Ticket,
+    newest: u64,
+    folded: u64,
+    segments: &Segments,
+    horizon: Horizon,
+) -> Result<(), Damage> {
+    let mut address = newest;
+    while address != 0 && (address >= folded || broken(Mutation::WalkIntoFolded)) {
+        let event = segments.event(address)?;
+        if event.header.ticket_bits != ticket.to_bits() && !broken(Mutation::SkipTicketCheckOfEvents) {
+            return Err(segments.damage(address, "a walk over a ticket's events met another ticket"));
+        }
+        if event.header.sequence <= horizon.visible || broken(Mutation::ShowNewerEvents) {
+            events.push(address);
+        }
+        address = if broken(Mutation::StopWalkEarly) { 0 } else { event.previous };
+    }
+    events.reverse();
+    Ok(())
+}
+
+/// Addresses of events, oldest first.
+type Events = SmallVec<[u64; 2]>;
 
 /// Everything that one view knows of a ticket. Its texts are borrowed from mapped bytes; what is asked for is decoded then.
 pub struct Person<'v> {
@@ -115,27 +158,10 @@ pub struct Person<'v> {
     segments: &'v Segments,
     entry: Option<Entry<'v>>,
     /// The addresses of the events that the generation does not fold, oldest first; each was read and checked.
-    events: SmallVec<[u64; 2]>,
+    events: Events,
 }
 
 impl<'v> Person<'v> {
-    /// Collects the ticket's events from `newest` back to `folded`.
-    fn walk(&mut self, newest: u64, folded: u64, horizon: Horizon) -> Result<(), Damage> {
-        let mut address = newest;
-        while address != 0 && (address >= folded || broken(Mutation::WalkIntoFolded)) {
-            let event = self.segments.event(address)?;
-            if event.header.ticket_bits != self.ticket.to_bits() && !broken(Mutation::SkipTicketCheckOfEvents) {
-                return Err(self.segments.damage(address, "a walk over a ticket's events met another ticket"));
-            }
-            if event.header.sequence <= horizon.visible || broken(Mutation::ShowNewerEvents) {
-                self.events.push(address);
-            }
-            address = if broken(Mutation::StopWalkEarly) { 0 } else { event.previous };
-        }
-        self.events.reverse();
-        Ok(())
-    }
-
     /// The ticket.
     #[must_use]
     pub fn ticket(&self) -> Ticket {

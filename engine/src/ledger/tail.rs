@@ -87,6 +87,10 @@ impl Tail {
         if self.tickets.load(Ordering::Relaxed) == 0 {
             return None;
         }
+        self.newest_of_table(number)
+    }
+
+    fn newest_of_table(&self, number: u64) -> Option<u64> {
         self.table.load().as_ref()?.newest(number)
     }
 

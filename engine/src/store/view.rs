@@ -66,10 +66,7 @@ impl View {
     #[must_use]
     pub fn match_ticket(&self, ticket: Ticket) -> Match<'_> {
         let Some(ledger) = self.ledgers.get(ticket.ordinal()) else { return Match::NotFound };
-        match Step::begin(ledger, &self.segments, ticket) {
-            Ok(step) => step.finish(ticket, ledger, &self.segments, self.horizon()),
-            Err(damage) => Match::Damaged(damage),
-        }
+        Step::begin(ledger, &self.segments, ticket).finish(ticket, ledger, &self.segments, self.horizon())
     }
 
     /// Matches tickets side by side, so that their memory misses overlap. `visit` gets every ticket's index and match, in order.
@@ -82,22 +79,16 @@ impl View {
         while !ahead.tickets.is_empty() {
             let group = ahead;
             let mut steps = [Step::default(); GROUP];
-            let mut damaged = None;
-            for (at, (&ticket, step)) in group.tickets.iter().zip(&mut steps).enumerate() {
-                let Some(ledger) = group.ledgers[at] else { continue };
-                match Step::begin(ledger, &self.segments, ticket) {
-                    Ok(found) => *step = found,
-                    Err(damage) => damaged = Some(damage),
+            for ((&ticket, ledger), step) in group.tickets.iter().zip(group.ledgers).zip(&mut steps) {
+                if let Some(ledger) = ledger {
+                    *step = Step::begin(ledger, &self.segments, ticket);
                 }
             }
             ahead = self.group(groups.next());
             for (at, (&ticket, step)) in group.tickets.iter().zip(steps).enumerate() {
-                let found = match group.ledgers[at] {
-                    None => Match::NotFound,
-                    // Whatever was wrong is found again, with its ticket.
-                    Some(_) if damaged.is_some() => self.match_ticket(ticket),
-                    Some(ledger) => step.finish(ticket, ledger, &self.segments, self.horizon()),
-                };
+                let horizon = self.horizon();
+                let found = group.ledgers[at]
+                    .map_or(Match::NotFound, |ledger| step.finish(ticket, ledger, &self.segments, horizon));
                 visit(done + at, found);
             }
             done += group.tickets.len();
