@@ -9,7 +9,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
+use aes_gcm_siv::aead::{Aead, AeadInOut, KeyInit, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce};
 use sesshu_proto::v1::WrappedDataKey;
 use zeroize::Zeroizing;
@@ -18,8 +18,11 @@ use crate::error::KeyError;
 use crate::platform::Environment;
 use crate::ticket::{MyNumber, Ticket};
 
-/// Bytes of a sealed My Number: five of number and sixteen of tag.
-pub(crate) const SEALED_BYTES: usize = 21;
+/// Bytes of a My Number that is sealed: twelve digits fit.
+const MESSAGE_BYTES: usize = 5;
+
+/// Bytes of a sealed My Number: those, and sixteen of tag.
+pub(crate) const SEALED_BYTES: usize = MESSAGE_BYTES + 16;
 
 const WRAP_CONTEXT: &[u8] = b"sesshu data key";
 
@@ -142,10 +145,13 @@ impl DataKey {
     /// Seals the My Number of the resident who holds `ticket`.
     pub(crate) fn seal(&self, ticket: Ticket, my_number: MyNumber) -> [u8; SEALED_BYTES] {
         let value = Zeroizing::new(my_number.reveal().to_le_bytes());
+        let mut sealed = [0; SEALED_BYTES];
+        let (message, tag) = sealed.split_at_mut(MESSAGE_BYTES);
+        message.copy_from_slice(&value[..MESSAGE_BYTES]);
         let aad = ticket.to_bits().to_le_bytes();
-        let payload = Payload { msg: &value[..5], aad: &aad };
-        let sealed = self.cipher.encrypt(&nonce_of(ticket), payload).expect("a message of five bytes can be sealed");
-        sealed.try_into().expect("five bytes of message and sixteen of tag")
+        let made = self.cipher.encrypt_inout_detached(&nonce_of(ticket), &aad, message.into());
+        tag.copy_from_slice(&made.expect("a message of five bytes can be sealed"));
+        sealed
     }
 
     /// Opens what [`DataKey::seal`] sealed for the same ticket.
@@ -156,7 +162,7 @@ impl DataKey {
         let opened = self.cipher.decrypt(&nonce_of(ticket), payload).map_err(|_| KeyError::Unsealed)?;
         let opened = Zeroizing::new(opened);
         let mut value = Zeroizing::new([0; 8]);
-        value[..5].copy_from_slice(opened.get(..5).ok_or(KeyError::Unsealed)?);
+        value[..MESSAGE_BYTES].copy_from_slice(opened.get(..MESSAGE_BYTES).ok_or(KeyError::Unsealed)?);
         MyNumber::from_value(u64::from_le_bytes(*value)).map_err(|_| KeyError::Unsealed)
     }
 }

@@ -29,7 +29,8 @@ use crate::ticket::NUMBER_MAX;
 pub(crate) struct RowToFold<'a> {
     /// The encoded `Resident`.
     pub(crate) bytes: &'a [u8],
-    pub(crate) resident_number: &'a str,
+    /// The resident number's bytes; empty if there is none.
+    pub(crate) resident_number: &'a [u8],
     pub(crate) active: bool,
     /// Since which event and time the row is known; zeros for since this generation's install.
     pub(crate) known_since: (u64, u64),
@@ -192,9 +193,9 @@ fn fold(dictionary: &mut DictionaryBuilder, shot: &ShotToFold<'_>) -> FoldedShot
 }
 
 /// The key of a resident number in its look-up: SipHash-1-3 keyed with the file's salt, so that nobody can choose numbers that collide.
-pub(super) fn resident_number_key(salt: Salt, resident_number: &str) -> u64 {
+pub(super) fn resident_number_key(salt: Salt, resident_number: &[u8]) -> u64 {
     let mut hasher = SipHasher13::new_with_keys(salt.0, tag::RESIDENT_NUMBERS.into());
-    hasher.write(resident_number.as_bytes());
+    hasher.write(resident_number);
     hasher.finish() >> (64 - slots::KEY_BITS)
 }
 

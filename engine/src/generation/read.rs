@@ -204,7 +204,7 @@ impl Generation {
     /// The ticket numbers of the entries whose row may have `resident_number`: the look-up holds hashes, the caller compares.
     pub(crate) fn with_resident_number(&self, resident_number: &str) -> Result<Vec<u64>, Damage> {
         self.check()?;
-        let key = resident_number_key(self.salt, resident_number);
+        let key = resident_number_key(self.salt, resident_number.as_bytes());
         let section = self.details.resident_numbers;
         let slots = Slots::new(self.bytes(&section));
         let slots = slots.ok_or_else(|| self.damage(section.offset, "the look-up is no slot table"))?;
