@@ -22,9 +22,12 @@ pub struct CommitStatistics {
     pub queue_shots: Histogram<u64>,
 }
 
+/// What is longer or more counts as this: an hour, in microseconds.
+const MOST: u64 = 3_600_000_000;
+
 impl Default for CommitStatistics {
     fn default() -> CommitStatistics {
-        let empty = || Histogram::new(2).expect("two significant digits are within the range");
+        let empty = || Histogram::new_with_bounds(1, MOST, 2).expect("two significant digits are within the range");
         CommitStatistics { sync_us: empty(), acknowledge_us: empty(), batch_shots: empty(), queue_shots: empty() }
     }
 }
@@ -48,5 +51,26 @@ impl Store {
     #[must_use]
     pub fn commit_statistics(&self) -> CommitStatistics {
         lock(&self.shared.statistics).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_syncs_and_large_batches_are_counted_as_what_they_are() {
+        let mut statistics = CommitStatistics::default();
+        statistics.committed(20_000, Duration::from_millis(1_700), 65_536);
+        statistics.acknowledged([Duration::from_secs(7_200), Duration::from_micros(3)].into_iter());
+        let near = |histogram: &Histogram<u64>, value: u64| {
+            let most = histogram.max();
+            assert!(most.abs_diff(value) <= value / 100, "{most} was counted, not {value}");
+        };
+        near(&statistics.sync_us, 1_700_000);
+        near(&statistics.batch_shots, 20_000);
+        near(&statistics.queue_shots, 65_536);
+        near(&statistics.acknowledge_us, MOST);
+        assert_eq!((statistics.acknowledge_us.min(), statistics.acknowledge_us.len()), (3, 2));
     }
 }
