@@ -12,35 +12,45 @@ use sesshu_engine::Store;
 use sesshu_engine::intake::ShotRecord;
 use sesshu_engine::ticket::TicketLine;
 
-/// New shots without end: the nation's, again and again, each time with other capture ids.
-struct Supply {
+/// Shots that are made at a time.
+const ROUND_SHOTS: u64 = 16 << 10;
+
+/// New shots without end: one for every resident of the nation, in no order, again and again with other capture ids. As people have one shot that is not
+/// folded when the next one comes, and not ten, the shots are folded after every second round of the nation.
+struct Supply<'n> {
+    nation: &'n Nation,
     shots: Vec<ShotRecord>,
     given: usize,
 }
 
-impl Supply {
-    fn new() -> Supply {
+impl Supply<'_> {
+    fn of(nation: &Nation) -> Supply<'_> {
         let of = |(municipality, count)| sesshu::generate::shots_of(SEED, municipality, count, count);
         let shots = sizes(*RESIDENTS).into_iter().flat_map(of).map(|shot| shot_record(&shot)).collect();
-        Supply { shots, given: 0 }
+        Supply { nation, shots, given: 0 }
     }
 
     fn take(&mut self, count: u64) -> Vec<ShotRecord> {
-        let take = |_| {
-            let shot = &self.shots[self.given * 7919 % self.shots.len()];
-            self.given += 1;
-            let line = TicketLine::from_decimal(shot.line()).expect("the line of a checked shot");
-            let message = sesshu_proto::v1::Shot { capture_id: format!("bench-{}", self.given), ..shot.shot().clone() };
-            ShotRecord::check(line, message).expect("still a valid shot")
-        };
-        (0..count).map(take).collect()
+        (0..count).map(|_| self.next()).collect()
+    }
+
+    fn next(&mut self) -> ShotRecord {
+        if self.given > 0 && self.given.is_multiple_of(2 * self.shots.len()) {
+            self.nation.fold();
+        }
+        // A step that has no divisor in common with the number of shots comes by each of them.
+        let shot = &self.shots[self.given * 7919 % self.shots.len()];
+        self.given += 1;
+        let line = TicketLine::from_decimal(shot.line()).expect("the line of a checked shot");
+        let message = sesshu_proto::v1::Shot { capture_id: format!("bench-{}", self.given), ..shot.shot().clone() };
+        ShotRecord::check(line, message).expect("still a valid shot")
     }
 }
 
 fn record(criterion: &mut Criterion) {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let nation = Nation::settle(directory, *RESIDENTS);
-    let (store, mut supply, residents) = (&nation.store, Supply::new(), *RESIDENTS);
+    let (store, mut supply, residents) = (&nation.store, Supply::of(&nation), *RESIDENTS);
     let mut group = criterion.benchmark_group("record");
     group.sample_size(20).throughput(Throughput::Elements(1));
     group.bench_function("bare-fdatasync/bytes=208", |bencher| {
@@ -69,7 +79,11 @@ fn record(criterion: &mut Criterion) {
         });
     });
     group.bench_function(format!("in-flight=1024/residents={residents}"), |bencher| {
-        bencher.iter_custom(|times| timed(supply.take(times), |shots| in_flight(store, shots, 1024)));
+        // In rounds, so that a shot is in the caches when it is handed in, as one is that has just arrived.
+        bencher.iter_custom(|times| {
+            let rounds = (0..times).step_by(ROUND_SHOTS as usize).map(|from| (times - from).min(ROUND_SHOTS));
+            rounds.map(|count| timed(supply.take(count), |shots| in_flight(store, shots, 1024))).sum()
+        });
     });
     group.finish();
 }

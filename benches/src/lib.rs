@@ -70,8 +70,13 @@ impl Nation {
     /// Loads every register again, which folds the shots into the generations.
     #[must_use]
     pub fn folded(self) -> Nation {
-        load_all(&self.store, &self.sizes);
+        self.fold();
         self
+    }
+
+    /// As [`Nation::folded`], in place.
+    pub fn fold(&self) {
+        load_all(&self.store, &self.sizes);
     }
 }
 
