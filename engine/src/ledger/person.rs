@@ -222,23 +222,39 @@ impl<'v> Person<'v> {
     /// # Errors
     ///
     /// As [`Person::shots`].
-    pub fn each_shot(&self, mut visit: impl FnMut(ShotView<'v>)) -> Result<(), Damage> {
+    pub fn each_shot(&self, visit: impl FnMut(ShotView<'v>)) -> Result<(), Damage> {
+        self.each_shot_if(|_| true, visit)
+    }
+
+    /// As [`Person::each_shot`], for the shots with this capture id. The texts of the others, which lie all over the dictionary, are not looked at.
+    pub(crate) fn each_shot_captured_as(
+        &self,
+        capture_id: &str,
+        visit: impl FnMut(ShotView<'v>),
+    ) -> Result<(), Damage> {
+        self.each_shot_if(|held| held == capture_id, visit)
+    }
+
+    fn each_shot_if(&self, wanted: impl Fn(&str) -> bool, mut visit: impl FnMut(ShotView<'v>)) -> Result<(), Damage> {
         if let (Some(generation), Some(entry)) = (self.generation, &self.entry)
             && entry.shot_count > 0
         {
             let cold = generation.cold(entry)?;
             for (index, folded) in entry.shots().enumerate() {
                 let folded = folded.ok_or_else(|| generation.damage(0, "a folded shot that cannot be read"))?;
-                let mut shot = generation.shot(&folded)?;
-                shot.capture_id = cold.capture_ids.get(index).copied().unwrap_or("");
-                visit(shot);
+                let capture_id = cold.capture_ids.get(index).copied().unwrap_or("");
+                if wanted(capture_id) {
+                    visit(ShotView { capture_id, ..generation.shot(&folded)? });
+                }
             }
         }
         for &address in &self.events {
             let event = self.segments.event(address)?;
             let shot = ShotView::of_message(event.header.sequence, event.header.time_ms, event.message);
-            let damage = || self.segments.damage(address, "an event whose message is no shot");
-            visit(shot.ok_or_else(damage)?);
+            let shot = shot.ok_or_else(|| self.segments.damage(address, "an event whose message is no shot"))?;
+            if wanted(shot.capture_id) {
+                visit(shot);
+            }
         }
         Ok(())
     }

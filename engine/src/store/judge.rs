@@ -50,7 +50,8 @@ fn already(person: &Person<'_>, message: &[u8]) -> Result<Option<Recorded>, Dama
     let mut answer = None;
     if person.shot_count() > 0 {
         let offered = offered(message);
-        person.each_shot(|held| answer = answer.or_else(|| repeats(&held, &offered)))?;
+        let repeated = |held: ShotView<'_>| answer = answer.or_else(|| repeats(&held, &offered));
+        person.each_shot_captured_as(offered.capture_id, repeated)?;
     }
     Ok(answer)
 }
