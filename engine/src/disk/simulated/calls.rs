@@ -120,9 +120,7 @@ impl Disk for Program {
         self.whole(Call::Rename, from, extent, |machine| {
             machine.cache.rename(from, to)?;
             machine.platter.rename(from, to);
-            if machine.platter.id(to).is_some_and(|id| machine.platter.file(id).damaged()) {
-                machine.damaged.insert(to.to_owned());
-            }
+            machine.name_damaged();
             Ok(())
         })
     }
@@ -285,13 +283,12 @@ impl SimulatedFile {
             let path = path.clone();
             machine.cache.open(&path)?.write_all_at(&bytes[from - at..to - at], offset as u64)?;
             machine.platter.lead_astray(self.id, id, offset, &bytes[from - at..to - at]);
+            machine.damage(id);
             to_path = Some((path, offset as u64));
         }
-        machine.platter.file_mut(self.id).set_damaged();
+        machine.damage(self.id);
         let misdirected = Misdirected { from: (self.path.clone(), from as u64), to: to_path };
         machine.trace.note(format_args!("{misdirected:?}"));
-        machine.damaged.insert(self.path.clone());
-        machine.damaged.extend(misdirected.to.iter().map(|(path, _)| path.clone()));
         machine.misdirected.push(misdirected);
         Ok(())
     }

@@ -209,7 +209,6 @@ impl Contents {
 
     /// Flips bits of a byte, durable or not.
     pub(super) fn flip(&mut self, offset: usize, mask: u8) {
-        self.damaged = true;
         self.durable.flip(offset, mask);
         for write in &mut self.writes {
             if (write.offset..write.offset + write.length).contains(&offset) {

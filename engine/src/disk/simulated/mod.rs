@@ -38,7 +38,7 @@ use cache::Cache;
 use calls::Program;
 use draw::Draw;
 use faults::Faults;
-use platter::Platter;
+use platter::{FileId, Platter};
 use trace::Trace;
 
 /// A sector that went elsewhere: file and offset in bytes.
@@ -180,6 +180,7 @@ impl SimulatedDisk {
                 machine.cache.replace(path, machine.platter.file(*id).durable())?;
             }
         }
+        machine.name_damaged();
         machine.trace.note(format_args!("power cut, {unsynced:?}"));
         Ok(())
     }
@@ -211,7 +212,7 @@ impl SimulatedDisk {
         file.read_exact_at(&mut byte, offset)?;
         file.write_all_at(&[byte[0] ^ mask], offset)?;
         machine.platter.file_mut(id).flip(offset as usize, mask);
-        machine.damaged.insert(path.to_owned());
+        machine.damage(id);
         machine.trace.note(format_args!("flipped {} {offset} {mask:02x}", path.display()));
         Ok(())
     }
@@ -294,6 +295,18 @@ impl SimulatedDisk {
 impl Machine {
     fn stopped(&self) -> bool {
         self.stop_at.is_some_and(|at| self.operations >= at)
+    }
+
+    /// Some byte of a file is not what was written there. It may have several names: after a power cut, both that of before and that of after a rename.
+    fn damage(&mut self, id: FileId) {
+        self.platter.file_mut(id).set_damaged();
+        self.name_damaged();
+    }
+
+    /// Takes note of every name that a damaged file has now.
+    fn name_damaged(&mut self) {
+        let damaged = self.platter.names().iter().filter(|&(_, &id)| self.platter.file(id).damaged());
+        self.damaged.extend(damaged.map(|(path, _)| path.clone()));
     }
 
     fn end(&mut self) {

@@ -106,7 +106,6 @@ impl Platter {
     /// A part of a write to `written_to` goes to another file or place.
     pub(super) fn lead_astray(&mut self, written_to: FileId, file: FileId, offset: usize, bytes: &[u8]) {
         self.files[file].set_stale();
-        self.files[file].set_damaged();
         self.astray.push(Astray { written_to, file, offset, bytes: bytes.into() });
     }
 

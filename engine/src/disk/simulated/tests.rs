@@ -402,3 +402,22 @@ fn a_map_of_a_program_that_is_no_more_shows_what_it_showed() {
     assert_eq!(map.bytes(), [2; 1024]);
     assert_eq!(read(&*disk.mount(), "a"), [1; 1024]);
 }
+
+#[test]
+fn a_file_is_damaged_under_every_name_that_a_cut_left_it() {
+    let mut left_both = 0;
+    for seed in 0..32 {
+        let (_directory, disk) = machine(seed);
+        let mounted = disk.mount();
+        mounted.create_directory(path("inside")).unwrap();
+        durable(&*mounted, "a", 2, 7);
+        mounted.rename(path("a"), path("inside/b")).unwrap();
+        disk.cut(Unsynced::Torn(seed)).unwrap();
+        let names: Vec<PathBuf> = disk.files().into_iter().map(|(name, _)| name).collect();
+        let Some(name) = names.first() else { continue };
+        disk.flip(name, 600, 1).unwrap();
+        assert_eq!(disk.damaged().into_iter().collect::<Vec<_>>(), names);
+        left_both += u32::from(names.len() == 2);
+    }
+    assert!(left_both > 0, "some cut keeps the new name and does not lose the old one");
+}
