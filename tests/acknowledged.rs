@@ -9,8 +9,9 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use rand::RngExt;
-use sesshu_engine::error::RecordError;
+use sesshu_engine::error::{Kind, RecordError};
 use sesshu_engine::intake::ShotRecord;
+use sesshu_engine::limits::{COMMAND_SHOTS_MAX, QUEUE_SHOTS_MAX};
 use sesshu_engine::{LogOutcome, Recorded, Store};
 use sesshu_tests::{Answer, CHIYODA, NAHA, Place, ledger, load, record, rng, shot, ticket};
 
@@ -52,6 +53,46 @@ fn nothing_is_taken_after_a_close_and_what_was_taken_stays_readable() {
     store.close().unwrap();
     assert!(matches!(store.record(shot(ticket(NAHA, 8), 7, "")), Err(RecordError::Closed)));
     assert_eq!(ledger(&store.view(), NAHA).unwrap().len(), 1);
+}
+
+#[test]
+fn a_full_queue_says_so_at_once_and_what_waits_in_it_is_recorded() {
+    let place = Place::in_memory();
+    let store = place.open();
+    let (entered, committer) = mpsc::channel();
+    let (leave, stay) = mpsc::channel::<()>();
+    // Call-backs run on the committer: while this one stays, nothing is taken from the queue.
+    let hold = move |_| {
+        entered.send(()).unwrap();
+        let _ = stay.recv();
+    };
+    store.submit(vec![shot(ticket(NAHA, 0), 1, "holds")], Box::new(hold));
+    committer.recv().unwrap();
+
+    let (sender, answers) = mpsc::channel();
+    let mut next = 0;
+    let mut command = || {
+        let shots = (next..next + COMMAND_SHOTS_MAX as u64).map(|number| shot(ticket(NAHA, number), 2, "waits"));
+        next += COMMAND_SHOTS_MAX as u64;
+        shots.collect::<Vec<_>>()
+    };
+    for _ in 0..QUEUE_SHOTS_MAX / COMMAND_SHOTS_MAX {
+        let sender = sender.clone();
+        store.submit(command(), Box::new(move |answers| drop(sender.send(answers))));
+    }
+    assert_eq!(store.status().queued_shots, QUEUE_SHOTS_MAX as u64);
+    assert!(answers.try_recv().is_err(), "what waits is not answered yet");
+
+    let refused = store.record(shot(ticket(CHIYODA, 1), 3, "refused"));
+    assert!(matches!(refused, Err(RecordError::QueueFull)), "{refused:?}");
+    assert_eq!(RecordError::QueueFull.kind(), Kind::Retry);
+
+    leave.send(()).unwrap();
+    for answers in answers.iter().take(QUEUE_SHOTS_MAX / COMMAND_SHOTS_MAX) {
+        assert!(answers.iter().all(Result::is_ok), "what waited is recorded");
+    }
+    record(&store, shot(ticket(CHIYODA, 1), 3, "refused"));
+    assert_eq!(store.view().sequence(), QUEUE_SHOTS_MAX as u64 + 2, "what was refused was not done");
 }
 
 /// Records and gives up after a long time, so that a test which waits for ever fails.

@@ -9,7 +9,7 @@ use std::fs;
 use rand::{Rng, RngExt};
 use sesshu_engine::Store;
 use sesshu_engine::disk::{Call, Fault, PlannedFault, Unsynced};
-use sesshu_engine::error::{LoadError, RecordError};
+use sesshu_engine::error::{Kind, LoadError, RecordError};
 use sesshu_tests::machine::{Machine, Shown, Told, draw, try_load};
 use sesshu_tests::{CHIYODA, NAHA, Place, raw_batches, rng, shot, ticket};
 
@@ -44,6 +44,7 @@ fn read_only(machine: &Machine, store: &Store, told: &Told, rng: &mut impl Rng) 
         assert!(matches!(error, RecordError::DiskFull), "{error:?}");
     }
     let error = try_load(store, 9).unwrap_err();
+    assert_eq!(error.kind(), Kind::Retry);
     let full = matches!(&error, LoadError::Disk { source, .. } if source.kind() == std::io::ErrorKind::StorageFull);
     assert!(full || matches!(error, LoadError::Install(RecordError::DiskFull)), "{error:?}");
     assert_eq!(written(&machine.place), batches, "nothing is written to the log before the manifest is");
@@ -87,6 +88,21 @@ fn a_store_on_a_full_disk_opens_read_only_and_goes_on_when_there_is_room() {
         read_only(&machine, &store, &told, &mut rng);
         goes_on(&machine, store, told, &mut rng);
     }
+}
+
+#[test]
+fn a_store_that_fills_its_disk_stays_read_only_while_it_marks_its_log() {
+    let (machine, mut told) = some(true);
+    let store = machine.open();
+    machine.disk.set_full(true);
+    let refused = (0..10_000).find_map(|shot| told.record(&store, NAHA, shot % 7, format!("fill-{shot}")).err());
+    assert!(matches!(refused, Some(RecordError::DiskFull)), "{refused:?}");
+    let batches = written(&machine.place);
+    store.tick();
+    assert_eq!(written(&machine.place), batches + 1, "the last batch was vouched for, in the room that was kept");
+    let mut rng = rng();
+    read_only(&machine, &store, &told, &mut rng);
+    goes_on(&machine, store, told, &mut rng);
 }
 
 #[test]

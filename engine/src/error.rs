@@ -194,6 +194,7 @@ impl LoadError {
     pub fn kind(&self) -> Kind {
         match self {
             LoadError::UnderWay(_) => Kind::Retry,
+            LoadError::Disk { source, .. } if crate::log::is_full(source) => Kind::Retry,
             LoadError::RowCount { .. } | LoadError::Empty(_) | LoadError::TooLarge(_) | LoadError::Row(_) => {
                 Kind::Request
             }

@@ -212,6 +212,7 @@ impl Committer {
             self.state.shot_recorded(ticket, appended.address, orphan);
         }
         self.publish(shared, end, sequence, time_ms);
+        self.found_room(shared);
         lock(&shared.statistics).committed(batch.placed().len(), took, shared.queue.depth());
         self.answer(shared, batch);
     }
@@ -287,6 +288,7 @@ impl Committer {
         self.writer.written(sealed);
         self.state.set(ledger);
         self.publish(shared, end, sequence, time_ms);
+        self.found_room(shared);
         Ok(sequence)
     }
 
@@ -303,12 +305,16 @@ impl Committer {
 
     /// What is durable is visible from now on.
     fn publish(&mut self, shared: &Shared, end: u64, sequence: u64, time_ms: u64) {
-        if std::mem::take(&mut self.full) {
-            *lock(&shared.trouble) = None;
-        }
         let (ledgers, segments) = (Arc::clone(&self.state.ledgers), self.writer.segments().clone());
         shared.view.store(Arc::new(View { ledgers, segments, sequence, end, time_ms }));
         shared.upkeep.look(end, self.writer.segment_number());
+    }
+
+    /// An event was written, so there is room. A mark says nothing of that: its room is kept.
+    fn found_room(&mut self, shared: &Shared) {
+        if std::mem::take(&mut self.full) {
+            *lock(&shared.trouble) = None;
+        }
     }
 
     /// Whether anything may be written.
