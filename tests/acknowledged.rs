@@ -83,8 +83,11 @@ fn a_full_queue_says_so_at_once_and_what_waits_in_it_is_recorded() {
     assert_eq!(store.status().queued_shots, QUEUE_SHOTS_MAX as u64);
     assert!(answers.try_recv().is_err(), "what waits is not answered yet");
 
-    let refused = store.record(shot(ticket(CHIYODA, 1), 3, "refused"));
-    assert!(matches!(refused, Err(RecordError::QueueFull)), "{refused:?}");
+    let (sender, refused) = mpsc::channel();
+    let too_much = vec![shot(ticket(CHIYODA, 1), 3, "refused")];
+    store.submit(too_much, Box::new(move |answers| drop(sender.send(answers))));
+    let refused = refused.try_recv().expect("nobody waits to get in");
+    assert!(matches!(refused[..], [Err(RecordError::QueueFull)]), "{refused:?}");
     assert_eq!(RecordError::QueueFull.kind(), Kind::Retry);
 
     leave.send(()).unwrap();

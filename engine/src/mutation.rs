@@ -43,6 +43,7 @@ mutations! {
     SkipManifestSync = "skip-manifest-sync",
     SkipManifestDirectorySync = "skip-manifest-directory-sync",
     SkipCheckpointSync = "skip-checkpoint-sync",
+    SkipCheckpointDirectorySync = "skip-checkpoint-directory-sync",
     TrustUnsyncedNames = "trust-unsynced-names",
     TrustUnsyncedBytes = "trust-unsynced-bytes",
     SkipRecoverySync = "skip-recovery-sync",
@@ -81,6 +82,8 @@ mutations! {
     RemoveBeforeManifest = "remove-before-manifest",
     PoisonWhenFull = "poison-when-full",
     RefuseToOpenWhenFull = "refuse-to-open-when-full",
+    TakeMarkForRoom = "take-mark-for-room",
+    LetEverybodyWait = "let-everybody-wait",
 }
 
 /// Whether the rule is broken on purpose.

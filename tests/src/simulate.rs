@@ -59,11 +59,14 @@ fn run_seed(seed: u64, crashes: bool) -> Result<(u64, Ran), (Workload, Failed)> 
     Ok((runs + more, ran))
 }
 
-fn report(seed: u64, workload: &Workload, failed: Failed) {
+fn report(seed: u64, crashes: bool, workload: &Workload, failed: Failed) {
     eprintln!("seed {seed} failed: {failed}\nshrinking");
     let (workload, failed) = shrink(workload, failed, Duration::from_secs(60));
     eprintln!("the smallest workload that fails the same way: {workload:#?}\nit fails at {failed}");
-    eprintln!("seed {seed} again: cargo run --release -p sesshu-tests --bin simulate -- --seeds 1 --first {seed}");
+    let crashes = if crashes { " --crashes" } else { "" };
+    eprintln!(
+        "seed {seed} again: cargo run --release -p sesshu-tests --bin simulate -- --seeds 1 --first {seed}{crashes}"
+    );
 }
 
 fn main() -> ExitCode {
@@ -89,7 +92,7 @@ fn main() -> ExitCode {
                     match run_seed(seed, crashes) {
                         Err((workload, failed)) => {
                             failures.fetch_add(1, Ordering::Relaxed);
-                            report(seed, &workload, failed);
+                            report(seed, crashes, &workload, failed);
                         }
                         Ok((runs, ran)) => {
                             let mut sum = sum.lock().expect("nobody panics with it");

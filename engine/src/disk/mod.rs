@@ -1,6 +1,6 @@
 //! The one seam to the disk: everything the engine asks of a file system, and what it may rely on.
 //!
-//! Owns the contract. [`RealDisk`] is the only user of `std::fs` in the engine; the one other user of files is the key file beside the store.
+//! Owns the contract. In a build for use [`RealDisk`] is the only user of `std::fs` in the engine; the one other user of files is the key file beside the store.
 //!
 //! The contract, which every implementation keeps and no caller exceeds:
 //!

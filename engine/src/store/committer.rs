@@ -298,6 +298,9 @@ impl Committer {
             Ok(()) => {
                 let (sequence, time_ms) = (self.writer.next_sequence() - 1, self.writer.time_ms());
                 self.publish(shared, self.writer.durable(), sequence, time_ms);
+                if broken(Mutation::TakeMarkForRoom) {
+                    self.found_room(shared);
+                }
             }
             Err(error) => drop(self.poison(shared, error.to_string(), false)),
         }

@@ -108,6 +108,11 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         tests: &[test("power", "a_checkpoint_that_was_written_survives_a_cut")],
     },
     Mutation {
+        name: "skip-checkpoint-directory-sync",
+        breaks: "a checkpoint's name is durable before the manifest names it",
+        tests: &[test("power", "a_checkpoint_that_was_written_survives_a_cut")],
+    },
+    Mutation {
         name: "trust-unsynced-names",
         breaks: "a manifest that was read is durable before anything is built on it",
         tests: &[test("power", "what_a_killed_program_left_survives_a_cut_after_any_operation_of_the_next")],
@@ -303,6 +308,16 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         name: "refuse-to-open-when-full",
         breaks: "a store opens on a full disk, to be read",
         tests: &[test("full_disk", "a_store_on_a_full_disk_opens_read_only_and_goes_on_when_there_is_room")],
+    },
+    Mutation {
+        name: "take-mark-for-room",
+        breaks: "a full disk is full until an event finds room",
+        tests: &[test("full_disk", "a_store_that_fills_its_disk_stays_read_only_while_it_marks_its_log")],
+    },
+    Mutation {
+        name: "let-everybody-wait",
+        breaks: "a full queue says so at once",
+        tests: &[test("acknowledged", "a_full_queue_says_so_at_once_and_what_waits_in_it_is_recorded")],
     },
 ];
 

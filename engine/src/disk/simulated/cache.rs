@@ -67,11 +67,22 @@ impl Cache {
 
     /// Puts these bytes under a name, in a new file.
     pub(super) fn replace(&self, path: &Path, contents: &Sparse) -> io::Result<()> {
-        match self.remove(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        self.clear(path)?;
         fill(&self.create(path)?, contents)
+    }
+
+    /// Gives a file a second name.
+    pub(super) fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.clear(to)?;
+        fs::hard_link(self.root.join(from), self.root.join(to))
+    }
+
+    /// Removes what has a name, if anything has.
+    fn clear(&self, path: &Path) -> io::Result<()> {
+        match self.remove(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Makes the file under a name show these bytes, in maps that exist too.

@@ -25,7 +25,7 @@ mod platter;
 mod tests;
 mod trace;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -174,11 +174,19 @@ impl SimulatedDisk {
         for path in before.keys().filter(|path| !after.contains_key(*path)) {
             machine.cache.remove(path)?;
         }
-        for (path, id) in after {
+        let stays = |path: &Path, id: FileId| {
             let was = before.get(path).filter(|was| unchanged.contains(was));
-            if was.and_then(|was| renumbered.get(was)) != Some(id) {
-                machine.cache.replace(path, machine.platter.file(*id).durable())?;
+            was.and_then(|was| renumbered.get(was)) == Some(&id)
+        };
+        // A file of two names is one file in the cache too.
+        let (there, new): (Vec<_>, Vec<_>) = after.iter().partition(|&(path, &id)| stays(path, id));
+        let mut there: BTreeMap<FileId, &PathBuf> = there.into_iter().map(|(path, &id)| (id, path)).collect();
+        for (path, &id) in new {
+            match there.get(&id) {
+                Some(other) => machine.cache.link(other, path)?,
+                None => machine.cache.replace(path, machine.platter.file(id).durable())?,
             }
+            there.entry(id).or_insert(path);
         }
         machine.name_damaged();
         machine.trace.note(format_args!("power cut, {unsynced:?}"));

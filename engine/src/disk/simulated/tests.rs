@@ -404,7 +404,7 @@ fn a_map_of_a_program_that_is_no_more_shows_what_it_showed() {
 }
 
 #[test]
-fn a_file_is_damaged_under_every_name_that_a_cut_left_it() {
+fn a_file_is_one_and_damaged_under_every_name_that_a_cut_left_it() {
     let mut left_both = 0;
     for seed in 0..32 {
         let (_directory, disk) = machine(seed);
@@ -417,6 +417,8 @@ fn a_file_is_damaged_under_every_name_that_a_cut_left_it() {
         let Some(name) = names.first() else { continue };
         disk.flip(name, 600, 1).unwrap();
         assert_eq!(disk.damaged().into_iter().collect::<Vec<_>>(), names);
+        let mounted = disk.mount();
+        assert!(names.iter().all(|name| read(&*mounted, name.to_str().unwrap())[600] == 6), "it is one file");
         left_both += u32::from(names.len() == 2);
     }
     assert!(left_both > 0, "some cut keeps the new name and does not lose the old one");
