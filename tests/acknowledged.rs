@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -121,6 +122,30 @@ fn a_panic_in_a_callback_leaves_nobody_waiting_and_loses_nothing() {
     let ledger = ledger(&place.copy().open().view(), NAHA).unwrap();
     assert_eq!(ledger[&1].shots()[0].shot_id, before.shot_id);
     assert_eq!(ledger[&2].shots().len(), 1, "durable before the callback ran");
+}
+
+#[test]
+fn a_panic_in_a_callback_answers_also_those_whose_batch_is_on_its_way() {
+    for round in 0..20 {
+        let place = Place::in_memory();
+        let store = place.open();
+        let answers: Vec<_> = (0..40_u64)
+            .map(|command| {
+                let (sender, answer) = mpsc::channel();
+                let shots = (0..8).map(|number| shot(ticket(NAHA, command * 8 + number), 1, "")).collect();
+                let done = move |answers| {
+                    assert!(command != round * 2, "a callback at fault; the test expects this");
+                    drop(sender.send(answers));
+                };
+                store.submit(shots, Box::new(done));
+                answer
+            })
+            .collect();
+        for (command, answer) in answers.into_iter().enumerate() {
+            let answer = answer.recv_timeout(Duration::from_secs(30));
+            assert!(!matches!(answer, Err(RecvTimeoutError::Timeout)), "command {command} waits for ever");
+        }
+    }
 }
 
 /// Ends its process whatever happens to the test.

@@ -106,6 +106,30 @@ fn a_store_that_fills_its_disk_stays_read_only_while_it_marks_its_log() {
 }
 
 #[test]
+fn a_checkpoint_that_finds_no_room_leaves_none_taken() {
+    let (machine, mut told) = some(true);
+    let store = machine.open();
+    told.record(&store, NAHA, 3, "before".into()).unwrap();
+    store.checkpoint().unwrap();
+    let checkpoints = || {
+        let names = machine.disk.files().into_iter().map(|(name, _)| name);
+        names.filter(|name| name.starts_with("checkpoint")).collect::<Vec<_>>()
+    };
+    let named = checkpoints();
+    assert_eq!(named.len(), 1);
+    for shot in 0..3 {
+        told.record(&store, NAHA, 3, format!("after-{shot}")).unwrap();
+        machine.disk.set_full(true);
+        store.checkpoint().unwrap_err();
+        assert_eq!(checkpoints(), named);
+        machine.disk.heal();
+    }
+    store.checkpoint().unwrap();
+    assert!(checkpoints().len() == 1 && checkpoints() != named);
+    goes_on(&machine, store, told, &mut rng());
+}
+
+#[test]
 fn a_store_whose_disk_becomes_full_while_it_opens_loses_nothing() {
     let mut rng = rng();
     let mut segment_without_manifest = 0;

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sesshu_engine::disk::{Call, Disk, Fault, PlannedFault, RealDisk, SimulatedDisk, Unsynced};
-use sesshu_engine::error::OpenError;
+use sesshu_engine::error::{OpenError, RecordError};
 use sesshu_engine::{Environment, LogOutcome, Options, Platform, Store};
 use sesshu_tests::machine::Machine;
 use sesshu_tests::{HEADER_BYTES, NAHA, Place, flip, ledger, load, raw_batches, record, shot, ticket};
@@ -187,4 +187,21 @@ fn what_fails_while_a_segment_is_prepared_is_nobody_s_shot() {
         });
         assert_eq!(place.copy().open().status().shots, last.unwrap() + 1);
     }
+}
+
+#[test]
+fn a_segment_that_cannot_be_mapped_is_asked_for_again() {
+    let place = Place::in_memory();
+    let disk = SimulatedDisk::on(&place.path(), 0).unwrap();
+    let store = without_threads(&place, disk.mount(), &Clock::of(1));
+    let next = |number: u64| store.record(shot(ticket(NAHA, number), 1, ""));
+    // As when a process has no file descriptor left.
+    let on = Call::ALL.iter().position(|&it| it == Call::Map).map(|at| &Call::ALL[at..=at]).unwrap();
+    disk.plan(PlannedFault { on, count: 1, fault: Fault::Fail });
+    let (refused, error) = (0..).find_map(|number| next(number).err().map(|error| (number, error))).unwrap();
+    assert!(matches!(error, RecordError::Unprepared(_)), "{error:?}");
+    assert!(store.status().trouble.is_some());
+    next(refused).unwrap();
+    assert_eq!((store.status().trouble, store.status().log_segments), (None, 2));
+    assert_eq!(place.copy().open().status().shots, refused + 1);
 }

@@ -74,6 +74,7 @@ mutations! {
     WithdrawInDoubt = "withdraw-in-doubt",
     LeaveFailedLoad = "leave-failed-load",
     CheckpointOfNoMoment = "checkpoint-of-no-moment",
+    LeaveFailedCheckpoint = "leave-failed-checkpoint",
     TrustAnyCheckpoint = "trust-any-checkpoint",
     IgnoreGenerationOfCheckpoint = "ignore-generation-of-checkpoint",
     ForgetBatchOnItsWay = "forget-batch-on-its-way",

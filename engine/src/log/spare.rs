@@ -3,6 +3,7 @@
 //! Owns the thread that makes them, off the commit path, if the store has threads. A spare that is never used has a header of zeros; recovery removes it.
 
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -111,7 +112,8 @@ fn run(shared: &Shared, disk: &dyn Disk) {
             continue;
         };
         drop(state);
-        let made = make(disk, number, size);
+        let made = panic::catch_unwind(AssertUnwindSafe(|| make(disk, number, size)));
+        let made = made.unwrap_or_else(|_| Err(io::Error::other("the disk panicked")));
         state = shared.lock();
         state.wanted = None;
         state.made = Some(made);

@@ -37,6 +37,14 @@ pub(crate) enum LogError {
     Failed(io::Error),
 }
 
+impl LogError {
+    fn into_source(self) -> io::Error {
+        match self {
+            LogError::NoSegment(error) | LogError::Failed(error) => error,
+        }
+    }
+}
+
 /// Whether there was no room.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
@@ -125,7 +133,7 @@ impl Writer {
     ) -> io::Result<Writer> {
         let number = segments.last().map_or(1, |last| last.header.number + 1);
         let spare = super::spare::make(&*platform.disk, number, SEGMENT_BYTES_MIN)?;
-        let segment = begin(platform, store_id, &spare, &segments, end)?;
+        let segment = begin(platform, store_id, &spare, &segments, end).map_err(LogError::into_source)?;
         segments.push(segment);
         Writer::new(platform, store_id, segments, Some(spare.file), end)
     }
@@ -326,7 +334,7 @@ impl Writer {
         let (number, size) = next(&self.segments, self.end);
         let spare = self.spares.take(number, size).map_err(LogError::NoSegment)?;
         let end = End { position: self.end, next_sequence: self.next_sequence, time_ms: self.time_ms };
-        let segment = begin(&self.platform, self.store_id, &spare, &self.segments, &end).map_err(LogError::Failed)?;
+        let segment = begin(&self.platform, self.store_id, &spare, &self.segments, &end)?;
         self.end = segment.first_batch();
         (self.durable, self.vouched) = (self.end, self.end);
         self.segments.push(segment);
@@ -343,27 +351,27 @@ fn next(segments: &Segments, end: u64) -> (u64, u64) {
     (last.header.number + 1, doubled.clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX))
 }
 
-/// Turns a spare into the segment behind `segments`: writes and syncs its header.
+/// Turns a spare into the segment behind `segments`: writes and syncs its header. What can fail and be tried again comes before that.
 fn begin(
     platform: &Platform,
     store_id: StoreId,
     spare: &Spare,
     segments: &Segments,
     end: &End,
-) -> io::Result<Arc<Segment>> {
+) -> Result<Arc<Segment>, LogError> {
+    let map = platform.disk.map(&super::path(spare.number), spare.size).map_err(LogError::NoSegment)?;
     let header = SegmentHeader {
         store_id,
         number: spare.number,
         base: segments.last().map_or(0, |last| last.limit()),
         base_sequence: end.next_sequence,
-        salt: Salt(platform.environment.random_u64()?),
+        salt: Salt(platform.environment.random_u64().map_err(LogError::NoSegment)?),
         size: spare.size,
         previous_end: end.position,
     };
-    spare.file.write_at(&header.encode(), 0)?;
+    spare.file.write_at(&header.encode(), 0).map_err(LogError::Failed)?;
     if !broken(Mutation::SkipSegmentHeaderSync) {
-        spare.file.sync()?;
+        spare.file.sync().map_err(LogError::Failed)?;
     }
-    let map = platform.disk.map(&super::path(header.number), header.size)?;
     Ok(Arc::new(Segment::new(header, map)))
 }

@@ -76,8 +76,17 @@ impl Captured {
     }
 }
 
-/// Writes a checkpoint, durably. Tails may grow meanwhile: what is newer is stepped back over.
+/// Writes a checkpoint, durably. Tails may grow meanwhile: what is newer is stepped back over. One that fails leaves no file.
 pub(super) fn write(disk: &dyn Disk, store_id: StoreId, captured: &Captured) -> Result<CheckpointMessage, OpenError> {
+    let written = write_file(disk, store_id, captured);
+    if written.is_err() && !broken(Mutation::LeaveFailedCheckpoint) {
+        // Gives the room back; the error that is reported is the first one.
+        let _ = disk.remove(&path(captured.view.end));
+    }
+    written
+}
+
+fn write_file(disk: &dyn Disk, store_id: StoreId, captured: &Captured) -> Result<CheckpointMessage, OpenError> {
     let view = &captured.view;
     let path = path(view.end);
     let failed = |source| OpenError::Disk { doing: "writing", path: path.clone(), source };

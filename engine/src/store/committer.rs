@@ -259,6 +259,17 @@ impl Committer {
         self.take_held().into_iter().for_each(|command| command.fail(&refused));
     }
 
+    /// The thread that would have answered has ended: whoever waits is in doubt.
+    pub(super) fn give_up(&mut self) {
+        let in_doubt = RecordError::unanswered();
+        self.failed.get_or_insert_with(|| "the committer ended by a panic".into());
+        let flying = self.flying.take().map(|(batch, _)| batch);
+        for mut batch in flying.into_iter().chain([std::mem::take(&mut self.open)]) {
+            batch.fail(&in_doubt);
+        }
+        self.take_held().into_iter().for_each(|command| command.fail(&in_doubt));
+    }
+
     /// Makes a generation the base of its ledger. Returns the sequence of the event. Nothing is under way.
     pub(super) fn install(
         &mut self,

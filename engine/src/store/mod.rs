@@ -33,6 +33,7 @@ mod view;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -70,6 +71,8 @@ pub(crate) struct Shared {
     view: Swap<Arc<View>>,
     queue: Queue,
     committer: Mutex<Committer>,
+    /// How many wait for the committer: a caller who would lead lets them go first.
+    waiting: AtomicUsize,
     /// Whoever holds the committer may wait for this, not the other way round.
     manifest: Mutex<ManifestFile>,
     upkeep: Upkeep,

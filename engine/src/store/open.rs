@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use sesshu_proto::v1::Manifest;
@@ -122,9 +123,13 @@ impl Store {
             let path = path.to_owned();
             move |source| OpenError::Disk { doing, path, source }
         };
-        // Builds in progress go first: they may be what the disk is full of.
+        // Builds in progress, and checkpoints that the manifest does not name, go first: they may be what the disk is full of.
         let staging = Path::new(generation::STAGING);
-        let mut removed_files = remove_all(disk, staging).map_err(failed("removing leftovers in", staging))?;
+        let mut removed_files = remove_all(disk, staging, None).map_err(failed("removing leftovers in", staging))?;
+        let (checkpoints, named) = (Path::new(checkpoint::DIRECTORY), manifest.checkpoint.as_ref());
+        let named = named.map(|checkpoint| checkpoint::path(checkpoint.position));
+        removed_files +=
+            remove_all(disk, checkpoints, named.as_deref()).map_err(failed("removing leftovers in", checkpoints))?;
         let full = match file.write(disk, &view, false) {
             Err(error) if is_full(&error) => true,
             written => written.map(|()| false).map_err(failed("writing", Path::new(manifest::PATH)))?,
@@ -147,6 +152,7 @@ impl Store {
             view: Swap::new(Arc::new(view)),
             queue: Queue::default(),
             committer: Mutex::new(Committer::new(writer, state, full && !broken(Mutation::WriteBeforeManifest))),
+            waiting: AtomicUsize::new(0),
             manifest: Mutex::new(file),
             statistics: Mutex::default(),
             loading: Mutex::new(HashSet::new()),
@@ -266,9 +272,10 @@ fn map_generations(disk: &dyn Disk, store_id: StoreId, manifest: &Manifest) -> R
     Ok(state)
 }
 
-/// Removes every file in a directory.
-fn remove_all(disk: &dyn Disk, directory: &Path) -> io::Result<u64> {
-    let files = disk.list(directory)?;
+/// Removes every file in a directory but one.
+fn remove_all(disk: &dyn Disk, directory: &Path, but: Option<&Path>) -> io::Result<u64> {
+    let mut files = disk.list(directory)?;
+    files.retain(|file| Some(&**file) != but);
     files.iter().try_for_each(|file| disk.remove(file))?;
     Ok(files.len() as u64)
 }

@@ -13,7 +13,8 @@
 //! A store without threads does all of it on the caller's.
 
 use std::io;
-use std::sync::{Arc, TryLockError, mpsc};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, TryLockError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -32,9 +33,19 @@ const IDLE: Duration = Duration::from_millis(10);
 const OVERLAP_SHOTS_MIN: usize = 8;
 
 impl Shared {
+    /// Waits for the committer.
+    pub(super) fn committer(&self) -> MutexGuard<'_, Committer> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let committer = lock(&self.committer);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        committer
+    }
+
     /// Records on the caller's thread, if nobody else is at work. Gives the command back otherwise.
     pub(super) fn lead(&self, command: RecordCommand) -> Result<(), RecordCommand> {
-        if !self.platform.threads || self.queue.depth() > 0 {
+        // A lock is not fair: whoever records in a loop would have it again before a thread that waits has woken up.
+        let awaited = self.waiting.load(Ordering::Relaxed) > 0;
+        if !self.platform.threads || self.queue.depth() > 0 || awaited {
             return Err(command);
         }
         let mut committer = match self.committer.try_lock() {
@@ -104,6 +115,7 @@ impl Drop for Closing {
     fn drop(&mut self) {
         if std::thread::panicking() {
             *lock(&self.0.trouble) = Some("the committer ended by a panic".into());
+            lock(&self.0.committer).give_up();
         }
         self.0.queue.abandon();
     }
@@ -114,7 +126,7 @@ fn run(shared: &Arc<Shared>, syncer: &Syncer) {
     let mut seen = 0;
     loop {
         let taken = shared.queue.take(room, patience);
-        let mut committer = lock(&shared.committer);
+        let mut committer = shared.committer();
         match taken {
             Taken::Records(commands) => {
                 committer.add(shared, commands);

@@ -125,7 +125,7 @@ impl Shared {
     fn checkpoint(&self) -> Result<(), OpenError> {
         let _writing = lock(&self.upkeep.writing);
         let captured = {
-            let committer = lock(&self.committer);
+            let committer = self.committer();
             if committer.has_failed() {
                 // I7; and what recovery will find is its own to say.
                 return Ok(());
@@ -153,9 +153,10 @@ impl Shared {
         let view = self.view.load_full();
         let written = manifest.write(&*self.platform.disk, &view, closed);
         drop(manifest);
-        self.upkeep.named_segment.store(view.segments.newest(), Ordering::Relaxed);
         let path = super::manifest::PATH.into();
-        written.map_err(|source| OpenError::Disk { doing: "writing", path, source })
+        written.map_err(|source| OpenError::Disk { doing: "writing", path, source })?;
+        self.upkeep.named_segment.store(view.segments.newest(), Ordering::Relaxed);
+        Ok(())
     }
 
     /// Writes down where the log ends. Nothing is under way, and nothing will come.

@@ -310,6 +310,11 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         tests: &[test("full_disk", "a_store_on_a_full_disk_opens_read_only_and_goes_on_when_there_is_room")],
     },
     Mutation {
+        name: "leave-failed-checkpoint",
+        breaks: "a checkpoint that finds no room gives back what it took",
+        tests: &[test("full_disk", "a_checkpoint_that_finds_no_room_leaves_none_taken")],
+    },
+    Mutation {
         name: "take-mark-for-room",
         breaks: "a full disk is full until an event finds room",
         tests: &[test("full_disk", "a_store_that_fills_its_disk_stays_read_only_while_it_marks_its_log")],
