@@ -3,44 +3,35 @@
 //! Runs every seed from S on twice, on all cores, and compares. Ends with status 1 after the first seed that fails, and prints it with the smallest workload
 //! that fails the same way. `--crashes` runs each seed's small workload instead, ended after every single operation, in every recovery too.
 
+use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use clap::Parser;
 use sesshu_tests::simulation::crash_points::{crash_everywhere, crash_in_every_recovery};
 use sesshu_tests::simulation::workload::Workload;
 use sesshu_tests::simulation::{Failed, Ran, run_twice, shrink};
 
+/// Runs seeds of the simulation, each twice, and compares.
+#[derive(Parser)]
 struct Arguments {
+    /// How many seeds
+    #[arg(long, default_value_t = 1000)]
     seeds: u64,
+    /// The first of them
+    #[arg(long, default_value_t = 0)]
     first: u64,
+    /// End each seed's small workload after every single operation, in every recovery too
+    #[arg(long)]
     crashes: bool,
-    /// Go on after a seed that failed.
+    /// Go on after a seed that failed
+    #[arg(long)]
     all: bool,
-    /// Threads.
-    jobs: usize,
-}
-
-fn arguments() -> Result<Arguments, String> {
-    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut arguments = Arguments { seeds: 1000, first: 0, crashes: false, all: false, jobs };
-    let mut words = std::env::args().skip(1);
-    while let Some(word) = words.next() {
-        let mut number = || {
-            let text = words.next().ok_or(format!("{word} needs a number"))?;
-            text.parse::<u64>().map_err(|error| format!("{word} {text}: {error}"))
-        };
-        match &*word {
-            "--seeds" => arguments.seeds = number()?,
-            "--first" => arguments.first = number()?,
-            "--jobs" => arguments.jobs = number()?.max(1) as usize,
-            "--crashes" => arguments.crashes = true,
-            "--all" => arguments.all = true,
-            _ => return Err(format!("{word}: expected --seeds N, --first S, --jobs J, --crashes or --all")),
-        }
-    }
-    Ok(arguments)
+    /// Threads; by default one a core
+    #[arg(long)]
+    jobs: Option<NonZero<usize>>,
 }
 
 /// Runs one seed. Returns how many runs that were.
@@ -70,13 +61,8 @@ fn report(seed: u64, crashes: bool, workload: &Workload, failed: Failed) {
 }
 
 fn main() -> ExitCode {
-    let Arguments { seeds, first, crashes, all, jobs } = match arguments() {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(2);
-        }
-    };
+    let Arguments { seeds, first, crashes, all, jobs } = Arguments::parse();
+    let jobs = jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get);
     let begun = Instant::now();
     let next = AtomicU64::new(first);
     let sum = Mutex::new((0, 0, Ran::default()));

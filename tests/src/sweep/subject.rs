@@ -18,7 +18,7 @@ use crate::{CHIYODA, NAHA, Place, SAPPORO, municipality, my_number, raw_batches,
 pub(super) type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 /// How the last program ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Ending {
     /// It closed the store.
     Closed,
