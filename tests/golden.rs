@@ -10,12 +10,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sesshu_engine::Store;
-use sesshu_engine::intake::Row;
+use sesshu_engine::intake::{Change, Row};
 use sesshu_tests::seeded::Seeded;
 use sesshu_tests::{Place, municipality, my_number, raw_batches, record, resident, shot, ticket};
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(name)
+}
+
+/// The row of a number, with a My Number if there is a star behind it.
+fn row(number: &str, version: &str) -> Row {
+    let with_my_number = number.ends_with('*');
+    let number = number.trim_end_matches('*').parse().unwrap();
+    let my_number = with_my_number.then(|| my_number(number));
+    Row::check(number, my_number, resident(number, version.parse().unwrap()), 0).unwrap()
 }
 
 /// Does the steps of the script.
@@ -34,13 +42,13 @@ fn work() -> Place {
             (["load", code, version, numbers @ ..], Some(store)) => {
                 let mut load = store.load(municipality(code.parse().unwrap())).unwrap();
                 for number in numbers {
-                    let with_my_number = number.ends_with('*');
-                    let number = number.trim_end_matches('*').parse().unwrap();
-                    let my_number = with_my_number.then(|| my_number(number));
-                    let resident = resident(number, version.parse().unwrap());
-                    load.push(Row::check(number, my_number, resident, 0).unwrap()).unwrap();
+                    load.push(row(number, version)).unwrap();
                 }
                 load.commit(None).unwrap();
+            }
+            (["change", code, number, version], Some(store)) => {
+                let change = Change::row(municipality(code.parse().unwrap()), row(number, version));
+                store.change(&[change]).unwrap().pop().unwrap().unwrap();
             }
             (["tick"], Some(store)) => store.tick(),
             (["checkpoint"], Some(store)) => store.checkpoint().unwrap(),

@@ -144,6 +144,14 @@ impl RecordError {
     }
 }
 
+/// Changing single rows of a register.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// A change holds a My Number and the key is not there.
+    #[error("changing a row with a My Number needs the store's key")]
+    Key(#[from] KeyError),
+}
+
 /// Loading a register.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {

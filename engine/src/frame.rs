@@ -20,6 +20,7 @@ pub(crate) const HEADER_BYTES: usize = 32;
 /// Kinds of frame. Those below 64 are events of the log and equal `EventKind` of the schema.
 pub(crate) mod kind {
     pub(crate) const SHOT_RECORDED: u8 = 1;
+    pub(crate) const RESIDENT_CHANGED: u8 = 16;
     pub(crate) const GENERATION_INSTALLED: u8 = 32;
     pub(crate) const ENTRY: u8 = 64;
     pub(crate) const COLD_ENTRY: u8 = 65;
@@ -29,6 +30,10 @@ pub(crate) mod kind {
 pub(crate) mod flag {
     /// Of a recorded shot: when it was recorded, nothing else was known of the ticket.
     pub(crate) const ORPHAN: u8 = 1;
+    /// Of a changed row: the ticket had none before.
+    pub(crate) const FIRST_ROW: u8 = 2;
+    /// Of a ticket's first row: it had shots before.
+    pub(crate) const ADOPTS: u8 = 4;
 }
 
 /// What a file's checksums are seeded with: random, new for every file.

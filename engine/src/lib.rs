@@ -86,8 +86,8 @@ pub use mutation::NAMES as MUTATIONS;
 pub use options::{KeyLocation, Options};
 pub use platform::{Environment, Platform};
 pub use store::{
-    BuiltLoad, CheckpointOutcome, CommitStatistics, Completion, Kept, LedgerReader, Load, LoadReport, Match, Opened,
-    RecordOutcome, Recorded, Rejected, Status, Store, View, ViewGuard,
+    BuiltLoad, ChangeOutcome, Changed, CheckpointOutcome, CommitStatistics, Completion, Kept, LedgerReader, Load,
+    LoadReport, Match, Opened, RecordOutcome, Recorded, Rejected, Status, Store, View, ViewGuard,
 };
 pub use stored::ShotView;
 

@@ -50,6 +50,9 @@ pub const QUEUE_SHOTS_MAX: usize = 64 << 10;
 /// Bytes of a shot's frame in the log at most: every text at its longest, four bytes a character.
 pub const SHOT_FRAME_BYTES_MAX: usize = 1 << 10;
 
+/// Bytes of a changed row's frame in the log at most: every text at its longest, four bytes a character.
+pub const CHANGE_FRAME_BYTES_MAX: usize = 1 << 10;
+
 /// Bytes of a generation file: what an entry address of 30 bits in units of 8 bytes reaches.
 pub const GENERATION_BYTES_MAX: u64 = 8 << 30;
 
@@ -67,6 +70,10 @@ const _: () = {
         + RECORDED_BY_CHARACTERS_MAX;
     // Frame header, previous address, tags and numbers, ASCII fields.
     assert!(texts * 4 + 40 + 64 + INSTITUTION_DIGITS + CAPTURE_ID_CHARACTERS_MAX <= SHOT_FRAME_BYTES_MAX);
+    // Frame header, previous address, tags and numbers, the sealed My Number.
+    let row = 2 * NAME_CHARACTERS_MAX + RESIDENT_NUMBER_CHARACTERS_MAX;
+    assert!(row * 4 + 40 + 64 + 32 <= CHANGE_FRAME_BYTES_MAX);
+    assert!(COMMAND_SHOTS_MAX * CHANGE_FRAME_BYTES_MAX + 4096 <= BATCH_BYTES_MAX);
     assert!(COMMAND_SHOTS_MAX * SHOT_FRAME_BYTES_MAX + 4096 <= BATCH_BYTES_MAX);
     // And the mark behind the batch.
     assert!(BATCH_BYTES_MAX as u64 + FILE_HEADER_BYTES + 64 <= SEGMENT_BYTES_MIN);

@@ -1,11 +1,40 @@
-//! What the store holds of a shot, borrowed from the bytes it lies in.
+//! What the store holds of a shot and of a register row, borrowed from the bytes they lie in.
 //!
-//! Owns the one shape in which a shot is read, whether it lies folded in a generation or as an event in the log, and the reading of an event's message
+//! Owns the one shape in which each is read, whether it lies folded in a generation or as an event in the log, and the reading of an event's message
 //! without copying. Pure.
 
 use sesshu_proto::v1::{RecordedShot, Shot};
 
 use crate::wire::take_field;
+
+/// A register row that the store holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RowView<'a> {
+    /// The encoded `Resident`.
+    pub(crate) bytes: &'a [u8],
+    /// Empty if the row has no My Number.
+    pub(crate) sealed_my_number: &'a [u8],
+    pub(crate) data_key_id: u32,
+    /// Sequence and time of the event since which it is known; zeros: the install of its generation.
+    pub(crate) known_since: (u64, u64),
+}
+
+impl<'a> RowView<'a> {
+    /// The row in a stored `ResidentChange` message; `None` if the bytes are none.
+    pub(crate) fn of_change(sequence: u64, time_ms: u64, mut message: &'a [u8]) -> Option<RowView<'a>> {
+        let mut row = RowView { known_since: (sequence, time_ms), ..RowView::default() };
+        while !message.is_empty() {
+            match take_field(&mut message)? {
+                (1, value) => row.bytes = value.bytes()?,
+                (2, value) => row.sealed_my_number = value.bytes()?,
+                (3, value) => row.data_key_id = value.number_u32()?,
+                _ => {}
+            }
+        }
+        // A row has a name, so it has bytes.
+        (!row.bytes.is_empty()).then_some(row)
+    }
+}
 
 /// A shot that the store holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

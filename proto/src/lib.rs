@@ -28,6 +28,12 @@ impl fmt::Debug for v1::RegisterRow {
     }
 }
 
+impl fmt::Debug for v1::ResidentChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResidentChange").finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for v1::ColdEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ColdEntry").field("shots", &self.capture_ids.len()).finish_non_exhaustive()

@@ -24,7 +24,6 @@ mod slots;
 use std::path::PathBuf;
 
 pub(crate) use build::{BuildError, Builder, Built, RowToFold, ShotToFold};
-pub(crate) use cold::ColdView;
 pub(crate) use entry::Entry;
 pub(crate) use layout::Identity;
 pub(crate) use read::{Generation, OpenGenerationError};

@@ -3,12 +3,15 @@
 //! Owns the rules of a field (length, calendar, digits, known values) and the names of the columns and codes that a rejection cites. Text formats (CSV,
 //! JSON, gRPC) are their readers' business: they turn text into the values that `check` takes, and report its faults beside their own.
 //!
-//! A [`Row`] or [`ShotRecord`] can only be made by its `check`, so the store never validates again.
+//! A [`Row`], [`Change`] or [`ShotRecord`] can only be made by its `check`, so the store never validates again.
 
+mod change;
 mod fault;
 mod row;
 mod shot;
 
+pub use change::Change;
+pub(crate) use change::ChangeContent;
 pub use fault::{Column, Fault, FaultCode};
 pub use row::Row;
 pub use shot::ShotRecord;

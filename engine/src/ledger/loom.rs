@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use loom::thread;
 
-use super::Tail;
+use super::{Effect, Tail};
 use crate::sync::{AtomicU64, Ordering, Swap};
 
 /// The ticket numbers of the events: sequences and addresses count from 1.
@@ -141,7 +141,7 @@ impl Store {
     fn record(&self, ledger: &Ledger, sequence: u64) {
         let number = NUMBERS[sequence as usize - 1];
         let previous = ledger.tail.newest(number).unwrap_or(0);
-        ledger.tail.insert(number, self.log.write(sequence, previous), true);
+        ledger.tail.insert(number, self.log.write(sequence, previous), Effect::Shot { orphan: true });
     }
 
     fn publish(&self, ledger: &Arc<Ledger>, sequence: u64) {
@@ -155,7 +155,7 @@ impl Store {
         let next = Ledger { generation: Some(generation), tail: Tail::default() };
         for (number, newest) in ledger.tail.tickets() {
             for address in self.log.walk(number, Some(newest), position, u64::MAX).into_iter().rev() {
-                next.tail.insert(number, address, false);
+                next.tail.insert(number, address, Effect::Shot { orphan: false });
             }
         }
         Arc::new(next)
@@ -180,7 +180,7 @@ fn race(reader: impl Fn(&Store) + Send + Sync + Copy + 'static) {
                 store.publish(&ledger, sequence);
             }
             thread.join().unwrap();
-            assert_eq!(ledger.tail.event_count(), before + EVENTS);
+            assert_eq!(ledger.tail.counts().shots, before + EVENTS);
         });
     }
 }

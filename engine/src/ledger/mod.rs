@@ -3,21 +3,37 @@
 //! Owns the join of the two into a person, and what happens to a tail when a generation replaces its base. Which ledgers there are, and which of them a
 //! reader sees, is the store's business.
 
+mod effect;
 #[cfg(all(test, loom))]
 mod loom;
 mod person;
 mod tail;
 
+pub(crate) use effect::{Counts, Effect};
 pub(crate) use person::{Horizon, Step, join};
 pub use person::{Match, Person};
 pub(crate) use tail::Tail;
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use crate::disk::prefetch_value;
 use crate::error::Damage;
+use crate::frame::kind;
 use crate::generation::Generation;
 use crate::log::Segments;
 use crate::mutation::{Mutation, broken};
 use crate::ticket::{Municipality, Ticket};
+
+/// What a checkpoint keeps of a ticket in a tail.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeptTicket {
+    pub(crate) number: u64,
+    /// The address of its newest event.
+    pub(crate) newest: u64,
+    /// Its row may have changed.
+    pub(crate) changed: bool,
+}
 
 /// One municipality's ledger as a view sees it. In the order in which a match needs it: two lines in all.
 #[repr(C)]
@@ -27,12 +43,15 @@ pub(crate) struct Ledger {
     pub(crate) municipality: Municipality,
     /// When the generation was installed: sequence and time of the event. Rows whose entry says zero are known since then.
     pub(crate) installed: (u64, u64),
+    /// Tickets whose row changed in the tail: the look-ups of the generation do not know of that. Held for one insertion, or one look.
+    changed: Mutex<BTreeSet<u64>>,
 }
 
 impl Ledger {
     /// A ledger of which nothing is known yet.
     pub(crate) fn new(municipality: Municipality) -> Ledger {
-        Ledger { generation: None, tail: Tail::default(), municipality, installed: (0, 0) }
+        let (tail, changed) = (Tail::default(), Mutex::default());
+        Ledger { generation: None, tail, municipality, installed: (0, 0), changed }
     }
 
     /// Starts to fetch what a match needs of the ledger itself.
@@ -64,9 +83,54 @@ impl Ledger {
         self.tail.newest(ticket.number()).is_none() && self.has_entry(ticket).is_ok_and(|has| !has)
     }
 
-    /// Takes note of a durable event of `ticket`: the tail then starts its walk there. `orphan`: nothing was known of the ticket. The writer's side alone.
-    pub(crate) fn event_recorded(&self, ticket: Ticket, address: u64, orphan: bool) {
-        self.tail.insert(ticket.number(), address, orphan);
+    /// Whether the generation has a row of `ticket`. What is damaged is taken for one: this only counts.
+    fn has_folded_row(&self, ticket: Ticket) -> bool {
+        let row = |generation: &Generation| -> Result<bool, Damage> {
+            let Some(address) = generation.address(ticket.number())? else { return Ok(false) };
+            Ok(!generation.entry(address, ticket.number())?.row.is_empty())
+        };
+        self.generation.as_ref().is_some_and(|generation| row(generation).unwrap_or(true))
+    }
+
+    /// What an event of a `kind` does to `ticket` now; `None` if events of that kind are no ticket's.
+    pub(crate) fn effect(&self, ticket: Ticket, kind: u8, segments: &Segments) -> Option<Effect> {
+        match kind {
+            kind::SHOT_RECORDED => Some(Effect::Shot { orphan: self.is_unknown(ticket) }),
+            kind::RESIDENT_CHANGED => {
+                let first = !self.has_folded_row(ticket) && !self.has_changed_row(ticket, segments);
+                Some(Effect::Row { first, adopts: first && !self.is_unknown(ticket) })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether an event of the tail gave `ticket` a row.
+    fn has_changed_row(&self, ticket: Ticket, segments: &Segments) -> bool {
+        if !self.changed().contains(&ticket.number()) {
+            return false;
+        }
+        let mut address = self.tail.newest(ticket.number()).unwrap_or(0);
+        while address != 0 && address >= self.folded_position() {
+            match segments.event(address) {
+                Ok(event) if event.header.kind == kind::RESIDENT_CHANGED => return true,
+                Ok(event) => address = event.previous,
+                Err(_) => return true,
+            }
+        }
+        false
+    }
+
+    /// Takes note of a durable event of `ticket`: the tail then starts its walk there. The writer's side alone.
+    pub(crate) fn event_recorded(&self, ticket: Ticket, address: u64, effect: Effect) {
+        if let Effect::Row { .. } = effect {
+            self.changed().insert(ticket.number());
+        }
+        self.tail.insert(ticket.number(), address, effect);
+    }
+
+    /// Tickets whose row may have changed in the tail.
+    pub(crate) fn changed(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// This ledger with `generation` as its base, and a tail of what that does not fold.
@@ -77,26 +141,36 @@ impl Ledger {
         segments: &Segments,
     ) -> Result<Ledger, Damage> {
         let municipality = self.municipality;
-        let next = Ledger { generation: Some(generation), tail: Tail::default(), municipality, installed };
+        let next = Ledger { generation: Some(generation), installed, ..Ledger::new(municipality) };
         if !broken(Mutation::ForgetTailAtInstall) {
             next.refill(self.tail.tickets().into_iter(), segments)?;
         }
         Ok(next)
     }
 
+    /// Fills the empty tail with what a checkpoint kept of it.
+    pub(crate) fn restore(&self, tickets: impl ExactSizeIterator<Item = KeptTicket> + Clone, counts: Counts) {
+        self.changed().extend(tickets.clone().filter(|ticket| ticket.changed).map(|ticket| ticket.number));
+        self.tail.restore(tickets.map(|ticket| (ticket.number, ticket.newest)), counts);
+    }
+
     /// Fills the empty tail with the events, from each ticket's newest one back, that the generation does not fold.
     pub(crate) fn refill(&self, tickets: impl Iterator<Item = (u64, u64)>, segments: &Segments) -> Result<(), Damage> {
         let folded = self.folded_position();
         for (number, newest) in tickets {
-            let mut addresses = Vec::new();
+            let mut events = Vec::new();
             let mut address = newest;
             while address >= folded && address != 0 {
-                addresses.push(address);
-                address = segments.event(address)?.previous;
+                let event = segments.event(address)?;
+                events.push((address, event.header.kind));
+                address = event.previous;
             }
             let Ok(ticket) = Ticket::new(self.municipality, number) else { continue };
-            for address in addresses.into_iter().rev() {
-                self.event_recorded(ticket, address, self.is_unknown(ticket));
+            for (address, kind) in events.into_iter().rev() {
+                let effect = self.effect(ticket, kind, segments);
+                let effect =
+                    effect.ok_or_else(|| segments.damage(address, "a ticket's event of a kind that is none"))?;
+                self.event_recorded(ticket, address, effect);
             }
         }
         Ok(())

@@ -8,10 +8,11 @@ use smallvec::SmallVec;
 
 use super::Ledger;
 use crate::error::Damage;
+use crate::frame::kind;
 use crate::generation::{Entry, Generation};
 use crate::log::Segments;
 use crate::mutation::{Mutation, broken};
-use crate::stored::ShotView;
+use crate::stored::{RowView, ShotView};
 use crate::ticket::Ticket;
 
 /// The end of a walk over a ticket's events: it stops at what is folded, and skips what is newer than the view.
@@ -110,16 +111,16 @@ pub(crate) fn join<'v>(
     segments: &'v Segments,
     horizon: Horizon,
 ) -> Match<'v> {
-    let mut events = Events::new();
+    let mut events = Events::default();
     if newest != 0
         && let Err(damage) = walk(&mut events, ticket, newest, ledger.folded_position(), segments, horizon)
     {
         return Match::Damaged(damage);
     }
-    if entry.is_none() && events.is_empty() {
+    if entry.is_none() && events.newest == 0 {
         return Match::NotFound;
     }
-    let registered = entry.is_some_and(|entry| !entry.row.is_empty());
+    let registered = events.row != 0 || entry.is_some_and(|entry| !entry.row.is_empty());
     let person = Person { ticket, generation: ledger.generation.as_ref(), segments, entry, events };
     if registered { Match::Matched(person) } else { Match::Orphan(person) }
 }
@@ -140,16 +141,29 @@ fn walk(
             return Err(segments.damage(address, "a walk over a ticket's events met another ticket"));
         }
         if event.header.sequence <= horizon.visible || broken(Mutation::ShowNewerEvents) {
-            events.push(address);
+            if event.header.kind == kind::SHOT_RECORDED {
+                events.shots.push(address);
+            } else if events.row == 0 {
+                events.row = address;
+            }
+            events.newest = events.newest.max(address);
         }
         address = if broken(Mutation::StopWalkEarly) { 0 } else { event.previous };
     }
-    events.reverse();
+    events.shots.reverse();
     Ok(())
 }
 
-/// Addresses of events, oldest first.
-type Events = SmallVec<[u64; 2]>;
+/// A ticket's events that its generation does not fold, by their addresses. Each was read and checked.
+#[derive(Default)]
+struct Events {
+    /// Oldest first.
+    shots: SmallVec<[u64; 2]>,
+    /// The newest that changed the row; 0 if none did.
+    row: u64,
+    /// The newest of all; 0 if there is none.
+    newest: u64,
+}
 
 /// Everything that one view knows of a ticket. Its texts are borrowed from mapped bytes; what is asked for is decoded then.
 pub struct Person<'v> {
@@ -157,7 +171,6 @@ pub struct Person<'v> {
     generation: Option<&'v Generation>,
     segments: &'v Segments,
     entry: Option<Entry<'v>>,
-    /// The addresses of the events that the generation does not fold, oldest first; each was read and checked.
     events: Events,
 }
 
@@ -169,9 +182,44 @@ impl<'v> Person<'v> {
     }
 
     /// The register row as the bytes of a `Resident` message, which can be spliced into a reply; empty for an orphan.
-    #[must_use]
-    pub fn resident_bytes(&self) -> &'v [u8] {
-        self.entry.map_or(&[], |entry| entry.row)
+    ///
+    /// # Errors
+    ///
+    /// [`Damage`] of the event that changed the row.
+    pub fn resident_bytes(&self) -> Result<&'v [u8], Damage> {
+        match self.changed_row()? {
+            Some(row) => Ok(row.bytes),
+            None => Ok(self.entry.map_or(&[], |entry| entry.row)),
+        }
+    }
+
+    /// The register row with all that is kept of it; `None` for an orphan.
+    pub(crate) fn row(&self) -> Result<Option<RowView<'v>>, Damage> {
+        if let Some(row) = self.changed_row()?.filter(|_| !broken(Mutation::ForgetChangesAtFold)) {
+            return Ok(Some(row));
+        }
+        let (Some(generation), Some(entry)) = (self.generation, self.entry) else { return Ok(None) };
+        if entry.row.is_empty() {
+            return Ok(None);
+        }
+        let (cold, header) = (generation.cold(&entry)?, entry.header());
+        Ok(Some(RowView {
+            bytes: entry.row,
+            sealed_my_number: cold.sealed_my_number,
+            data_key_id: cold.data_key_id,
+            known_since: (header.sequence, header.time_ms),
+        }))
+    }
+
+    /// The row that the newest change gave the ticket, if one did that the generation does not fold.
+    fn changed_row(&self) -> Result<Option<RowView<'v>>, Damage> {
+        if self.events.row == 0 {
+            return Ok(None);
+        }
+        let event = self.segments.event(self.events.row)?;
+        let row = RowView::of_change(event.header.sequence, event.header.time_ms, event.message);
+        let row = row.ok_or_else(|| self.segments.damage(event.address, "a change whose message is no row"))?;
+        Ok(Some(row))
     }
 
     /// The register row; `None` for an orphan.
@@ -180,19 +228,21 @@ impl<'v> Person<'v> {
     ///
     /// [`Damage`] if the row's bytes validate and still are no message.
     pub fn resident(&self) -> Result<Option<Resident>, Damage> {
-        let (Some(generation), Some(entry)) = (self.generation, &self.entry) else { return Ok(None) };
-        if entry.row.is_empty() {
+        let bytes = self.resident_bytes()?;
+        if bytes.is_empty() {
             return Ok(None);
         }
-        let resident = <Resident as prost::Message>::decode(entry.row)
-            .map_err(|_| generation.damage(0, "a row that is no message"))?;
-        Ok(Some(resident))
+        let damage = |_| match (self.events.row, self.generation) {
+            (0, Some(generation)) => generation.damage(0, "a row that is no message"),
+            (address, _) => self.segments.damage(address, "a row that is no message"),
+        };
+        Ok(Some(<Resident as prost::Message>::decode(bytes).map_err(damage)?))
     }
 
     /// How many shots the person has.
     #[must_use]
     pub fn shot_count(&self) -> usize {
-        self.entry.map_or(0, |entry| entry.shot_count as usize) + self.events.len()
+        self.entry.map_or(0, |entry| entry.shot_count as usize) + self.events.shots.len()
     }
 
     /// The shots in the order they were recorded.
@@ -248,7 +298,7 @@ impl<'v> Person<'v> {
                 }
             }
         }
-        for &address in &self.events {
+        for &address in &self.events.shots {
             let event = self.segments.event(address)?;
             let shot = ShotView::of_message(event.header.sequence, event.header.time_ms, event.message);
             let shot = shot.ok_or_else(|| self.segments.damage(address, "an event whose message is no shot"))?;
@@ -261,10 +311,6 @@ impl<'v> Person<'v> {
 
     /// The address of the newest event that the generation does not fold; 0 if there is none.
     pub(crate) fn newest_address(&self) -> u64 {
-        self.events.last().copied().unwrap_or(0)
-    }
-
-    pub(crate) fn entry(&self) -> Option<&Entry<'v>> {
-        self.entry.as_ref()
+        self.events.newest
     }
 }

@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use super::effect::{Counts, Effect};
 use crate::sync::{AtomicU64, Ordering, Swap};
 
 #[derive(Default)]
@@ -75,8 +76,8 @@ impl Table {
 pub(crate) struct Tail {
     table: Swap<Option<Arc<Table>>>,
     tickets: AtomicU64,
-    events: AtomicU64,
-    orphans: AtomicU64,
+    /// In the order of [`Counts::to_array`].
+    counts: [AtomicU64; 4],
 }
 
 impl Tail {
@@ -94,8 +95,8 @@ impl Tail {
         self.table.load().as_ref()?.newest(number)
     }
 
-    /// Sets the newest event of ticket `number`. `orphan`: nothing else is known of the ticket. The one writer's.
-    pub(super) fn insert(&self, number: u64, address: u64, orphan: bool) {
+    /// Sets the newest event of ticket `number`, and counts what it did. The one writer's.
+    pub(super) fn insert(&self, number: u64, address: u64, effect: Effect) {
         let tickets = self.tickets.load(Ordering::Relaxed);
         let mut table = self.table.load_full();
         let slots = table.as_ref().map_or(0, |table| table.slots.len());
@@ -110,7 +111,6 @@ impl Tail {
         }
         let Some(table) = table else { unreachable!("a table was just made") };
         if table.set(number, address) {
-            self.orphans.fetch_add(u64::from(orphan), Ordering::Relaxed);
             if slots != table.slots.len() {
                 self.table.store(Some(table));
             }
@@ -118,16 +118,19 @@ impl Tail {
         } else if slots != table.slots.len() {
             self.table.store(Some(table));
         }
-        self.events.fetch_add(1, Ordering::Relaxed);
+        for (count, more) in self.counts.iter().zip(Counts::of(effect).to_array()) {
+            if more != 0 {
+                count.fetch_add(more, Ordering::Relaxed);
+            }
+        }
     }
 
-    /// Fills the empty tail with what a checkpoint kept: tickets, events and orphans. The one writer's.
-    pub(crate) fn restore(&self, tickets: impl ExactSizeIterator<Item = (u64, u64)>, events: u64, orphans: u64) {
+    /// Fills the empty tail with what a checkpoint kept. The one writer's.
+    pub(crate) fn restore(&self, tickets: impl ExactSizeIterator<Item = (u64, u64)>, counts: Counts) {
         let table = Table::with_slots((tickets.len() * 4 / 3 + 1).next_power_of_two().max(SLOTS_MIN));
         let count = tickets.filter(|&(number, address)| table.set(number, address)).count();
         self.table.store(Some(Arc::new(table)));
-        self.events.store(events, Ordering::Relaxed);
-        self.orphans.store(orphans, Ordering::Relaxed);
+        self.counts.iter().zip(counts.to_array()).for_each(|(count, of)| count.store(of, Ordering::Relaxed));
         self.tickets.store(count as u64, Ordering::Release);
     }
 
@@ -141,14 +144,9 @@ impl Tail {
         self.tickets.load(Ordering::Acquire)
     }
 
-    /// How many events are here.
-    pub(crate) fn event_count(&self) -> u64 {
-        self.events.load(Ordering::Relaxed)
-    }
-
-    /// How many of the tickets have no entry in the generation.
-    pub(crate) fn orphan_count(&self) -> u64 {
-        self.orphans.load(Ordering::Relaxed)
+    /// What its events add to the ledger.
+    pub(crate) fn counts(&self) -> Counts {
+        Counts::from_array(std::array::from_fn(|at| self.counts[at].load(Ordering::Relaxed)))
     }
 }
 
@@ -174,7 +172,7 @@ mod tests {
             let tail = Tail::default();
             let mut model = BTreeMap::new();
             for (number, address) in events {
-                tail.insert(number, address, false);
+                tail.insert(number, address, Effect::Shot { orphan: false });
                 model.insert(number, address);
                 prop_assert_eq!(tail.ticket_count(), model.len() as u64);
             }
@@ -200,10 +198,10 @@ mod tests {
                 }
             });
             for number in 0..tickets {
-                tail.insert(number, number + 8, true);
+                tail.insert(number, number + 8, Effect::Shot { orphan: true });
             }
             done.store(true, Ordering::Release);
         });
-        assert_eq!(tail.orphan_count(), tickets);
+        assert_eq!(tail.counts().orphans, tickets);
     }
 }

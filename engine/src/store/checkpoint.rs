@@ -6,11 +6,11 @@
 //! ```text
 //! header  0        8         12      16         32         40         48        56        64
 //!         | magic  | version | crc32 | store id | position | sequence | time ms | ledgers |
-//! ledger  0              4      8            16        24       32        40
-//!         | municipality | zero | generation | tickets | events | orphans | number (u64), newest address (u64) | …
+//! ledger  0              4      8            16        24      32        40     48        56
+//!         | municipality | zero | generation | tickets | shots | orphans | rows | adopted | number (u64), newest address (u64) | …
 //! ```
 //!
-//! Addresses lie before the position. *Generation* is the one that the tail begins behind.
+//! Addresses lie before the position. The top bit of a number is set if the ticket's row may have changed. *Generation* is the one that the tail begins behind.
 
 use std::io;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ use super::view::View;
 use crate::disk::{Disk, File};
 use crate::error::{Damage, OpenError};
 use crate::frame::{u32_at, u64_at};
-use crate::ledger::Ledger;
+use crate::ledger::{Counts, KeptTicket, Ledger};
 use crate::log::{Recovery, Segments, Start};
 use crate::mutation::{Mutation, broken};
 use crate::ticket::{Municipality, NUMBER_MAX};
@@ -34,8 +34,10 @@ pub(super) const DIRECTORY: &str = "checkpoint";
 
 const MAGIC: &[u8; 8] = b"SesshuCp";
 const HEADER_BYTES: usize = 64;
-const LEDGER_BYTES: usize = 40;
+const LEDGER_BYTES: usize = 56;
 const TICKET_BYTES: usize = 16;
+/// Of a number: the ticket's row may have changed.
+const CHANGED: u64 = 1 << 63;
 /// Bytes of an event in the log at least: a frame with something in it.
 const EVENT_BYTES_MIN: u64 = 40;
 /// Bytes of one write.
@@ -63,15 +65,15 @@ pub enum CheckpointOutcome {
 /// One moment of the store: a view, and the counters of each ledger's tail at that moment.
 pub(super) struct Captured {
     pub(super) view: Arc<View>,
-    /// Ledgers with tails: events and orphans of each.
-    counters: Vec<(Arc<Ledger>, u64, u64)>,
+    /// Ledgers with tails, and the counts of each.
+    counters: Vec<(Arc<Ledger>, Counts)>,
 }
 
 impl Captured {
     /// What `view` shows; `state` is as of the same batch.
     pub(super) fn of(view: Arc<View>, state: &State) -> Captured {
         let tails = state.ledgers.iter().filter(|ledger| ledger.tail.ticket_count() > 0);
-        let counters = tails.map(|ledger| (Arc::clone(ledger), ledger.tail.event_count(), ledger.tail.orphan_count()));
+        let counters = tails.map(|ledger| (Arc::clone(ledger), ledger.tail.counts()));
         Captured { counters: counters.collect(), view }
     }
 }
@@ -92,16 +94,22 @@ fn write_file(disk: &dyn Disk, store_id: StoreId, captured: &Captured) -> Result
     let failed = |source| OpenError::Disk { doing: "writing", path: path.clone(), source };
     let mut output = Output::create(disk, &path).map_err(failed)?;
     output.bytes.extend_from_slice(&encode_header(store_id, view, captured.counters.len() as u64));
-    for (ledger, events, orphans) in &captured.counters {
+    for (ledger, counts) in &captured.counters {
         let mut tickets = Vec::new();
         for (number, newest) in ledger.tail.tickets() {
             if let Some(address) = newest_before(&view.segments, newest, view.end, ledger.folded_position())? {
                 tickets.push((number, address));
             }
         }
+        if !broken(Mutation::ForgetChangesInCheckpoint) {
+            let changed = ledger.changed();
+            for (number, _) in tickets.iter_mut().filter(|(number, _)| changed.contains(number)) {
+                *number |= CHANGED;
+            }
+        }
         output.bytes.extend_from_slice(&ledger.municipality.five_digits().to_le_bytes());
         output.bytes.extend_from_slice(&[0; 4]);
-        for number in [ledger.generation_number(), tickets.len() as u64, *events, *orphans] {
+        for number in [ledger.generation_number(), tickets.len() as u64].into_iter().chain(counts.to_array()) {
             output.bytes.extend_from_slice(&number.to_le_bytes());
         }
         for (number, address) in tickets {
@@ -191,15 +199,17 @@ impl Output {
 pub(crate) struct LedgerTail<'a> {
     municipality: Municipality,
     generation: u64,
-    events: u64,
-    orphans: u64,
+    counts: Counts,
     /// Pairs of number and address.
     tickets: &'a [[u8; TICKET_BYTES]],
 }
 
 impl LedgerTail<'_> {
-    fn tickets(&self) -> impl ExactSizeIterator<Item = (u64, u64)> {
-        self.tickets.iter().map(|pair| (u64_at(pair, 0), u64_at(pair, 8)))
+    fn tickets(&self) -> impl ExactSizeIterator<Item = KeptTicket> + Clone {
+        self.tickets.iter().map(|pair| {
+            let (number, newest) = (u64_at(pair, 0), u64_at(pair, 8));
+            KeptTicket { number: number & !CHANGED, newest, changed: number & CHANGED != 0 }
+        })
     }
 }
 
@@ -237,14 +247,14 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Checkpoint<'_>, &'static str> {
         let tail = LedgerTail {
             municipality: Municipality::from_five_digits(u32_at(ledger, 0)).ok_or("an unknown municipality")?,
             generation: u64_at(ledger, 8),
-            events: u64_at(ledger, 24),
-            orphans: u64_at(ledger, 32),
+            counts: Counts::from_array([24, 32, 40, 48].map(|at| u64_at(ledger, at))),
             tickets: tickets.as_chunks().0,
         };
-        if tail.tickets().any(|(number, address)| number > NUMBER_MAX || address == 0 || address >= start.position) {
+        if tail.tickets().any(|it| it.number > NUMBER_MAX || it.newest == 0 || it.newest >= start.position) {
             return Err("a ticket or an address that cannot be");
         }
-        if tail.events > start.sequence || tail.orphans > tail.events {
+        let Counts { shots, orphans, rows, adopted } = tail.counts;
+        if shots.max(rows) > start.sequence || orphans > shots || adopted > rows {
             return Err("more events than there were");
         }
         tails.push(tail);
@@ -287,11 +297,13 @@ pub(super) fn restore(
         let ledger = state.ledger(tail.municipality);
         match tail.generation.cmp(&ledger.generation_number()) {
             _ if broken(Mutation::IgnoreGenerationOfCheckpoint) => {
-                ledger.tail.restore(tail.tickets(), tail.events, tail.orphans);
+                ledger.restore(tail.tickets(), tail.counts);
             }
-            std::cmp::Ordering::Equal => ledger.tail.restore(tail.tickets(), tail.events, tail.orphans),
+            std::cmp::Ordering::Equal => ledger.restore(tail.tickets(), tail.counts),
             // A newer generation folds a part of it.
-            std::cmp::Ordering::Less => ledger.refill(tail.tickets(), recovery.segments())?,
+            std::cmp::Ordering::Less => {
+                ledger.refill(tail.tickets().map(|ticket| (ticket.number, ticket.newest)), recovery.segments())?
+            }
             std::cmp::Ordering::Greater => return Err(damage("a tail behind a generation that is not there")),
         }
     }

@@ -12,14 +12,16 @@ use prost::Message as _;
 use sesshu_proto::v1::{Generation as GenerationMessage, GenerationInstalled};
 
 use super::batch::{Batch, Placed};
+use super::change::{self, Changed, Judged, Prepared};
 use super::judge::{judge, visible};
 use super::record::{RecordCommand, RecordOutcome, Recorded};
 use super::state::State;
 use super::view::View;
 use super::{Shared, lock};
-use crate::error::RecordError;
-use crate::frame::{flag, kind};
+use crate::error::{Damage, RecordError};
+use crate::frame::kind;
 use crate::generation::Generation;
+use crate::ledger::Effect;
 use crate::limits::BATCH_BYTES_MAX;
 use crate::log::{LogError, Sealed, Writer, is_full};
 use crate::mutation::{Mutation, broken};
@@ -176,7 +178,7 @@ impl Committer {
         }
         let newest = self.open.newest(ticket).or_else(|| on_its_way.and_then(|batch| batch.newest(ticket)));
         let orphan = judged.unknown && newest.is_none();
-        let flags = if orphan { flag::ORPHAN } else { 0 };
+        let flags = Effect::Shot { orphan }.flags();
         let previous = newest.unwrap_or(judged.seen.1);
         let appended = self.writer.push(kind::SHOT_RECORDED, flags, ticket.to_bits(), previous, message);
         self.open.place(ticket, appended, orphan, index);
@@ -209,7 +211,7 @@ impl Committer {
     pub(super) fn show(&mut self, shared: &Shared, landed: Landed) {
         let Landed { batch, took, end, sequence, time_ms } = landed;
         for &Placed { ticket, appended, orphan, .. } in batch.placed() {
-            self.state.shot_recorded(ticket, appended.address, orphan);
+            self.state.event_recorded(ticket, appended.address, Effect::Shot { orphan });
         }
         self.publish(shared, end, sequence, time_ms);
         self.found_room(shared);
@@ -227,7 +229,8 @@ impl Committer {
         let sealed = self.seal();
         if broken(Mutation::ShowBeforeSync) {
             for placed in self.flying.iter().flat_map(|(batch, _)| batch.placed()) {
-                self.state.shot_recorded(placed.ticket, placed.appended.address, placed.orphan);
+                let Placed { ticket, appended, orphan, .. } = *placed;
+                self.state.event_recorded(ticket, appended.address, Effect::Shot { orphan });
             }
             self.publish(shared, sealed.end, sealed.last_sequence, sealed.time_ms);
         }
@@ -301,6 +304,73 @@ impl Committer {
         self.publish(shared, end, sequence, time_ms);
         self.found_room(shared);
         Ok(sequence)
+    }
+
+    /// Changes rows of different tickets, which fit a batch. Nothing is under way.
+    pub(super) fn change(&mut self, shared: &Shared, changes: &[Prepared]) -> Vec<Result<Changed, RecordError>> {
+        assert!(self.is_idle(), "I2: changes have a batch of their own");
+        let view = shared.view.load_full();
+        let judged: Vec<_> = changes.iter().map(|change| change::judge(&view, change)).collect();
+        let logged = self.log_changes(shared, changes, &judged);
+        let mut sequence = self.writer.next_sequence();
+        let mut answers = Vec::with_capacity(changes.len());
+        for judged in judged.into_iter().rev() {
+            answers.push(judged.map_err(RecordError::from).and_then(|judged| {
+                let known_since = match judged.event {
+                    None => judged.known_since,
+                    Some(_) => {
+                        logged.clone()?;
+                        sequence -= 1;
+                        sequence
+                    }
+                };
+                Ok(Changed { outcome: judged.outcome, sequence: known_since })
+            }));
+        }
+        answers.reverse();
+        answers
+    }
+
+    /// Makes the events of changes durable, and then visible.
+    fn log_changes(
+        &mut self,
+        shared: &Shared,
+        changes: &[Prepared],
+        judged: &[Result<Judged, Damage>],
+    ) -> Result<(), RecordError> {
+        let events = || {
+            let both = changes.iter().zip(judged);
+            both.filter_map(|(change, judged)| Some((change.ticket, judged.as_ref().ok()?.event.as_ref()?)))
+        };
+        let bytes: usize = events().map(|(_, event)| event.bytes()).sum();
+        if bytes == 0 {
+            return Ok(());
+        }
+        self.ready(shared)?;
+        let begun = self.writer.begin(bytes, shared.platform.environment.now_ms());
+        let time_ms = begun.map_err(|error| self.note(shared, error, false))?;
+        let mut placed = Vec::with_capacity(changes.len());
+        for (ticket, event) in events() {
+            let (flags, bits) = (event.effect.flags(), ticket.to_bits());
+            let appended = self.writer.push(kind::RESIDENT_CHANGED, flags, bits, event.previous, &event.message);
+            placed.push((ticket, appended.address, event.effect));
+        }
+        let sealed = self.writer.seal();
+        let show = |committer: &mut Committer, end, sequence| {
+            for &(ticket, address, effect) in &placed {
+                committer.state.event_recorded(ticket, address, effect);
+            }
+            committer.publish(shared, end, sequence, time_ms);
+        };
+        if broken(Mutation::ShowChangeBeforeSync) {
+            show(self, sealed.end, sealed.last_sequence);
+        }
+        sealed.write().map_err(|error| self.poison(shared, error.to_string(), true))?;
+        let (end, sequence) = (sealed.end, sealed.last_sequence);
+        self.writer.written(sealed);
+        show(self, end, sequence);
+        self.found_room(shared);
+        Ok(())
     }
 
     /// Vouches for the last batch.

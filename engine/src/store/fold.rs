@@ -11,9 +11,10 @@ use sesshu_proto::v1::{Resident, ResidentStatus};
 use super::view::{Match, View};
 use crate::disk::prefetch;
 use crate::error::Damage;
-use crate::generation::{BuildError, Builder, ColdView, Entry, Generation, RowToFold, ShotToFold};
+use crate::generation::{BuildError, Builder, RowToFold, ShotToFold};
 use crate::ledger::{Ledger, Person};
 use crate::mutation::{Mutation, broken};
+use crate::stored::RowView;
 use crate::ticket::{Date, Municipality};
 
 /// A row that waits in a load's arena.
@@ -113,7 +114,7 @@ pub(super) fn fold(
         if let Some(person) = &person {
             person.each_shot(|shot| shots.push(shot))?;
         }
-        let before = Before::of(ledger, person.as_ref())?;
+        let before = row_before(ledger, person.as_ref())?;
         match row {
             Some(row) => push_row(input, number, row, before.as_ref(), &shots, builder, &mut tally)?,
             None => push_without_row(input, number, before.as_ref(), &shots, builder, &mut tally)?,
@@ -122,40 +123,28 @@ pub(super) fn fold(
     Ok(tally)
 }
 
-/// The row that a ticket had.
-struct Before<'v> {
-    entry: Entry<'v>,
-    cold: ColdView<'v>,
-    known_since: (u64, u64),
+/// The row that a ticket has, as `ledger` knows it.
+fn row_before<'v>(ledger: Option<&Arc<Ledger>>, person: Option<&Person<'v>>) -> Result<Option<RowView<'v>>, Damage> {
+    let Some(mut row) = person.map(Person::row).transpose()?.flatten() else { return Ok(None) };
+    if row.known_since.0 == 0 {
+        row.known_since = ledger.map_or((0, 0), |ledger| ledger.installed);
+    }
+    Ok(Some(row))
 }
 
-impl<'v> Before<'v> {
-    fn of(ledger: Option<&'v Arc<Ledger>>, person: Option<&Person<'v>>) -> Result<Option<Before<'v>>, Damage> {
-        let generation: Option<(&Ledger, &Generation)> =
-            ledger.and_then(|ledger| Some((&**ledger, ledger.generation.as_ref()?)));
-        let entry = person.and_then(|person| person.entry().copied()).filter(|entry| !entry.row.is_empty());
-        let (Some((ledger, generation)), Some(entry)) = (generation, entry) else { return Ok(None) };
-        let known_since = match (entry.header().sequence, entry.header().time_ms) {
-            (0, _) => ledger.installed,
-            known => known,
-        };
-        Ok(Some(Before { entry, cold: generation.cold(&entry)?, known_since }))
-    }
+fn resident_of(row: &RowView<'_>) -> Resident {
+    // A row that is no message keeps its bytes' checksum, so it was written so: nothing sensible is lost with it.
+    Resident::decode(row.bytes).unwrap_or_default()
+}
 
-    fn resident(&self) -> Resident {
-        // A row that is no message keeps its bytes' checksum, so it was written so: nothing sensible is lost with it.
-        Resident::decode(self.entry.row).unwrap_or_default()
-    }
-
-    fn row<'a>(&'a self, resident: &'a Resident) -> RowToFold<'a> {
-        RowToFold {
-            bytes: self.entry.row,
-            resident_number: resident.resident_number.as_bytes(),
-            active: resident.status() == ResidentStatus::Active,
-            known_since: self.known_since,
-            sealed_my_number: self.cold.sealed_my_number,
-            data_key_id: self.cold.data_key_id,
-        }
+fn unchanged<'a>(row: &RowView<'a>, resident: &'a Resident) -> RowToFold<'a> {
+    RowToFold {
+        bytes: row.bytes,
+        resident_number: resident.resident_number.as_bytes(),
+        active: resident.status() == ResidentStatus::Active,
+        known_since: row.known_since,
+        sealed_my_number: row.sealed_my_number,
+        data_key_id: row.data_key_id,
     }
 }
 
@@ -164,17 +153,17 @@ fn push_row(
     input: &Input<'_>,
     number: u64,
     row: &Staged,
-    before: Option<&Before<'_>>,
+    before: Option<&RowView<'_>>,
     shots: &[ShotToFold<'_>],
     builder: &mut Builder,
     tally: &mut Tally,
 ) -> Result<(), FoldError> {
     let bytes = &input.arena[row.start..row.start + row.row_bytes as usize];
     let sealed = &input.arena[row.start + row.row_bytes as usize..][..row.sealed_bytes as usize];
-    let same = |before: &Before<'_>| {
-        before.entry.row == bytes
-            && before.cold.sealed_my_number == sealed
-            && (sealed.is_empty() || before.cold.data_key_id == input.data_key_id)
+    let same = |before: &RowView<'_>| {
+        before.bytes == bytes
+            && before.sealed_my_number == sealed
+            && (sealed.is_empty() || before.data_key_id == input.data_key_id)
     };
     let known_since = match before {
         None => {
@@ -205,7 +194,7 @@ fn push_row(
 fn push_without_row(
     input: &Input<'_>,
     number: u64,
-    before: Option<&Before<'_>>,
+    before: Option<&RowView<'_>>,
     shots: &[ShotToFold<'_>],
     builder: &mut Builder,
     tally: &mut Tally,
@@ -217,19 +206,19 @@ fn push_without_row(
         // An orphan stays one.
         return Ok(builder.push(number, None, shots)?);
     };
-    let mut resident = before.resident();
+    let mut resident = resident_of(before);
     if input.kept.binary_search(&number).is_ok() {
         tally.kept += 1;
-        return Ok(builder.push(number, Some(before.row(&resident)), shots)?);
+        return Ok(builder.push(number, Some(unchanged(before, &resident)), shots)?);
     }
     if resident.status() == ResidentStatus::Removed {
-        return Ok(builder.push(number, Some(before.row(&resident)), shots)?);
+        return Ok(builder.push(number, Some(unchanged(before, &resident)), shots)?);
     }
     tally.removed += 1;
     resident.set_status(ResidentStatus::Removed);
     resident.status_date = input.today.yyyymmdd();
     let bytes = resident.encode_to_vec();
-    let row = RowToFold { bytes: &bytes, active: false, known_since: (0, 0), ..before.row(&resident) };
+    let row = RowToFold { bytes: &bytes, active: false, known_since: (0, 0), ..unchanged(before, &resident) };
     Ok(builder.push(number, Some(row), shots)?)
 }
 

@@ -392,12 +392,13 @@ fn failed<P: AsRef<Path>>(doing: &'static str, path: P) -> impl FnOnce(std::io::
     move |source| LoadError::Disk { doing, path, source }
 }
 
-fn newest_data_key(shared: &Shared) -> Result<DataKey, LoadError> {
+/// Opens the key that My Numbers are sealed with.
+pub(super) fn newest_data_key(shared: &Shared) -> Result<DataKey, KeyError> {
     let path = shared.key.path(&shared.path);
     let outside = OutsideKey::read(&path)?;
     let manifest = lock(&shared.manifest);
     let wrapped = manifest.data_keys.last().ok_or_else(|| KeyError::Missing(manifest::PATH.into()))?;
-    Ok(DataKey::unwrap(&outside, wrapped, &path)?)
+    DataKey::unwrap(&outside, wrapped, &path)
 }
 
 /// The day in Japan, which has had no summer time since 1951.

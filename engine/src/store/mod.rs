@@ -11,10 +11,12 @@
 //! | `state` | what a durable event does to the ledgers, live and at replay |
 //! | `record`, `judge`, `queue`, `batch`, `committer`, `pipeline` | the way of a shot to the disk, in this order |
 //! | `load`, `fold` | the way of a register to a generation |
+//! | `change` | the way of a single row to the log |
 //! | `upkeep` | when checkpoints and manifests are written |
 //! | `status`, `statistics` | what operators ask for |
 
 mod batch;
+mod change;
 mod checkpoint;
 mod committer;
 mod fold;
@@ -37,6 +39,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+pub use change::{ChangeOutcome, Changed};
 pub use checkpoint::CheckpointOutcome;
 pub use load::{BuiltLoad, Kept, Load, LoadReport, Rejected};
 pub use open::Opened;

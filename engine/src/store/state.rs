@@ -11,9 +11,9 @@ use sesshu_proto::v1::{Generation as GenerationMessage, GenerationInstalled};
 use super::view::Ledgers;
 use crate::disk::Disk;
 use crate::error::{Damage, OpenError};
-use crate::frame::{Salt, flag, kind};
+use crate::frame::{Salt, kind};
 use crate::generation::{Generation, Identity, OpenGenerationError};
-use crate::ledger::Ledger;
+use crate::ledger::{Effect, Ledger};
 use crate::log::{Event, Segments};
 use crate::mutation::{Mutation, broken};
 use crate::ticket::{Municipality, Ticket};
@@ -39,9 +39,9 @@ impl State {
         Arc::make_mut(&mut self.ledgers).set(ledger);
     }
 
-    /// A shot was recorded. `orphan`: nothing was known of the ticket.
-    pub(super) fn shot_recorded(&mut self, ticket: Ticket, address: u64, orphan: bool) {
-        self.ledger(ticket.municipality()).event_recorded(ticket, address, orphan);
+    /// Something happened to a ticket.
+    pub(super) fn event_recorded(&mut self, ticket: Ticket, address: u64, effect: Effect) {
+        self.ledger(ticket.municipality()).event_recorded(ticket, address, effect);
     }
 
     /// The ledger of `municipality` as it will be when `generation` is its base.
@@ -79,17 +79,19 @@ impl State {
             })
         };
         match event.header.kind {
-            kind::SHOT_RECORDED => {
-                let ticket = Ticket::from_bits(event.header.ticket_bits).map_err(|_| damage("a shot on no ticket"))?;
+            kind::SHOT_RECORDED | kind::RESIDENT_CHANGED => {
+                let ticket =
+                    Ticket::from_bits(event.header.ticket_bits).map_err(|_| damage("an event of no ticket"))?;
                 let ledger = self.ledger(ticket.municipality());
                 if event.address >= ledger.folded_position() || broken(Mutation::ReplayFolded) {
                     // What was known when it was recorded was known of an earlier generation, if the ledger has a newer one by now.
-                    let orphan = if event.header.sequence > ledger.installed.0 {
-                        event.header.flags & flag::ORPHAN != 0
+                    let effect = if event.header.sequence > ledger.installed.0 {
+                        Effect::of(event.header)
                     } else {
-                        ledger.is_unknown(ticket)
+                        ledger.effect(ticket, event.header.kind, segments)
                     };
-                    ledger.event_recorded(ticket, event.address, orphan);
+                    let effect = effect.ok_or_else(|| damage("a ticket's event of a kind that is none"))?;
+                    ledger.event_recorded(ticket, event.address, effect);
                 }
                 Ok(())
             }
@@ -148,7 +150,7 @@ mod tests {
 
     #[test]
     fn an_event_of_a_reserved_or_unknown_kind_is_refused() {
-        let known = [kind::SHOT_RECORDED, kind::GENERATION_INSTALLED];
+        let known = [kind::SHOT_RECORDED, kind::RESIDENT_CHANGED, kind::GENERATION_INSTALLED];
         let disk = RealDisk::existing(std::path::Path::new("nowhere"));
         for kind in (1..=u8::MAX).filter(|kind| !known.contains(kind)) {
             let ticket = Ticket::from_decimal(1_310_160_000_012_345).unwrap();

@@ -46,11 +46,15 @@ impl Store {
             trouble: lock(&self.shared.trouble).clone(),
             ..Status::default()
         };
+        let mut adopted = 0;
         for ledger in view.ledgers.iter() {
             status.ledgers += 1;
             status.tail_tickets += ledger.tail.ticket_count();
-            status.shots += ledger.tail.event_count();
-            status.orphans += ledger.tail.orphan_count();
+            let tail = ledger.tail.counts();
+            status.shots += tail.shots;
+            status.residents += tail.rows;
+            status.orphans += tail.orphans;
+            adopted += tail.adopted;
             if let Some(generation) = &ledger.generation {
                 let counters = generation.counters();
                 status.residents += counters.rows;
@@ -59,6 +63,8 @@ impl Store {
                 status.generation_bytes += generation.file_length();
             }
         }
+        // Counted while the committer goes on: what was adopted a moment ago may not be counted as an orphan yet.
+        status.orphans = status.orphans.saturating_sub(adopted);
         status
     }
 }

@@ -3,6 +3,7 @@
 //! Owns what a reader can do with it: match a ticket, match a batch, read a ledger. A view is immutable; a reader that holds one takes no lock, never
 //! waits, and skips events that are newer (I9). Files that it maps stay readable until it is dropped.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::error::Damage;
@@ -137,10 +138,13 @@ impl View {
         municipality: Municipality,
         resident_number: &str,
     ) -> Result<Vec<Person<'_>>, Damage> {
-        let ledger = self.ledgers.get(municipality.ordinal());
-        let Some(generation) = ledger.and_then(|ledger| ledger.generation.as_ref()) else { return Ok(Vec::new()) };
+        let Some(ledger) = self.ledgers.get(municipality.ordinal()) else { return Ok(Vec::new()) };
+        let mut numbers: BTreeSet<u64> = ledger.changed().clone();
+        if let Some(generation) = &ledger.generation {
+            numbers.extend(generation.with_resident_number(resident_number)?);
+        }
         let mut people = Vec::new();
-        for number in generation.with_resident_number(resident_number)? {
+        for number in numbers {
             let Ok(ticket) = Ticket::new(municipality, number) else { continue };
             match self.match_ticket(ticket) {
                 Match::Matched(person) => {
@@ -152,7 +156,6 @@ impl View {
                 Match::Orphan(_) | Match::NotFound => {}
             }
         }
-        people.sort_by_key(Person::ticket);
         Ok(people)
     }
 

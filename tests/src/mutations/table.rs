@@ -50,6 +50,11 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         tests: &[test("power", "a_load_whose_sync_fails_changes_nothing_and_can_be_repeated")],
     },
     Mutation {
+        name: "show-change-before-sync",
+        breaks: "a changed row is shown only when it is durable",
+        tests: &[test("change", "a_change_whose_sync_fails_is_in_doubt_and_shows_nothing")],
+    },
+    Mutation {
         name: "go-on-after-failed-sync",
         breaks: "a failed sync is never repeated",
         tests: &[test("power", "a_failed_sync_or_write_of_the_log_ends_all_writing")],
@@ -248,6 +253,16 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         name: "forget-orphans-at-fold",
         breaks: "no shot is lost by a fold, row or not",
         tests: &[test("orphans", "an_orphan_matches_when_its_row_arrives")],
+    },
+    Mutation {
+        name: "forget-changes-at-fold",
+        breaks: "a changed row is folded as it was changed",
+        tests: &[test("change", "a_change_is_seen_at_once_and_after_a_kill_a_fold_and_a_close")],
+    },
+    Mutation {
+        name: "forget-changes-in-checkpoint",
+        breaks: "a changed row is found by its resident number, also after an open",
+        tests: &[test("change", "a_resident_number_is_found_after_a_change_and_after_a_checkpoint")],
     },
     Mutation {
         name: "delete-old-generation-early",

@@ -8,15 +8,16 @@ use std::path::PathBuf;
 
 use sesshu_engine::disk::{Call, Fault, PlannedFault};
 use sesshu_engine::error::{LoadError, OpenError, RecordError};
+use sesshu_engine::intake::{Change, Row};
 use sesshu_engine::limits::COMMAND_SHOTS_MAX;
-use sesshu_engine::{Load, LoadReport, RecordOutcome, Recorded};
+use sesshu_engine::{ChangeOutcome, Load, LoadReport, RecordOutcome, Recorded};
+use sesshu_proto::v1::ResidentStatus;
 
-use super::model::{Event, LARGE, kept_row, of, shot_record};
+use super::model::{CHANGED_ON, CODES, Event, LARGE, kept_row, of, shot_record};
 use super::properties::{Failure, blame, ensure};
 use super::runner::Runner;
-use super::workload::{Offered, Register, Step};
-use crate::{my_number, resident};
-use sesshu_engine::intake::Row;
+use super::workload::{Becomes, Changing, Offered, Register, Step};
+use crate::{my_number, resident, ticket};
 
 /// Tickets that large shots are spread over.
 const FILL_TICKETS: u64 = 40;
@@ -44,6 +45,7 @@ impl Runner {
                 Ok(())
             }
             Step::Record(offered) => self.record(offered),
+            Step::Change(ledger, changes) => self.change(*ledger, changes),
             Step::Fill(ledger, count) => self.fill(*ledger, *count),
             Step::Retry => self.record(&self.doubted.clone()),
             Step::Tick => self.idle(),
@@ -178,6 +180,14 @@ impl Runner {
             answer.as_ref().err().map(std::mem::discriminant) == Some(std::mem::discriminant(error))
         };
         ensure(answers.iter().all(alike), "a command is acknowledged whole or not at all", || format!("{answers:?}"))?;
+        if matches!(error, RecordError::InDoubt(_)) {
+            self.doubted.extend_from_slice(command);
+        }
+        self.not_logged(before, placed, error)
+    }
+
+    /// A batch was not acknowledged, and there is a reason.
+    fn not_logged(&mut self, before: &Before, placed: Vec<Event>, error: &RecordError) -> Result<(), Failure> {
         match error {
             RecordError::Poisoned(_) => {
                 // Segments are written before they are used, so a disk that is full fails no write of the log.
@@ -195,7 +205,6 @@ impl Runner {
                     }
                 }
                 self.doubt = placed;
-                self.doubted.extend_from_slice(command);
                 self.ran.doubts += 1;
             }
             RecordError::DiskFull | RecordError::Unprepared(_) => {
@@ -204,6 +213,53 @@ impl Runner {
                 self.ran.no_room += 1;
             }
             _ => return ensure(false, "a record fails for a reason that there is", || chain(error)),
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, ledger: usize, changes: &[Changing]) -> Result<(), Failure> {
+        let before = self.before();
+        let offered: Vec<Change> = changes.iter().map(|change| change_of(ledger, change)).collect();
+        let answers = self.store().change(&offered).expect("the key is there");
+        ensure(answers.len() == changes.len(), "every change is answered", || format!("{answers:?}"))?;
+        self.wrote_nothing(&before)?;
+        let (mut logged, mut in_doubt) = (Vec::new(), None);
+        for (change, answer) in changes.iter().zip(&answers) {
+            let (outcome, event) = self.model.judge_change(ledger, change);
+            match answer {
+                Ok(changed) => {
+                    let sequence = self.model.sequence() + logged.len() as u64 + 1;
+                    let right = changed.outcome == outcome && (event.is_none() || changed.sequence == sequence);
+                    ensure(right, "a change is answered as the model says", || {
+                        format!("{changed:?}, not {outcome:?}, {sequence}")
+                    })?;
+                    self.ran.mix(changed.sequence);
+                    self.ran.changed += u64::from(event.is_some());
+                }
+                Err(RecordError::Damaged(damage)) => {
+                    self.damaged.append(&mut self.disk.damaged());
+                    blame(damage, &self.damaged)?;
+                    continue;
+                }
+                Err(error) => {
+                    ensure(event.is_some(), "what changes nothing needs no disk", || chain(error))?;
+                    in_doubt = Some(error);
+                }
+            }
+            logged.extend(event);
+        }
+        match in_doubt {
+            None => logged.into_iter().for_each(|event| self.model.apply(event)),
+            Some(error) => {
+                let acknowledged = answers
+                    .iter()
+                    .flatten()
+                    .any(|changed| matches!(changed.outcome, ChangeOutcome::Added | ChangeOutcome::Changed));
+                ensure(!acknowledged, "a batch of changes is acknowledged whole or not at all", || {
+                    format!("{answers:?}")
+                })?;
+                self.not_logged(&before, logged, error)?;
+            }
         }
         Ok(())
     }
@@ -359,6 +415,21 @@ impl Runner {
         }
         let (path, length) = segments.last().expect("an open store has a segment");
         (path.clone(), length - 1)
+    }
+}
+
+fn change_of(ledger: usize, change: &Changing) -> Change {
+    let number = change.number;
+    match change.to {
+        Becomes::Row(version) => {
+            let my_number = number.is_multiple_of(3).then(|| my_number(number));
+            let row = Row::check(number, my_number, resident(number, version), 0).expect("a row that can be loaded");
+            Change::row(of(ledger), row)
+        }
+        Becomes::Status(status) => {
+            let status = ResidentStatus::try_from(status).expect("a status");
+            Change::status(ticket(CODES[ledger], number), status, CHANGED_ON).expect("a day of the calendar")
+        }
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Ran {
     pub calls: u64,
     /// Shots that were acknowledged.
     pub recorded: u64,
+    /// Rows that changed alone, and were acknowledged.
+    pub changed: u64,
     /// Registers that were acknowledged.
     pub installed: u64,
     /// Registers that failed.
@@ -87,6 +89,7 @@ impl Ran {
         self.operations += other.operations;
         self.calls += other.calls;
         self.recorded += other.recorded;
+        self.changed += other.changed;
         self.installed += other.installed;
         self.not_loaded += other.not_loaded;
         self.ends += other.ends;
@@ -107,10 +110,15 @@ impl Ran {
 
 impl fmt::Display for Ran {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ran { operations, calls, recorded, installed, not_loaded, ends, stopped, ended_recoveries, .. } = self;
+        let Ran {
+            operations, calls, recorded, changed, installed, not_loaded, ends, stopped, ended_recoveries, ..
+        } = self;
         let Ran { torn, restored, rebuilt, doubts, doubts_present, doubts_absent, no_room, .. } = self;
         writeln!(f, "{calls} calls of the disk, {operations} of them operations")?;
-        writeln!(f, "{recorded} shots and {installed} registers acknowledged, {not_loaded} registers failed")?;
+        writeln!(
+            f,
+            "{recorded} shots, {changed} changes and {installed} registers acknowledged, {not_loaded} registers failed"
+        )?;
         writeln!(f, "{ends} programs ended, {stopped} in the middle of their work, {ended_recoveries} in a recovery")?;
         writeln!(f, "{doubts} batches in doubt: {doubts_present} found present, {doubts_absent} found absent")?;
         writeln!(

@@ -8,14 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use sesshu_engine::intake::ShotRecord;
-use sesshu_engine::{LoadReport, RecordOutcome};
+use sesshu_engine::{ChangeOutcome, LoadReport, RecordOutcome};
 use sesshu_proto::v1::{Resident, ResidentStatus, Sex, Shot};
 
-use super::workload::{LEDGERS, Offered, Register};
+use super::workload::{Becomes, Changing, LEDGERS, Offered, Register};
 use crate::{CHIYODA, NAHA, SAPPORO, line, municipality, resident, shot, ticket};
 
 /// The codes of the ledgers.
 pub(super) const CODES: [u32; LEDGERS] = [CHIYODA, SAPPORO, NAHA];
+
+/// The day of every change of a status alone.
+pub(super) const CHANGED_ON: u32 = 20_210_501;
 
 /// Contents from here on are large.
 pub(super) const LARGE: u32 = 1000;
@@ -33,6 +36,8 @@ pub(super) struct HeldShot {
 #[derive(Clone, Debug, Default)]
 pub(super) struct HeldTicket {
     pub(super) row: Option<Resident>,
+    /// The newest event that changed the row alone; 0 if none did.
+    pub(super) changed: u64,
     pub(super) shots: Vec<HeldShot>,
 }
 
@@ -41,6 +46,8 @@ pub(super) struct HeldTicket {
 pub(super) enum Event {
     /// A shot came in.
     Shot(Offered, HeldShot),
+    /// The row of a ticket changed: the ledger, the number, the row.
+    Change(usize, u64, Resident),
     /// A register was installed: its rows, the day on which it was built, and the newest event that it folds.
     Install(Register, u32, u64),
 }
@@ -128,9 +135,17 @@ impl Model {
             Event::Shot(offered, held) => {
                 self.ledgers[offered.ledger].entry(offered.number).or_default().shots.push(held.clone());
             }
+            Event::Change(ledger, number, row) => {
+                let ticket = self.ledgers[*ledger].entry(*number).or_default();
+                (ticket.row, ticket.changed) = (Some(row.clone()), self.events.len() as u64 + 1);
+            }
             Event::Install(register, day, folded) => {
                 let ledger = &mut self.ledgers[register.ledger];
-                for (number, ticket) in ledger.iter_mut().filter(|(number, _)| !register.kept.contains(number)) {
+                // What changed after the register was built is newer than the register.
+                let older = |ticket: &HeldTicket| ticket.changed <= *folded;
+                for (number, ticket) in
+                    ledger.iter_mut().filter(|(number, ticket)| !register.kept.contains(number) && older(ticket))
+                {
                     let active = |row: &&mut Resident| row.status() != ResidentStatus::Removed;
                     if let Some(row) = ticket.row.as_mut().filter(active)
                         && !register.rows.contains(number)
@@ -140,12 +155,30 @@ impl Model {
                     }
                 }
                 for &number in &register.rows {
-                    ledger.entry(number).or_default().row = Some(kept_row(number, register.version));
+                    let ticket = ledger.entry(number).or_default();
+                    if older(ticket) {
+                        ticket.row = Some(kept_row(number, register.version));
+                    }
                 }
                 self.folded[register.ledger] = *folded;
             }
         }
         self.events.push(event);
+    }
+
+    /// What becomes of a change, and the event that it is, if it is one.
+    pub(super) fn judge_change(&self, ledger: usize, change: &Changing) -> (ChangeOutcome, Option<Event>) {
+        let before = self.ledgers[ledger].get(&change.number).and_then(|ticket| ticket.row.as_ref());
+        let after = match (change.to, before) {
+            (Becomes::Row(version), _) => kept_row(change.number, version),
+            (Becomes::Status(_), None) => return (ChangeOutcome::UnknownTicket, None),
+            (Becomes::Status(status), Some(before)) => Resident { status, status_date: CHANGED_ON, ..before.clone() },
+        };
+        match before {
+            Some(before) if *before == after => (ChangeOutcome::Unchanged, None),
+            Some(_) => (ChangeOutcome::Changed, Some(Event::Change(ledger, change.number, after))),
+            None => (ChangeOutcome::Added, Some(Event::Change(ledger, change.number, after))),
+        }
     }
 
     /// What loading a register now will say, but for generation and sequence.
@@ -186,7 +219,8 @@ impl Model {
                 counters.residents += u64::from(ticket.row.is_some());
                 counters.orphans += u64::from(ticket.row.is_none());
                 counters.shots += ticket.shots.len() as u64;
-                counters.tail_tickets += u64::from(ticket.shots.iter().any(|shot| shot.shot_id > folded));
+                let newest = ticket.shots.iter().map(|shot| shot.shot_id).max().unwrap_or(0).max(ticket.changed);
+                counters.tail_tickets += u64::from(newest > folded);
             }
         }
         counters

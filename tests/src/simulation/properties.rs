@@ -12,7 +12,7 @@ use sesshu_engine::{Status, Store, View};
 use sesshu_proto::v1::RecordedShot;
 
 use super::model::{CODES, Counters, HeldShot, HeldTicket, Model};
-use crate::{Answer, answer, ledger, ticket};
+use crate::{Answer, answer, ledger, municipality, ticket};
 
 /// A property that does not hold.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +64,18 @@ pub(super) fn shows(view: &View, model: &Model, damaged: &Damaged) -> Result<(),
         for number in model.tickets(at) {
             let answer = answer(view, ticket(code, number));
             compare(&answer, model.ledgers[at].get(&number), damaged, || format!("{code} {number}"))?;
+        }
+        for (&number, held) in &model.ledgers[at] {
+            let Some(row) = &held.row else { continue };
+            match view.with_resident_number(municipality(code), &row.resident_number) {
+                Err(damage) => blame(&damage, damaged)?,
+                Ok(people) => {
+                    let found: Vec<u64> = people.iter().map(|person| person.ticket().number()).collect();
+                    ensure(found == [number], "a resident number leads to its resident", || {
+                        format!("{code} {number}: {found:?}")
+                    })?;
+                }
+            }
         }
         match ledger(view, code) {
             Err(damage) => blame(&damage, damaged)?,

@@ -65,6 +65,9 @@ fn smaller(step: &Step) -> Vec<Step> {
                 Step::Record(offered.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, it)| it.clone()).collect())
             })
             .collect(),
+        Step::Change(ledger, changes) if changes.len() > 1 => {
+            (0..changes.len()).map(|at| Step::Change(*ledger, [&changes[..at], &changes[at + 1..]].concat())).collect()
+        }
         Step::Fill(ledger, count) if *count > 1 => vec![Step::Fill(*ledger, count / 2), Step::Fill(*ledger, count - 1)],
         Step::Load(register) => fewer(register).into_iter().map(Step::Load).collect(),
         Step::Build(register) => fewer(register).into_iter().map(Step::Build).collect(),

@@ -56,6 +56,8 @@ pub enum Step {
     Abandon(usize),
     /// Shots are recorded in one call.
     Record(Vec<Offered>),
+    /// Rows of one ledger change in one call, of different tickets.
+    Change(usize, Vec<Changing>),
     /// So many large shots are recorded in one call, so that segments fill up.
     Fill(usize, u64),
     /// Every shot that was in doubt so far is recorded again.
@@ -95,6 +97,24 @@ pub struct Register {
     pub kept: Vec<u64>,
     /// Which content the rows have.
     pub version: u32,
+}
+
+/// A change of a row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Changing {
+    /// Its ticket number.
+    pub number: u64,
+    /// What it becomes.
+    pub to: Becomes,
+}
+
+/// What a change makes of a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Becomes {
+    /// The row of a register's version.
+    Row(u32),
+    /// The same, with another status: 2 moved out, 3 deceased, 4 removed.
+    Status(i32),
 }
 
 /// A shot that is offered.
@@ -149,13 +169,15 @@ impl Workload {
             Step::Checkpoint,
             Step::Build(Register { ledger: other, ..register(&mut rng) }),
             Step::Record(record(&mut rng)),
+            change(&mut rng),
             Step::Install(other),
+            change(&mut rng),
             Step::Load(Register { ledger, ..register(&mut rng) }),
             Step::Tick,
             Step::Reopen,
             Step::Record(record(&mut rng)),
         ];
-        for _ in 0..rng.random_range(2..7) {
+        for _ in 0..rng.random_range(3..9) {
             steps.remove(rng.random_range(0..steps.len()));
         }
         if rng.random_range(0..4) == 0 {
@@ -193,6 +215,18 @@ fn register(rng: &mut impl Rng) -> Register {
         rows.push(rng.random_range(0..TICKETS));
     }
     Register { ledger: rng.random_range(0..LEDGERS), rows, kept: numbers(rng, 0.1), version: rng.random_range(0..3) }
+}
+
+fn change(rng: &mut impl Rng) -> Step {
+    let mut numbers = numbers(rng, 0.3);
+    numbers.push(TICKETS);
+    let to = |rng: &mut dyn FnMut(u32) -> u32| match rng(4) {
+        0 => Becomes::Status(2 + rng(3) as i32),
+        _ => Becomes::Row(rng(3)),
+    };
+    let mut draw = |below| rng.random_range(0..below);
+    let changes = numbers.into_iter().map(|number| Changing { number, to: to(&mut draw) }).collect();
+    Step::Change(rng.random_range(0..LEDGERS), changes)
 }
 
 fn record(rng: &mut impl Rng) -> Vec<Offered> {
@@ -237,7 +271,8 @@ fn step(rng: &mut impl Rng, theme: Theme) -> Step {
         14..22 => Step::Build(register(rng)),
         22..30 => Step::Install(rng.random_range(0..LEDGERS)),
         30..32 => Step::Abandon(rng.random_range(0..LEDGERS)),
-        32..60 => Step::Record(record(rng)),
+        32..42 => change(rng),
+        42..60 => Step::Record(record(rng)),
         60..64 => Step::Retry,
         64..72 => Step::Tick,
         72..79 => Step::Checkpoint,

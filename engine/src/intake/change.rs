@@ -1,0 +1,68 @@
+//! One change of a register that may be applied: a birth, a move, a death, a correction.
+//!
+//! Owns the two forms in which municipalities send one: the row as it is from now on, or a status alone (異動区分 and 異動日), which leaves the rest of the
+//! row as it is.
+
+use std::fmt;
+
+use sesshu_proto::v1::ResidentStatus;
+
+use super::fault::{Column, Fault, FaultCode};
+use super::row::Row;
+use crate::ticket::{Date, Municipality, Ticket};
+
+/// A checked change of one ticket's row.
+pub struct Change {
+    ticket: Ticket,
+    content: ChangeContent,
+}
+
+/// What a change says.
+pub(crate) enum ChangeContent {
+    /// The row from now on.
+    Row(Box<Row>),
+    /// The status from now on, and since which day: YYYYMMDD, or 0.
+    Status(ResidentStatus, u32),
+}
+
+impl Change {
+    /// The row is this one from now on, whether the register had the ticket or not.
+    #[must_use]
+    pub fn row(municipality: Municipality, row: Row) -> Change {
+        let ticket = Ticket::new(municipality, row.number()).expect("a checked row has a ticket number");
+        Change { ticket, content: ChangeContent::Row(Box::new(row)) }
+    }
+
+    /// The status is this one from now on; `date` is the day it took effect, YYYYMMDD, or 0 if it is not stated.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`] of the date.
+    pub fn status(ticket: Ticket, status: ResidentStatus, date: u32) -> Result<Change, Fault> {
+        if status == ResidentStatus::Unspecified {
+            return Err(Fault::new(Column::Change, FaultCode::Missing, "says nothing of the status"));
+        }
+        if date != 0 {
+            Date::from_yyyymmdd(date)
+                .map_err(|error| Fault::new(Column::ChangeDate, FaultCode::NotADate, error.to_string()))?;
+        }
+        Ok(Change { ticket, content: ChangeContent::Status(status, date) })
+    }
+
+    /// The ticket whose row it changes.
+    #[must_use]
+    pub fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+
+    pub(crate) fn content(&self) -> &ChangeContent {
+        &self.content
+    }
+}
+
+/// Without the row: it is a person's.
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Change").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,85 @@
+//! The effect: what one durable event adds to the counts of its ledger.
+//!
+//! Owns which counts there are, and how an effect lies in an event's frame, so that a replay need not look at what was known when the event was logged. All
+//! counts only grow; what a generation folds is counted in its own counters.
+
+use crate::frame::{Header, flag, kind};
+
+/// What an event does to a ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It gets a shot. `orphan`: nothing was known of it.
+    Shot { orphan: bool },
+    /// Its row is another. `first`: it had none; `adopts`: it had none, but shots.
+    Row { first: bool, adopts: bool },
+}
+
+impl Effect {
+    /// The effect of an event, as its frame says; `None` for an event that is not a ticket's.
+    pub(crate) fn of(header: Header) -> Option<Effect> {
+        let has = |flag: u8| header.flags & flag != 0;
+        match header.kind {
+            kind::SHOT_RECORDED => Some(Effect::Shot { orphan: has(flag::ORPHAN) }),
+            kind::RESIDENT_CHANGED => Some(Effect::Row { first: has(flag::FIRST_ROW), adopts: has(flag::ADOPTS) }),
+            _ => None,
+        }
+    }
+
+    /// The flags of its frame.
+    pub(crate) fn flags(self) -> u8 {
+        let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+        match self {
+            Effect::Shot { orphan } => flag(orphan, flag::ORPHAN),
+            Effect::Row { first, adopts } => flag(first, flag::FIRST_ROW) | flag(adopts, flag::ADOPTS),
+        }
+    }
+}
+
+/// What the events of a tail add to a ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) shots: u64,
+    /// Tickets of which nothing was known before their first shot.
+    pub(crate) orphans: u64,
+    /// Tickets that got their first row.
+    pub(crate) rows: u64,
+    /// Of them, those that had shots.
+    pub(crate) adopted: u64,
+}
+
+impl Counts {
+    /// What one event adds.
+    pub(crate) fn of(effect: Effect) -> Counts {
+        match effect {
+            Effect::Shot { orphan } => Counts { shots: 1, orphans: orphan.into(), ..Counts::default() },
+            Effect::Row { first, adopts } => Counts { rows: first.into(), adopted: adopts.into(), ..Counts::default() },
+        }
+    }
+
+    /// In the order of a checkpoint.
+    pub(crate) fn to_array(self) -> [u64; 4] {
+        [self.shots, self.orphans, self.rows, self.adopted]
+    }
+
+    /// The other way round.
+    pub(crate) fn from_array([shots, orphans, rows, adopted]: [u64; 4]) -> Counts {
+        Counts { shots, orphans, rows, adopted }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_effect_comes_back_from_its_frame() {
+        let both = [false, true];
+        let shots = both.map(|orphan| (kind::SHOT_RECORDED, Effect::Shot { orphan }));
+        let rows =
+            both.iter().flat_map(|&first| both.map(|adopts| (kind::RESIDENT_CHANGED, Effect::Row { first, adopts })));
+        for (kind, effect) in shots.into_iter().chain(rows) {
+            let header = Header { kind, flags: effect.flags(), time_ms: 1, ticket_bits: 1, sequence: 1 };
+            assert_eq!(Effect::of(header), Some(effect));
+        }
+    }
+}
