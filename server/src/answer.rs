@@ -8,9 +8,11 @@ use std::io::{self, Write};
 use serde::Serialize;
 use sesshu_engine::ticket::{Date, Ticket};
 use sesshu_proto::v1::{
-    LoadSummary, MatchOutcome, MatchReply, RecordOutcome, RecordReply, RecordedShot, Resident, ResidentStatus, Sex,
-    Source, StatusReply,
+    ChangeOutcome, ChangeReply, LoadSummary, MatchOutcome, MatchReply, RecordOutcome, RecordReply, RecordedShot,
+    Resident, ResidentStatus, Sex, Source, StatusReply,
 };
+
+use crate::input::RejectedRow;
 
 /// Writes `object` as one line.
 ///
@@ -180,6 +182,97 @@ pub struct RecordSummary {
     pub already_recorded: u64,
     /// Rows that hold no shot that can be recorded.
     pub invalid: u64,
+}
+
+/// What `apply` says of a row.
+#[derive(Debug, Serialize)]
+pub struct ChangeAnswer {
+    /// The row's line in its file; 1 is the header.
+    pub line: u64,
+    /// Sixteen digits; null where the row has no ticket number.
+    pub ticket: Option<String>,
+    /// `added`, `changed`, `unchanged` or `rejected`.
+    pub outcome: &'static str,
+    /// Since which event the row is known; null if it was rejected.
+    pub sequence: Option<u64>,
+    /// The column's header name, if it was rejected.
+    pub column: Option<String>,
+    /// The word for what is wrong with it, if it was rejected.
+    pub code: Option<String>,
+    /// Why, if it was rejected.
+    pub reason: Option<String>,
+}
+
+impl ChangeAnswer {
+    /// The answer for a reply.
+    #[must_use]
+    pub fn new(reply: ChangeReply, line: u64) -> ChangeAnswer {
+        let outcome = match reply.outcome() {
+            ChangeOutcome::Added => "added",
+            ChangeOutcome::Changed => "changed",
+            ChangeOutcome::Unchanged => "unchanged",
+            ChangeOutcome::Rejected | ChangeOutcome::Unspecified => "rejected",
+        };
+        let ticket = Ticket::from_decimal(reply.ticket).ok().filter(|_| reply.ticket != 0);
+        let rejected = reply.rejected;
+        ChangeAnswer {
+            line,
+            ticket: ticket.map(|ticket| ticket.to_string()),
+            outcome,
+            sequence: (reply.sequence > 0).then_some(reply.sequence),
+            column: rejected.as_ref().map(|rejected| rejected.column.clone()),
+            code: rejected.as_ref().map(|rejected| rejected.code.clone()),
+            reason: rejected.map(|rejected| rejected.reason),
+        }
+    }
+
+    /// The answer for a row that its reader rejected.
+    #[must_use]
+    pub fn of_rejected(row: &RejectedRow) -> ChangeAnswer {
+        ChangeAnswer {
+            line: row.line,
+            ticket: None,
+            outcome: "rejected",
+            sequence: None,
+            column: Some(row.fault.column.header().to_owned()),
+            code: Some(row.fault.code.as_str().to_owned()),
+            reason: Some(row.fault.reason.clone()),
+        }
+    }
+}
+
+/// The last object of `apply`.
+#[derive(Debug, Default, Serialize)]
+pub struct ChangeSummary {
+    /// Tickets that got their first row.
+    pub added: u64,
+    /// Rows that are others now.
+    pub changed: u64,
+    /// Rows that were so before.
+    pub unchanged: u64,
+    /// Rows that were not taken.
+    pub rejected: u64,
+}
+
+impl ChangeSummary {
+    /// Counts one answer.
+    pub fn count(&mut self, answer: &ChangeAnswer) {
+        let count = match answer.outcome {
+            "added" => &mut self.added,
+            "changed" => &mut self.changed,
+            "unchanged" => &mut self.unchanged,
+            _ => &mut self.rejected,
+        };
+        *count += 1;
+    }
+
+    /// Adds another file's.
+    pub fn add(&mut self, other: &ChangeSummary) {
+        self.added += other.added;
+        self.changed += other.changed;
+        self.unchanged += other.unchanged;
+        self.rejected += other.rejected;
+    }
 }
 
 /// What `load` says of a file.

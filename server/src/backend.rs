@@ -5,13 +5,14 @@
 use std::sync::Arc;
 
 use sesshu_engine::error::RecordError;
-use sesshu_engine::intake::{Row, ShotRecord};
+use sesshu_engine::intake::{Change, Row, ShotRecord};
 use sesshu_engine::ticket::{Municipality, Ticket, TicketLine};
 use sesshu_engine::{Load, Store};
-use sesshu_proto::v1::{LoadCommitted, MatchReply, RecordReply, StatusReply};
+use sesshu_proto::v1::{ChangeReply, LoadCommitted, MatchReply, RecordReply, StatusReply};
 
 use crate::client::{Client, ClientLoad};
 use crate::failure::Failure;
+use crate::input::ChangeRow;
 use crate::reply;
 
 /// A store or a server.
@@ -55,6 +56,26 @@ impl Backend {
                 let replies: Result<_, RecordError> =
                     answers.map(|(answer, ticket)| reply::of_record(ticket, answer)).collect();
                 Ok(replies?)
+            }
+        }
+    }
+
+    /// Applies changes of one register and returns when they are durable, one reply each, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`], of the first change that the store could not take. Changes before it may be durable: apply all of them again.
+    pub fn apply(&self, municipality: Municipality, changes: Vec<ChangeRow>) -> Result<Vec<ChangeReply>, Failure> {
+        match self {
+            Backend::Server(client) => Ok(client.apply(municipality, changes)?),
+            Backend::Store(store) => {
+                let (lines, changes): (Vec<u64>, Vec<Change>) =
+                    changes.into_iter().map(|row| (row.line, row.change)).unzip();
+                let answers = store.change(&changes)?;
+                let places = changes.iter().map(Change::ticket).zip(lines);
+                let replies =
+                    places.zip(answers).map(|((ticket, line), answer)| reply::of_change(ticket, line, answer));
+                Ok(replies.collect::<Result<_, RecordError>>()?)
             }
         }
     }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use sesshu_engine::intake::{Row, ShotRecord};
+use sesshu_engine::intake::{ChangeContent, Row, ShotRecord};
 use sesshu_engine::ticket::{Municipality, TicketLine};
 use sesshu_proto::v1::ledgers_client::LedgersClient;
 use sesshu_proto::v1::load_snapshot_reply::Step as ReplyStep;
@@ -12,12 +12,13 @@ use sesshu_proto::v1::load_snapshot_request::Step;
 use sesshu_proto::v1::matching_client::MatchingClient;
 use sesshu_proto::v1::operations_client::OperationsClient;
 use sesshu_proto::v1::record_request::Ticket as RecordTicket;
+use sesshu_proto::v1::register_change::Change as Offered;
 use sesshu_proto::v1::register_client::RegisterClient;
 use sesshu_proto::v1::shot_log_client::ShotLogClient;
 use sesshu_proto::v1::{
-    GetLedgerRequest, LoadCommit, LoadCommitted, LoadOpen, LoadRows, LoadSnapshotReply, LoadSnapshotRequest,
-    MatchManyRequest, MatchReply, RecordManyRequest, RecordReply, RecordRequest, RegisterRow, RejectedRow, StatusReply,
-    StatusRequest,
+    ApplyRequest, ChangeReply, GetLedgerRequest, LoadCommit, LoadCommitted, LoadOpen, LoadRows, LoadSnapshotReply,
+    LoadSnapshotRequest, MatchManyRequest, MatchReply, RecordManyRequest, RecordReply, RecordRequest, RegisterChange,
+    RegisterRow, RejectedRow, StatusChange, StatusReply, StatusRequest,
 };
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -25,6 +26,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, Streaming};
 
+use crate::input::ChangeRow;
 use crate::service::{BATCH_MAX, ROWS_MAX};
 
 /// The server said no, or did not answer.
@@ -197,6 +199,30 @@ impl Client {
         Ok(load)
     }
 
+    /// Applies changes of one register, one reply each, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Status`].
+    pub fn apply(&self, municipality: Municipality, changes: Vec<ChangeRow>) -> Result<Vec<ChangeReply>, ClientError> {
+        let count = changes.len();
+        let mut changes = changes.into_iter().map(register_change).peekable();
+        let requests = std::iter::from_fn(move || {
+            changes.peek()?;
+            let changes = changes.by_ref().take(BATCH_MAX).collect();
+            Some(ApplyRequest { municipality: municipality.code(), changes })
+        });
+        self.runtime.block_on(async {
+            let mut register = RegisterClient::new(self.channel.clone()).max_decoding_message_size(REPLY_BYTES_MAX);
+            let mut stream = register.apply(tokio_stream::iter(requests)).await?.into_inner();
+            let mut replies = Vec::with_capacity(count);
+            while let Some(batch) = stream.message().await? {
+                replies.extend(batch.replies);
+            }
+            if replies.len() == count { Ok(replies) } else { Err(ClientError::Ended) }
+        })
+    }
+
     /// Reads a whole ledger.
     ///
     /// # Errors
@@ -305,6 +331,17 @@ impl ClientLoad {
         let replies = self.replies.as_mut().ok_or(ClientError::Ended)?;
         self.client.runtime.block_on(replies.message())?.ok_or(ClientError::Ended)
     }
+}
+
+fn register_change(ChangeRow { line, change }: ChangeRow) -> RegisterChange {
+    let number = change.ticket().number();
+    let change = match change.into_content() {
+        ChangeContent::Row(row) => Offered::Row(RegisterRow { line, ..register_row(*row) }),
+        ChangeContent::Status(status, status_date) => {
+            Offered::Status(StatusChange { number, status: status.into(), status_date, line })
+        }
+    };
+    RegisterChange { change: Some(change) }
 }
 
 fn register_row(row: Row) -> RegisterRow {

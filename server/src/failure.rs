@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use sesshu_engine::error::{Kind, LoadError, OpenError, RecordError};
+use sesshu_engine::error::{ChangeError, Kind, LoadError, OpenError, RecordError};
 
 use crate::app::ServeError;
 use crate::client::ClientError;
@@ -53,6 +53,9 @@ pub enum Failure {
     /// A load.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// A change of the register.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
     /// A record.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -75,7 +78,7 @@ impl Failure {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let request = match self {
-            Failure::Request(_) => true,
+            Failure::Request(_) | Failure::Change(ChangeError::Key(_)) => true,
             Failure::Input(error) => !matches!(error, InputError::Read { .. } | InputError::WriteRejects { .. }),
             Failure::Open(error) => matches!(
                 error,

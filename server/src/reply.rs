@@ -3,12 +3,15 @@
 //! Owns the replies of matches and records. The gRPC services send them; the commands on a store print them: one path, so both say the same.
 
 use sesshu_engine::error::{Damage, RecordError};
-use sesshu_engine::intake::ShotRecord;
+use sesshu_engine::intake::{Column, Fault, FaultCode, ShotRecord};
 use sesshu_engine::ticket::{Ticket, TicketLine};
-use sesshu_engine::{LoadReport, Match, Person, RecordOutcome as Outcome, Recorded, Rejected};
+use sesshu_engine::{
+    ChangeOutcome as Change, Changed, LoadReport, Match, Person, RecordOutcome as Outcome, Recorded, Rejected,
+};
 use sesshu_proto::v1::record_request::Ticket as RecordTicket;
 use sesshu_proto::v1::{
-    LoadSummary, MatchOutcome, MatchReply, RecordOutcome, RecordReply, RecordRequest, RejectedRow, StatusReply,
+    ChangeOutcome, ChangeReply, LoadSummary, MatchOutcome, MatchReply, RecordOutcome, RecordReply, RecordRequest,
+    RejectedRow, StatusReply,
 };
 
 /// The reply for a ticket that was looked up.
@@ -83,6 +86,33 @@ pub fn of_record(ticket: Ticket, answer: Result<Recorded, RecordError>) -> Resul
     };
     let outcome = outcome.into();
     Ok(RecordReply { outcome, reason, ticket: ticket.to_decimal(), shot_id, sequence, recorded_at: recorded_at_ms })
+}
+
+/// The reply for a change that was applied. `line`: where it stands in its file, or 0.
+///
+/// # Errors
+///
+/// The engine's, unchanged: they are about the store, not about the change.
+pub fn of_change(ticket: Ticket, line: u64, answer: Result<Changed, RecordError>) -> Result<ChangeReply, RecordError> {
+    let Changed { outcome, sequence } = answer?;
+    let outcome = match outcome {
+        Change::Added => ChangeOutcome::Added,
+        Change::Changed => ChangeOutcome::Changed,
+        Change::Unchanged => ChangeOutcome::Unchanged,
+        Change::UnknownTicket => {
+            let reason = "the register does not have this ticket: send the whole row";
+            let fault = Fault::new(Column::Number, FaultCode::UnknownTicket, reason);
+            return Ok(of_rejected_change(ticket.to_decimal(), &Rejected { line, fault }));
+        }
+    };
+    Ok(ChangeReply { outcome: outcome.into(), ticket: ticket.to_decimal(), sequence, rejected: None })
+}
+
+/// The reply for a change that cannot be applied.
+#[must_use]
+pub fn of_rejected_change(ticket: u64, rejected: &Rejected) -> ChangeReply {
+    let outcome = ChangeOutcome::Rejected.into();
+    ChangeReply { outcome, ticket, sequence: 0, rejected: Some(of_rejected(rejected)) }
 }
 
 /// A row that a load could not take.

@@ -4,7 +4,7 @@
 
 use std::error::Error;
 
-use sesshu_engine::error::{Damage, Kind, LoadError, RecordError};
+use sesshu_engine::error::{ChangeError, Damage, Kind, LoadError, RecordError};
 use tonic::{Code, Status};
 
 /// The request is at fault.
@@ -30,6 +30,13 @@ pub fn damaged(damage: &Damage) -> Status {
 /// Recording failed.
 pub fn of_record(error: &RecordError) -> Status {
     Status::new(code(error.kind()), chain(error))
+}
+
+/// Changing a row failed before anything was changed.
+pub fn of_change(error: &ChangeError) -> Status {
+    match error {
+        ChangeError::Key(_) => Status::failed_precondition(chain(error)),
+    }
 }
 
 /// Loading failed.

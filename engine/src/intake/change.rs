@@ -18,7 +18,7 @@ pub struct Change {
 }
 
 /// What a change says.
-pub(crate) enum ChangeContent {
+pub enum ChangeContent {
     /// The row from now on.
     Row(Box<Row>),
     /// The status from now on, and since which day: YYYYMMDD, or 0.
@@ -55,8 +55,16 @@ impl Change {
         self.ticket
     }
 
-    pub(crate) fn content(&self) -> &ChangeContent {
+    /// What it says.
+    #[must_use]
+    pub fn content(&self) -> &ChangeContent {
         &self.content
+    }
+
+    /// What it says, given away.
+    #[must_use]
+    pub fn into_content(self) -> ChangeContent {
+        self.content
     }
 }
 

@@ -145,6 +145,8 @@ pub enum FaultCode {
     OtherMunicipality,
     /// The ticket number stands in another row of the same file too.
     DuplicateTicket,
+    /// A status for a ticket that the register does not have.
+    UnknownTicket,
     /// A control character where none may be.
     ControlCharacter,
     /// Bytes that are not text in the file's encoding.
@@ -169,6 +171,7 @@ impl FaultCode {
             FaultCode::UnknownMunicipality => "unknown_municipality",
             FaultCode::OtherMunicipality => "other_municipality",
             FaultCode::DuplicateTicket => "duplicate_ticket",
+            FaultCode::UnknownTicket => "unknown_ticket",
             FaultCode::ControlCharacter => "control_character",
             FaultCode::Encoding => "encoding",
             FaultCode::FieldCount => "field_count",

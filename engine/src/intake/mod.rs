@@ -10,8 +10,7 @@ mod fault;
 mod row;
 mod shot;
 
-pub use change::Change;
-pub(crate) use change::ChangeContent;
+pub use change::{Change, ChangeContent};
 pub use fault::{Column, Fault, FaultCode};
 pub use row::Row;
 pub use shot::ShotRecord;

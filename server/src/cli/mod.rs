@@ -3,6 +3,7 @@
 //! Owns the list of commands and what they share: where to work (`target`), how far it has come (`progress`), how a table looks (`table`), what a
 //! closed standard output means (`results`). Results go to standard output, everything else to standard error.
 
+mod apply;
 mod demo;
 mod generate;
 mod ledger;
@@ -36,6 +37,7 @@ enum Command {
     Demo(demo::Demo),
     Generate(generate::Generate),
     Load(load::Load),
+    Apply(apply::Apply),
     Match(matching::Match),
     Record(record::Record),
     Ledger(ledger::Ledger),
@@ -63,6 +65,7 @@ impl Cli {
             Command::Demo(command) => command.run(),
             Command::Generate(command) => command.run(),
             Command::Load(command) => command.run(),
+            Command::Apply(command) => command.run(),
             Command::Match(command) => command.run(),
             Command::Record(command) => command.run(),
             Command::Ledger(command) => command.run(),

@@ -6,10 +6,11 @@
 //! A file is refused whole ([`InputError`]) only if it is not what it is said to be. Everything else costs one row ([`RejectedRow`]), and the rest goes on.
 //!
 //! ```text
-//! file ─ source ─ split ─ fields ─ register ─ Row           header: which field is which column
+//! file ─ source ─ split ─ fields ─ register ─ Row, Change          header: which field is which column
 //!        window   spans   values └ shots ──── ShotRecord    encoding: bytes to text     mask: what a reject may show
 //! ```
 
+mod changes;
 mod encoding;
 mod error;
 mod fields;
@@ -26,6 +27,7 @@ mod split;
 #[allow(clippy::unwrap_used, reason = "a test may panic")]
 mod tests;
 
+pub use changes::{ChangeRow, ChangesFile};
 pub use encoding::Encoding;
 pub use error::InputError;
 pub use folder::find_registers;

@@ -21,8 +21,8 @@ use super::source::{RawRow, Source};
 
 /// An open register file.
 pub struct RegisterFile {
-    source: Source,
-    header: Header,
+    pub(super) source: Source,
+    pub(super) header: Header,
     municipality: Municipality,
     /// The municipality's code as the rows spell it: most rows need no more than a comparison.
     code: Box<[u8]>,
@@ -99,7 +99,8 @@ impl RegisterFile {
         Ok(true)
     }
 
-    fn read(&self, row: &RawRow<'_>) -> Result<Row, Fault> {
+    /// The checked row.
+    pub(super) fn read(&self, row: &RawRow<'_>) -> Result<Row, Fault> {
         let fields = Fields::of(row, &self.header)?;
         self.check_municipality(&fields)?;
         let number = fields.number()?;
@@ -119,7 +120,7 @@ impl RegisterFile {
         Row::check(number, my_number, resident, row.line)
     }
 
-    fn check_municipality(&self, fields: &Fields<'_>) -> Result<(), Fault> {
+    pub(super) fn check_municipality(&self, fields: &Fields<'_>) -> Result<(), Fault> {
         if *fields.bytes(Column::Municipality) == *self.code {
             return Ok(());
         }
@@ -200,7 +201,8 @@ fn sex(fields: &Fields<'_>) -> Result<Sex, Fault> {
     }
 }
 
-fn status(fields: &Fields<'_>) -> Result<ResidentStatus, Fault> {
+/// 異動区分, as the status that it leads to; blank: active.
+pub(super) fn status(fields: &Fields<'_>) -> Result<ResidentStatus, Fault> {
     let Some(text) = fields.text(Column::Change)? else { return Ok(ResidentStatus::Active) };
     match text.trim() {
         "新規" | "変更" | "再発行" => Ok(ResidentStatus::Active),

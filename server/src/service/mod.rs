@@ -2,6 +2,7 @@
 //!
 //! Each turns messages into calls of the engine and back, and owns nothing else. Errors become statuses in `status`, replies are made in `reply`.
 
+mod apply;
 pub mod ledgers;
 pub mod matching;
 pub mod operations;

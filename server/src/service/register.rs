@@ -1,4 +1,4 @@
-//! `Register`: register snapshots, as a conversation.
+//! `Register`: register snapshots, as a conversation, and single changes.
 //!
 //! Open, rows in batches, commit; each step is answered. A stream that ends before its commit leaves nothing behind.
 
@@ -11,13 +11,15 @@ use sesshu_proto::v1::load_snapshot_reply::Step as ReplyStep;
 use sesshu_proto::v1::load_snapshot_request::Step;
 use sesshu_proto::v1::register_server::Register;
 use sesshu_proto::v1::{
-    LoadCommitted, LoadOpen, LoadOpened, LoadRows, LoadRowsTaken, LoadSnapshotReply, LoadSnapshotRequest, RegisterRow,
+    ApplyReply, ApplyRequest, LoadCommitted, LoadOpen, LoadOpened, LoadRows, LoadRowsTaken, LoadSnapshotReply,
+    LoadSnapshotRequest, RegisterRow,
 };
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::apply::apply;
 use super::{ROWS_MAX, Replies, STREAM_AHEAD, Work};
 use crate::{metrics, reply, status};
 
@@ -32,6 +34,7 @@ pub struct RegisterService {
 #[tonic::async_trait]
 impl Register for RegisterService {
     type LoadSnapshotStream = Replies<LoadSnapshotReply>;
+    type ApplyStream = Replies<ApplyReply>;
 
     async fn load_snapshot(
         &self,
@@ -47,6 +50,19 @@ impl Register for RegisterService {
             }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+
+    async fn apply(&self, request: Request<Streaming<ApplyRequest>>) -> Result<Response<Self::ApplyStream>, Status> {
+        let (store, work) = (Arc::clone(&self.store), self.work.clone());
+        let replies = request.into_inner().then(move |request| {
+            let (store, work) = (Arc::clone(&store), work.clone());
+            async move {
+                let (request, _pass) = (request?, work.begin().await?);
+                let applied = tokio::task::spawn_blocking(move || apply(&store, request));
+                applied.await.map_err(|_| status::shutting_down())?
+            }
+        });
+        Ok(Response::new(Box::pin(replies)))
     }
 }
 
@@ -145,7 +161,8 @@ impl Conversation {
     }
 }
 
-fn checked(row: RegisterRow) -> Result<Row, Fault> {
+/// Checks a row that came from outside.
+pub(super) fn checked(row: RegisterRow) -> Result<Row, Fault> {
     let my_number = match row.my_number {
         0 => None,
         value => Some(
