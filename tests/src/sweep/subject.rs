@@ -2,13 +2,13 @@
 //!
 //! Owns its making: three ledgers; rows with and without My Number; folded shots with capture ids; an entry without a row; tails with shots, also of tickets
 //! that nothing else is known of; a generation whose predecessor was removed; a shot that was recorded while a register was built; a checkpoint with tails;
-//! a segment of the log for each of three programs, two of which were killed. It is made on a machine of a seed: the same bytes every time.
+//! rows that changed alone; a segment of the log for each of three programs, two of which were killed. It is made on a machine of a seed: the same bytes every time.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sesshu_engine::intake::{Row, ShotRecord};
+use sesshu_engine::intake::{Change, Row, ShotRecord};
 use sesshu_engine::{Load, Store};
 
 use super::everything::Everything;
@@ -146,6 +146,8 @@ impl Run {
         for (code, number, capture_id) in [(CHIYODA, 1, "c-9"), (CHIYODA, 6, "c-10"), (NAHA, 3, "c-11")] {
             run.record(&store, code, number, capture_id);
         }
+        run.change(&store, CHIYODA, 2, 3);
+        run.change(&store, NAHA, 7, 3);
         store.checkpoint().expect("a checkpoint is written");
         run.take_note(&store);
         run.record(&store, NAHA, 3, "c-12");
@@ -154,6 +156,7 @@ impl Run {
 
         let store = machine.open(&run.place);
         run.record(&store, CHIYODA, 3, "c-14");
+        run.change(&store, CHIYODA, 5, 3);
         run.record(&store, SAPPORO, 9, "c-15");
         run.record(&store, NAHA, 1, "c-16");
         match ending {
@@ -174,6 +177,15 @@ impl Run {
 
     fn record(&mut self, store: &Store, code: u32, number: u64, capture_id: &str) {
         record(store, self.shot(code, number, capture_id));
+        self.take_note(store);
+    }
+
+    /// Changes one row.
+    fn change(&mut self, store: &Store, code: u32, number: u64, version: u32) {
+        let my_number = number.is_multiple_of(2).then(|| my_number(number));
+        let row = Row::check(number, my_number, resident(number, version), 0).expect("a row that can be loaded");
+        let changed = store.change(&[Change::row(municipality(code), row)]).expect("the key is there");
+        assert!(changed.iter().all(Result::is_ok), "{changed:?}");
         self.take_note(store);
     }
 
