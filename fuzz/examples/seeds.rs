@@ -8,7 +8,7 @@ use std::path::Path;
 
 use prost::Message as _;
 use sesshu_engine::fuzzing;
-use sesshu_engine::intake::Row;
+use sesshu_engine::intake::{Change, Row};
 use sesshu_engine::ticket::TicketLine;
 use sesshu_proto::v1::Manifest;
 use sesshu_tests::{
@@ -41,7 +41,7 @@ fn write(target: &str, name: &str, bytes: &[u8]) {
     fs::write(folder.join(name), bytes).expect("an input is written");
 }
 
-/// A closed store with a small generation of everything: rows with and without My Numbers and shots, an orphan; and shots in the tail.
+/// A closed store with a small generation of everything: rows with and without My Numbers and shots, an orphan; and shots and a changed row in the tail.
 fn small() -> Place {
     let place = Place::in_memory();
     let store = place.open();
@@ -59,8 +59,16 @@ fn small() -> Place {
     let ward = TicketLine::parse("230110110000000001").expect("a line with the code of a ward");
     record(&store, shot_of_line(ward, 21, "t-6"));
     record(&store, shot(ticket(NAHA, 1), 22, ""));
+    change(&store, 4);
     drop(store);
     place
+}
+
+/// A row of Chiyoda becomes another.
+fn change(store: &sesshu_engine::Store, number: u64) {
+    let row = Row::check(number, Some(my_number(number)), resident(number, 2), 0).expect("a row");
+    let answers = store.change(&[Change::row(municipality(CHIYODA), row)]).expect("the key is there");
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
 }
 
 /// The segments of a store that was killed and opened again.
@@ -73,6 +81,7 @@ fn log_of_two() -> Vec<Vec<u8>> {
     let copy = place.copy();
     let store = copy.open();
     record(&store, shot(ticket(CHIYODA, 1), 3, "c"));
+    change(&store, 1);
     drop(store);
     let segments = copy.segments();
     segments.iter().map(|name| fs::read(copy.file(name)).expect("a segment")).collect()

@@ -1,6 +1,7 @@
 //! A small closed store in memory, whose files the targets replace.
 //!
-//! Owns its content: a register of three in Chiyoda, shots that are folded and shots that are not, an orphan, a shot in Naha, a checkpoint.
+//! Owns its content: a register of three in Chiyoda, one of whose rows changed since, shots that are folded and shots that are not, an orphan, a shot in Naha, a
+//! checkpoint.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -12,7 +13,7 @@ use super::memory::{MemoryDisk, platform};
 use super::repair::{put_u32, put_u64};
 use crate::disk::{Disk as _, RealDisk};
 use crate::error::OpenError;
-use crate::intake::{Row, ShotRecord};
+use crate::intake::{Change, Row, ShotRecord};
 use crate::ticket::{Municipality, Ticket, TicketLine};
 use crate::{Match, Opened, Options, Store};
 
@@ -51,6 +52,7 @@ impl Fixture {
         for (line, dose) in [(chiyoda, 1), (chiyoda, 2), (orphan, 1), (naha, 1)] {
             record(&open(), line, dose);
         }
+        change(&open());
         let shown = show(&open());
         let key = RealDisk::existing(&std::env::temp_dir()).remove(&name.with_extension("key"));
         key.expect("the key was made and is needed no more");
@@ -117,6 +119,14 @@ fn load(store: &Store) {
         load.push(Row::check(number, None, resident, 0).expect("a row that can be loaded")).expect("it is taken");
     }
     load.commit(None).expect("the register is loaded");
+}
+
+fn change(store: &Store) {
+    let chiyoda = Municipality::from_five_digits(13_101).expect("the code of a municipality");
+    let changed = Resident { name: "見本　次郎".into(), ..Resident::default() };
+    let row = Row::check(2, None, changed, 0).expect("a row that can be loaded");
+    let answers = store.change(&[Change::row(chiyoda, row)]).expect("no My Number, no key");
+    assert!(answers.iter().all(Result::is_ok), "memory does not fail: {answers:?}");
 }
 
 fn record(store: &Store, line: &str, dose: u32) {
