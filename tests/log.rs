@@ -15,9 +15,9 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sesshu_engine::disk::{Call, Disk, Fault, PlannedFault, RealDisk, SimulatedDisk, Unsynced};
 use sesshu_engine::error::{OpenError, RecordError};
-use sesshu_engine::{Environment, LogOutcome, Options, Platform, Store};
+use sesshu_engine::{Environment, LogOutcome, Options, Platform, RecordOutcome, Store};
 use sesshu_tests::machine::Machine;
-use sesshu_tests::{HEADER_BYTES, NAHA, Place, flip, ledger, load, raw_batches, record, shot, ticket};
+use sesshu_tests::{CHIYODA, HEADER_BYTES, NAHA, Place, flip, ledger, load, raw_batches, record, shot, ticket};
 
 /// A machine that does the same again, with a clock that stands until it is set.
 struct Clock {
@@ -204,4 +204,25 @@ fn a_segment_that_cannot_be_mapped_is_asked_for_again() {
     next(refused).unwrap();
     assert_eq!((store.status().trouble, store.status().log_segments), (None, 2));
     assert_eq!(place.copy().open().status().shots, refused + 1);
+}
+
+#[test]
+fn a_store_that_began_a_segment_in_vain_is_found_closed() {
+    let place = Place::in_memory();
+    let repeated = || (0..128).map(|at| shot(ticket(CHIYODA, at), 1, &format!("again-{at}"))).collect();
+    let clock = Clock::of(1);
+    drop(on_files(&place, &clock).record_many(repeated()));
+    let mut segments = 0;
+    // Each time the end of the log is nearer to the end of its segment by less than what is recorded again would need there.
+    for round in 0..60 {
+        let store = on_files(&place, &clock);
+        assert_eq!(store.opened().log, LogOutcome::Closed, "round {round}");
+        let new = (0..60).map(|at| shot(ticket(NAHA, at), round, &format!("new-{round}-{at}")));
+        assert!(store.record_many(new.collect()).iter().all(Result::is_ok));
+        let again = store.record_many(repeated());
+        assert!(again.iter().all(|it| it.as_ref().unwrap().outcome == RecordOutcome::AlreadyRecorded));
+        segments = store.status().log_segments;
+        store.close().unwrap();
+    }
+    assert!(segments > 1, "no segment was begun");
 }

@@ -35,6 +35,7 @@ mutations! {
     ShowChangeBeforeSync = "show-change-before-sync",
     GoOnAfterFailedSync = "go-on-after-failed-sync",
     CloseAfterFailure = "close-after-failure",
+    CloseBeforeTheEnd = "close-before-the-end",
     NeverMark = "never-mark",
     SkipSpareSync = "skip-spare-sync",
     SkipSegmentHeaderSync = "skip-segment-header-sync",

@@ -387,6 +387,14 @@ impl Committer {
         }
     }
 
+    /// Shows where the log ends before that is written down: a segment may have been begun for what then turned out to be there already.
+    pub(super) fn show_end(&mut self, shared: &Shared) {
+        if shared.view.load().end != self.writer.durable() && !broken(Mutation::CloseBeforeTheEnd) {
+            let (sequence, time_ms) = (self.writer.next_sequence() - 1, self.writer.time_ms());
+            self.publish(shared, self.writer.durable(), sequence, time_ms);
+        }
+    }
+
     /// What is durable is visible from now on.
     fn publish(&mut self, shared: &Shared, end: u64, sequence: u64, time_ms: u64) {
         let (ledgers, segments) = (Arc::clone(&self.state.ledgers), self.writer.segments().clone());

@@ -170,6 +170,7 @@ impl Shared {
                 // The end of the log is not known; only recovery may say what it is.
                 return Ok(());
             }
+            committer.show_end(self);
         }
         // Without a checkpoint the next open takes longer, and loses nothing.
         let checkpoint = self.checkpoint();

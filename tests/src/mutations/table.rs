@@ -65,6 +65,11 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         tests: &[test("power", "a_failed_sync_or_write_of_the_log_ends_all_writing")],
     },
     Mutation {
+        name: "close-before-the-end",
+        breaks: "a store that is closed writes down where its log ends",
+        tests: &[test("log", "a_store_that_began_a_segment_in_vain_is_found_closed")],
+    },
+    Mutation {
         name: "never-mark",
         breaks: "the last batch is vouched for too, once nothing else comes",
         tests: &[test("log", "an_idle_store_vouches_for_its_last_batch")],

@@ -93,12 +93,13 @@ impl Runner {
             if self.ran.over {
                 break;
             }
-            let done = self.step(step);
+            // The open of the next program, which may follow a step, writes too: to a new segment, of which a sector may hit a generation that it has checked.
+            let done = self.step(step).and_then(|()| self.after_step(index));
             if done.is_err() && self.rots_while_mapped() {
                 self.ran.over = true;
                 return Ok(self.ran);
             }
-            done.and_then(|()| self.after_step(index)).map_err(|failure| (index, failure))?;
+            done.map_err(|failure| (index, failure))?;
         }
         self.conclude().map_err(|failure| (workload.steps.len(), failure))?;
         self.ran.operations = self.disk.operations();
