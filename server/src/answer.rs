@@ -316,6 +316,17 @@ impl LoadAnswer {
     }
 }
 
+/// What `load` says of a file that was not loaded, if it goes on with others.
+#[derive(Debug, Serialize)]
+pub struct LoadFailed {
+    /// The file.
+    pub file: String,
+    /// Whose fault it is, as the command's exit code says it: 2 or 3.
+    pub exit_code: u8,
+    /// Why.
+    pub reason: String,
+}
+
 /// The last object of `load`.
 #[derive(Debug, Serialize)]
 pub struct LoadTotal {

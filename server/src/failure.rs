@@ -3,6 +3,7 @@
 //! Owns the four exit codes. Results go to standard output, failures to standard error; the chain of causes is printed once, in `main`.
 
 use std::error::Error;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use sesshu_engine::error::{ChangeError, Kind, LoadError, OpenError, RecordError};
@@ -62,6 +63,14 @@ pub enum Failure {
     /// The server said no, or did not answer.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// Some files of many were not loaded; the others were.
+    #[error("{} of {of} files were not loaded{}", failed.len(), list(failed))]
+    Files {
+        /// Each with its reason, in the order given.
+        failed: Vec<(PathBuf, Failure)>,
+        /// How many there were.
+        of: usize,
+    },
     /// Writing generated files.
     #[error(transparent)]
     Generate(#[from] GenerateError),
@@ -78,6 +87,7 @@ impl Failure {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let request = match self {
+            Failure::Files { failed, .. } => failed.iter().all(|(_, failure)| failure.exit_code() == 2),
             Failure::Request(_) | Failure::Change(ChangeError::Key(_)) => true,
             Failure::Input(error) => !matches!(error, InputError::Read { .. } | InputError::WriteRejects { .. }),
             Failure::Open(error) => matches!(
@@ -100,6 +110,13 @@ impl Failure {
             Failure::Machine(_) | Failure::Output(_) => false,
         };
         if request { 2 } else { 3 }
+    }
+
+    /// The failure of a file, told so that the file is named.
+    #[must_use]
+    pub fn of_file(&self, file: &Path) -> String {
+        let (reason, file) = (self.chain(), file.display().to_string());
+        if reason.contains(&file) { reason } else { format!("{file}: {reason}") }
     }
 
     /// Whether whoever read standard output has stopped reading.
@@ -125,6 +142,11 @@ impl Failure {
     }
 }
 
+/// Each failure on a line of its own.
+fn list(failed: &[(PathBuf, Failure)]) -> String {
+    failed.iter().map(|(file, failure)| format!("\n  {}", failure.of_file(file))).collect()
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
@@ -139,5 +161,14 @@ mod tests {
         assert_eq!(Failure::from(LoadError::Install(RecordError::DiskFull)).exit_code(), 3);
         assert_eq!(Failure::from(LoadError::Install(RecordError::QueueFull)).exit_code(), 3);
         assert_eq!(Failure::from(RecordError::DiskFull).exit_code(), 3);
+    }
+
+    #[test]
+    fn of_many_files_the_worst_failure_counts_and_each_is_told_with_its_file_once() {
+        let (request, machine) = (|| Failure::Request("no".into()), || Failure::Machine("b.csv is torn".into()));
+        let files =
+            |second| Failure::Files { failed: vec![("a.csv".into(), request()), ("b.csv".into(), second)], of: 9 };
+        assert_eq!((files(request()).exit_code(), files(machine()).exit_code()), (2, 3));
+        assert_eq!(files(machine()).chain(), "2 of 9 files were not loaded\n  a.csv: no\n  b.csv is torn");
     }
 }

@@ -1,10 +1,13 @@
 //! `sesshu generate`: invented registers and shots as files.
 
 use std::io::Write as _;
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::Args;
+use sesshu_engine::ticket::Municipality;
 
+use super::jobs::available_cores;
 use super::results::results;
 use super::{progress, table};
 use crate::failure::{Done, Failure};
@@ -24,6 +27,9 @@ pub(super) struct Generate {
     /// How many municipalities, 1 to 1,741, of realistic sizes
     #[arg(long, value_name = "M", default_value_t = 1)]
     municipalities: usize,
+    /// All 1,741 municipalities
+    #[arg(long, conflicts_with = "municipalities")]
+    nation: bool,
     /// Another seed, other people
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
@@ -36,6 +42,9 @@ pub(super) struct Generate {
     /// Valid shots of these residents, at most two each
     #[arg(long, value_name = "N", default_value_t = 0)]
     shots: u64,
+    /// Files written at a time; the bytes are the same for any number [default: one for each core]
+    #[arg(long, value_name = "J")]
+    jobs: Option<NonZero<usize>>,
     /// One object: {"files", "rows", "bad_rows", "shots"}
     #[arg(long)]
     json: bool,
@@ -43,10 +52,12 @@ pub(super) struct Generate {
 
 impl Generate {
     pub(super) fn run(self) -> Result<Done, Failure> {
-        let plan = Plan::spread(self.residents, self.municipalities, self.seed).map_err(GenerateError::Plan)?;
+        let municipalities = if self.nation { Municipality::all().len() } else { self.municipalities };
+        let plan = Plan::spread(self.residents, municipalities, self.seed).map_err(GenerateError::Plan)?;
         let plan = Plan { encoding: self.encoding, bad_rows: self.bad_rows, shots: self.shots, ..plan };
         let bar = progress::rows(self.residents + self.bad_rows + self.shots, "writing");
-        let report = generate::write(&plan, &self.out, &mut |rows| bar.set_position(rows))?;
+        let jobs = self.jobs.unwrap_or_else(available_cores);
+        let report = generate::write(&plan, &self.out, jobs, &mut |rows| bar.set_position(rows))?;
         bar.finish_and_clear();
         let files = report.registers.len() + usize::from(report.shots.is_some());
         if self.json {

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal as _;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// A bar over `total` bytes of input; 0 if the total is not known.
 #[must_use]
@@ -16,9 +16,17 @@ pub(super) fn rows(total: u64, what: impl Into<String>) -> ProgressBar {
     bar(total, what, "{msg} {wide_bar} {human_pos}/{human_len} rows {eta}")
 }
 
+/// Room for several bars, one below the other.
+#[must_use]
+pub(super) fn several() -> MultiProgress {
+    MultiProgress::with_draw_target(target())
+}
+
 fn bar(total: u64, what: impl Into<String>, template: &str) -> ProgressBar {
-    let terminal = std::io::stderr().is_terminal();
-    let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::with_draw_target(Some(total), target).with_style(style).with_message(what.into())
+    ProgressBar::with_draw_target(Some(total), target()).with_style(style).with_message(what.into())
+}
+
+fn target() -> ProgressDrawTarget {
+    if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
 }

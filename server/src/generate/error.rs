@@ -1,7 +1,7 @@
 //! What can go wrong while generating: a plan that cannot be, or a file that cannot be written.
 //!
-//! Nothing is cleaned up after a failed write: the files so far are good, the last may be short, and the same plan writes
-//! them all again.
+//! Nothing is cleaned up after a failed write: the files so far are good, but the one of each thread that was begun last may
+//! be short, and the same plan writes them all again.
 
 use std::path::{Path, PathBuf};
 

@@ -6,8 +6,8 @@
 //! ```text
 //! plan ─ population                        how many, where
 //!   └ resident ─ numbering, demography, names      who     (draw, permutation: random without memory)
-//!        ├ register_row, bad_row ─ register_file   register-<code>.csv
-//!        └ shot ─ campaign ─────── shot_file       shots.csv
+//!        ├ register_row, bad_row ─ register_file   register-<code>.csv   ┐ writing: several
+//!        └ shot ─ campaign ─────── shot_file       shots.csv             ┘ files at a time
 //! ```
 //!
 //! Nothing is kept per resident, so 100 million of them need no more memory than ten. All people are invented; where names
@@ -32,8 +32,10 @@ mod register_row;
 mod resident;
 mod shot;
 mod shot_file;
+mod writing;
 
 use std::fs;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
 use sesshu_engine::ticket::Municipality;
@@ -47,9 +49,6 @@ pub use numbering::{BAD_ROWS_MAX, RESIDENTS_PER_MUNICIPALITY_MAX, ResidentNumber
 pub use plan::{Encoding, Plan, PlanError, SHOTS_PER_RESIDENT_MAX, UnknownEncoding};
 pub use resident::{GeneratedResident, Movement, Register, residents};
 pub use shot::{GeneratedShot, shots_of};
-
-use progress::Progress;
-use register_file::RegisterContents;
 
 /// What was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,38 +84,18 @@ pub struct ShotFile {
 /// Writes a plan's files into `directory`, which is made if it is not there: `register-<code>.csv` for each municipality,
 /// and `shots.csv` if there are shots. Files of those names are replaced, others left alone.
 ///
-/// `progress` is called now and then with the rows written so far, shots included, and at the end with all.
+/// `threads` files are written at a time; the bytes are the same for any number. `progress` is called on the caller's thread, now and then and at the end,
+/// with the rows written so far, shots included.
 ///
 /// # Errors
 /// [`GenerateError::Plan`] before anything is touched, [`GenerateError::File`] when the disk refuses.
-pub fn write(plan: &Plan, directory: &Path, progress: &mut dyn FnMut(u64)) -> Result<Report, GenerateError> {
-    plan.check()?;
-    fs::create_dir_all(directory).map_err(GenerateError::at(Operation::Create, directory))?;
-    let mut progress = Progress::new(progress);
-    let registers = write_registers(plan, directory, &mut progress)?;
-    let shots = if plan.shots == 0 { None } else { Some(shot_file::write(plan, directory, &mut progress)?) };
-    progress.finished();
-    Ok(Report { registers, shots })
-}
-
-fn write_registers(
+pub fn write(
     plan: &Plan,
     directory: &Path,
-    progress: &mut Progress<'_>,
-) -> Result<Vec<RegisterFile>, GenerateError> {
-    let mut first_bad_row = 0;
-    let mut registers = Vec::with_capacity(plan.municipalities.len());
-    for (&(municipality, residents), bad_rows) in plan.municipalities.iter().zip(plan.bad_rows_each()) {
-        let contents = RegisterContents {
-            municipality,
-            residents,
-            seed: plan.seed,
-            encoding: plan.encoding,
-            bad_rows,
-            first_bad_row,
-        };
-        registers.push(contents.write(directory, progress)?);
-        first_bad_row += bad_rows;
-    }
-    Ok(registers)
+    threads: NonZero<usize>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Report, GenerateError> {
+    plan.check()?;
+    fs::create_dir_all(directory).map_err(GenerateError::at(Operation::Create, directory))?;
+    writing::write_all(plan, directory, threads, progress)
 }

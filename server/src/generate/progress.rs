@@ -1,29 +1,37 @@
 //! Telling the caller how far writing has come, without slowing it down.
 //!
-//! Owns the count of rows over all files of a plan. The caller's function hears the count every 65,536 rows and once at
-//! the end; what it does with it, a bar or a log line, is its own business.
+//! Owns one thread's count of rows, over all files that it writes. What it has counted it sends every 16,384 rows and at its end to the caller's thread,
+//! which adds up: the caller's function need not be fit for other threads.
 
-const ROWS_BETWEEN_CALLS: u64 = 1 << 16;
+use std::sync::mpsc::Sender;
 
-pub(super) struct Progress<'a> {
-    rows_written: u64,
-    listener: &'a mut dyn FnMut(u64),
+const ROWS_BETWEEN_MESSAGES: u64 = 1 << 14;
+
+pub(super) struct Progress {
+    rows: u64,
+    listener: Sender<u64>,
 }
 
-impl<'a> Progress<'a> {
-    pub(super) fn new(listener: &'a mut dyn FnMut(u64)) -> Progress<'a> {
-        Progress { rows_written: 0, listener }
+impl Progress {
+    pub(super) fn new(listener: Sender<u64>) -> Progress {
+        Progress { rows: 0, listener }
     }
 
     pub(super) fn row_written(&mut self) {
-        self.rows_written += 1;
-        if self.rows_written.is_multiple_of(ROWS_BETWEEN_CALLS) {
-            (self.listener)(self.rows_written);
+        self.rows += 1;
+        if self.rows == ROWS_BETWEEN_MESSAGES {
+            self.send();
         }
     }
 
-    /// The last call, with all rows.
-    pub(super) fn finished(self) {
-        (self.listener)(self.rows_written);
+    fn send(&mut self) {
+        // Whoever does not listen any more has no use for a count.
+        let _ = self.listener.send(std::mem::take(&mut self.rows));
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.send();
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct RegisterContents {
 
 impl RegisterContents {
     /// Writes `register-<code>.csv` in `directory`.
-    pub(super) fn write(&self, directory: &Path, progress: &mut Progress<'_>) -> Result<RegisterFile, GenerateError> {
+    pub(super) fn write(&self, directory: &Path, progress: &mut Progress) -> Result<RegisterFile, GenerateError> {
         let path = directory.join(format!("register-{}.csv", self.municipality));
         let file = File::create(&path).map_err(GenerateError::at(Operation::Create, &path))?;
         let mut writer = BufWriter::with_capacity(WRITE_BUFFER_BYTES, file);
@@ -42,7 +42,7 @@ impl RegisterContents {
         Ok(self.report(path))
     }
 
-    fn write_rows(&self, writer: &mut impl Write, progress: &mut Progress<'_>) -> std::io::Result<()> {
+    fn write_rows(&self, writer: &mut impl Write, progress: &mut Progress) -> std::io::Result<()> {
         let layout = Layout::of(self.municipality, self.encoding);
         let register = Register::new(self.seed, self.municipality);
         let mut places = Draws::keyed(key(self.seed, Purpose::BadRows, self.municipality.code()), 0);

@@ -20,7 +20,7 @@ const FILE_NAME: &str = "shots.csv";
 const HEADER: &str = "接種券,接種日,接種回数,メーカー,ロット番号,会場名,医療機関コード,医師名,読取ID\n";
 
 /// Writes `shots.csv` in `directory`.
-pub(super) fn write(plan: &Plan, directory: &Path, progress: &mut Progress<'_>) -> Result<ShotFile, GenerateError> {
+pub(super) fn write(plan: &Plan, directory: &Path, progress: &mut Progress) -> Result<ShotFile, GenerateError> {
     let path = directory.join(FILE_NAME);
     let file = File::create(&path).map_err(GenerateError::at(Operation::Create, &path))?;
     let mut writer = BufWriter::with_capacity(WRITE_BUFFER_BYTES, file);
@@ -28,7 +28,7 @@ pub(super) fn write(plan: &Plan, directory: &Path, progress: &mut Progress<'_>) 
     Ok(ShotFile { path, shots: plan.shots })
 }
 
-fn write_rows(plan: &Plan, writer: &mut impl Write, progress: &mut Progress<'_>) -> std::io::Result<()> {
+fn write_rows(plan: &Plan, writer: &mut impl Write, progress: &mut Progress) -> std::io::Result<()> {
     let mut text = String::new();
     let mut cp932 = Vec::new();
     let mut write_text = |text: &str, writer: &mut dyn Write| match plan.encoding {

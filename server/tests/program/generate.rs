@@ -47,6 +47,29 @@ fn the_same_seed_gives_the_same_bytes_and_another_gives_others() {
 }
 
 #[test]
+fn a_nation_is_all_municipalities_and_the_same_however_many_threads_write_it() {
+    let folder = Folder::new();
+    let nation = |jobs: &[&str]| {
+        let out = folder.path(&format!("nation-{}", jobs.concat()));
+        let options = ["--nation", "--residents", "5000", "--bad-rows", "40", "--shots", "200", "--json"];
+        let all = [&["generate", "--out", &out][..], &options, jobs].concat();
+        let ended = crate::process::run(crate::process::command(all.into_iter().map(AsRef::as_ref)), "").code(0);
+        assert_eq!(ended.object().to_string(), r#"{"bad_rows":40,"files":1742,"rows":5000,"shots":200}"#);
+        contents(&out)
+    };
+    let one = nation(&["--jobs", "1"]);
+    let mut registers: Vec<_> = one.iter().filter(|(name, _)| name.starts_with("register-")).collect();
+    let rows = |file: &[u8]| file.iter().filter(|&&byte| byte == b'\n').count() - 1;
+    assert_eq!(registers.len(), 1741);
+    assert_eq!(registers.iter().map(|(_, file)| rows(file)).sum::<usize>(), 5040);
+    registers.sort_by_key(|(_, file)| rows(file));
+    assert!(rows(registers[1740].1) > 20 * rows(registers[870].1), "one city is as large as the middling ones");
+    for jobs in [&["--jobs", "2"][..], &["--jobs", "7"], &[]] {
+        assert!(one == nation(jobs), "{jobs:?}");
+    }
+}
+
+#[test]
 fn rows_and_shots_are_as_many_as_asked_one_a_line() {
     let folder = Folder::new();
     let files = generate(&folder.path("out"), "1", "utf-8");
@@ -86,6 +109,9 @@ fn a_plan_that_cannot_be_is_refused_before_anything_is_written() {
         (&["--residents", "5000", "--municipalities", "1742"], "1742"),
         (&["--residents", "5", "--municipalities", "0"], "municipalit"),
         (&["--residents", "10", "--shots", "21"], "21"),
+        (&["--residents", "5000", "--nation", "--municipalities", "3"], "--municipalities"),
+        (&["--residents", "1740", "--nation"], "1740"),
+        (&["--residents", "10", "--jobs", "0"], "jobs"),
         (&["--residents", "10", "--encoding", "utf-16"], "utf-16"),
         (&["--residents", "many"], "many"),
     ] {

@@ -18,6 +18,7 @@ mod grpc_tickets;
 mod killed;
 mod ledger;
 mod load;
+mod many_files;
 mod matching;
 mod people;
 mod pipes;

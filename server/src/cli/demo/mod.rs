@@ -18,9 +18,10 @@ use sesshu_engine::ticket::{Municipality, Ticket, TicketLine};
 use sesshu_engine::{Options, Store};
 use sesshu_proto::v1::MatchOutcome;
 
+use super::jobs::available_cores;
 use super::load::load_file;
 use super::results::results;
-use super::table;
+use super::{progress, table};
 use crate::backend::Backend;
 use crate::client::Client;
 use crate::failure::{Done, Failure};
@@ -154,9 +155,14 @@ impl Demo {
         let started = Instant::now();
         let mut rows = 0;
         for file in find_registers(registers)? {
-            let answer = load_file(&backend, &file, None)?;
-            rows += answer.accepted;
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let bar = progress::bytes(file.metadata().map_or(0, |metadata| metadata.len()), name.as_str());
+            let answer = load_file(&backend, &file, &mut |step| {
+                bar.set_position(step.bytes_read);
+                Ok(())
+            })?;
+            bar.finish_and_clear();
+            rows += answer.accepted;
             self.say(&format!("  {name}: {} rows", table::count(answer.accepted)));
         }
         let seconds = started.elapsed().as_secs_f64();
@@ -251,7 +257,7 @@ fn write_files(registers: &Path) -> Result<(), Failure> {
     for (municipalities, encoding, shots) in plans {
         let plan = Plan { municipalities, seed: SEED, encoding, bad_rows: 0, shots };
         plan.check().map_err(GenerateError::Plan)?;
-        generate::write(&plan, registers, &mut |_| {})?;
+        generate::write(&plan, registers, available_cores(), &mut |_| {})?;
     }
     Ok(())
 }

@@ -1,0 +1,84 @@
+//! One register file into its ledger.
+//!
+//! One thread reads and checks rows while this one seals and stages them. The file becomes visible whole, when it has been read, or not at all.
+
+use std::path::Path;
+use std::sync::mpsc;
+
+use sesshu_engine::intake::Row;
+use sesshu_proto::v1::{self, LoadCommitted, LoadSummary};
+
+use crate::answer::LoadAnswer;
+use crate::backend::Backend;
+use crate::failure::Failure;
+use crate::input::{InputError, RegisterFile, RejectedRow};
+
+/// Rows that are read and checked at a time.
+const BATCH_ROWS: usize = 4096;
+
+/// How far a file has come, and what was not taken on the way since it was last told.
+pub(crate) struct Step {
+    pub(crate) bytes_read: u64,
+    /// Rows read, taken or not.
+    pub(crate) rows: u64,
+    pub(crate) rejected: Vec<Rejected>,
+}
+
+/// A row that was not taken, and by whom.
+pub(crate) enum Rejected {
+    /// It cannot be read as a resident.
+    ByReader(RejectedRow),
+    /// The store, or the server, said no.
+    ByStore(v1::RejectedRow),
+}
+
+/// What the reading thread hands over.
+struct Batch {
+    rows: Vec<Row>,
+    rejected: Vec<RejectedRow>,
+    bytes_read: u64,
+}
+
+/// Loads one file. `told` hears of every batch before it is staged, and may end the load.
+pub(crate) fn load_file(
+    backend: &Backend,
+    path: &Path,
+    told: &mut dyn FnMut(Step) -> Result<(), Failure>,
+) -> Result<LoadAnswer, Failure> {
+    let mut file = RegisterFile::open(path)?;
+    let municipality = file.municipality();
+    let mut loading = backend.load(municipality)?;
+    let (mut rejected_by_reader, mut read_so_far) = (0, 0);
+    std::thread::scope(|scope| {
+        let (batches, received) = mpsc::sync_channel(4);
+        let reader = scope.spawn(move || read(&mut file, &batches));
+        for Batch { rows, rejected, bytes_read } in received {
+            read_so_far = bytes_read;
+            rejected_by_reader += rejected.len() as u64;
+            let kept = rejected.iter().filter_map(|row| row.kept_number).collect();
+            let rows_read = (rows.len() + rejected.len()) as u64;
+            let rejected = rejected.into_iter().map(Rejected::ByReader).collect();
+            told(Step { bytes_read, rows: rows_read, rejected })?;
+            loading.push(rows, kept)?;
+        }
+        reader.join().map_err(|_| Failure::Machine("reading the file panicked".into()))?.map_err(Failure::from)
+    })?;
+    let LoadCommitted { rejected, summary } = loading.commit()?;
+    let rejected = rejected.into_iter().map(Rejected::ByStore).collect();
+    told(Step { bytes_read: read_so_far, rows: 0, rejected })?;
+    let summary = summary.unwrap_or_default();
+    let summary = LoadSummary { rejected: summary.rejected + rejected_by_reader, ..summary };
+    Ok(LoadAnswer::new(path.display().to_string(), municipality.to_string(), &summary))
+}
+
+/// Reads and checks a whole file. Ends early if nobody takes the rows any more: whoever does not says why.
+fn read(file: &mut RegisterFile, batches: &mpsc::SyncSender<Batch>) -> Result<(), InputError> {
+    loop {
+        let (mut rows, mut rejected) = (Vec::with_capacity(BATCH_ROWS), Vec::new());
+        let more = file.next_batch(&mut rows, &mut rejected, BATCH_ROWS)?;
+        let batch = Batch { rows, rejected, bytes_read: file.bytes_read() };
+        if batches.send(batch).is_err() || !more {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! `sesshu load`: register files into ledgers, several at a time.
+//!
+//! Owns the command: its options, which failures end it, and what it says at the end. How one file is loaded is `file`'s, which comes next is `queue`'s, and
+//! that the output is in the order of the files is `in_order`'s.
+
+mod bars;
+mod file;
+mod in_order;
+mod queue;
+
+use std::io::Write as _;
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+use sesshu_engine::ticket::Municipality;
+
+use bars::Bars;
+use file::Step;
+pub(super) use file::load_file;
+use in_order::{InOrder, Told};
+use queue::{Queue, Waiting};
+
+use super::jobs::available_cores;
+use super::results::results;
+use super::table;
+use super::target::Target;
+use crate::answer::{self, LoadTotal};
+use crate::backend::Backend;
+use crate::failure::{Done, Failure};
+use crate::input::{InputError, RegisterFile, RejectsFile, find_registers};
+
+/// Load register files; each replaces its municipality's register, whole or not at all
+#[derive(Debug, Args)]
+pub(super) struct Load {
+    #[command(flatten)]
+    target: Target,
+    /// Register files, or directories of register-*.csv
+    #[arg(value_name = "FILE|DIR", required = true)]
+    paths: Vec<PathBuf>,
+    /// Write the rows that were not taken here, with line, column, code and reason
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
+    /// Files loaded at a time; with 1 the first file that fails ends the command [default: two for each core, at most 4]
+    #[arg(long, value_name = "J")]
+    jobs: Option<NonZero<usize>>,
+    /// One object a file, then {"accepted", "rejected", "seconds"}
+    #[arg(long)]
+    json: bool,
+}
+
+/// A load waits for the disk at its end, so more are under way than there are cores: two for each. More than four would hold too much memory, since each
+/// stages its register there, some 900 MB of the largest.
+fn default_jobs() -> usize {
+    (2 * available_cores().get()).min(4)
+}
+
+/// What was seen of a file before the first was loaded.
+struct Seen {
+    municipality: Municipality,
+    bytes: u64,
+}
+
+impl Load {
+    pub(super) fn run(self) -> Result<Done, Failure> {
+        let started = Instant::now();
+        let mut files = Vec::new();
+        for path in &self.paths {
+            if path.is_dir() { files.extend(find_registers(path)?) } else { files.push(path.clone()) }
+        }
+        let jobs = self.jobs.map_or_else(default_jobs, NonZero::get);
+        let jobs = jobs.min(files.len());
+        let seen = look(&files, jobs == 1)?;
+        let backend = if seen.iter().any(Result::is_ok) { Some(self.target.open(true)?) } else { None };
+        let rejects = self.rejects.as_deref().map(RejectsFile::create).transpose()?;
+        let (told, ended) = load(backend.as_ref(), &files, seen, jobs, rejects, self.json);
+        let ended = ended.and_then(|()| backend.map_or(Ok(()), Backend::close));
+        let total = told.total(started.elapsed().as_secs_f64());
+        let ended = ended.and_then(|()| self.tell_total(&total));
+        let failed = (!told.failed.is_empty()).then(|| Failure::Files { failed: told.failed, of: files.len() });
+        match (ended, failed) {
+            (Ok(()), None) => Ok(Done::whole_if(total.rejected == 0)),
+            (Ok(()), Some(failed)) => Err(failed),
+            (Err(failure), failed) => {
+                failed.iter().for_each(|failed| eprintln!("sesshu: {}", failed.chain()));
+                Err(failure)
+            }
+        }
+    }
+
+    fn tell_total(&self, total: &LoadTotal) -> Result<(), Failure> {
+        if self.json {
+            answer::write_line(&mut results(), total)?;
+            return Ok(());
+        }
+        let (accepted, rejected) = (table::count(total.accepted), table::count(total.rejected));
+        let rate = table::count((total.accepted as f64 / total.seconds) as u64);
+        let seconds = total.seconds;
+        writeln!(results(), "{accepted} rows accepted, {rejected} rejected in {seconds:.1} s: {rate} rows/s")?;
+        if total.rejected > 0 && self.rejects.is_none() {
+            writeln!(results(), "--rejects FILE tells which rows were rejected, and why")?;
+        }
+        Ok(())
+    }
+}
+
+/// Looks at every file before the first is loaded: a wrong name costs nothing then. What is wrong with a file that is there is its own affair, unless the
+/// first failure is to end the command.
+fn look(files: &[PathBuf], first_ends: bool) -> Result<Vec<Result<Seen, Failure>>, Failure> {
+    let look = |file: &PathBuf| match RegisterFile::open(file) {
+        Ok(file) => Ok(Ok(Seen { municipality: file.municipality(), bytes: file.bytes_total() })),
+        Err(error) if first_ends || matches!(error, InputError::NotFound { .. }) => Err(error.into()),
+        Err(error) => Ok(Err(error.into())),
+    };
+    files.iter().map(look).collect()
+}
+
+/// Loads all files that can be read, `jobs` at a time. There is a backend if there is such a file.
+fn load(
+    backend: Option<&Backend>,
+    files: &[PathBuf],
+    seen: Vec<Result<Seen, Failure>>,
+    jobs: usize,
+    rejects: Option<RejectsFile>,
+    json: bool,
+) -> (Told, Result<(), Failure>) {
+    let bars = Bars::new(seen.iter().flatten().map(|seen| seen.bytes));
+    let in_order = InOrder::new(files, json, rejects, &bars);
+    let mut readable = Vec::new();
+    for (place, seen) in seen.into_iter().enumerate() {
+        match seen {
+            Ok(Seen { municipality, bytes }) => readable.push(Waiting { place, municipality, bytes }),
+            Err(failure) => drop(in_order.ended(place, Err(failure))),
+        }
+    }
+    if let Some(backend) = backend {
+        let loads = Loads {
+            backend,
+            files,
+            queue: Queue::new(readable),
+            in_order: &in_order,
+            bars: &bars,
+            first_ends: jobs == 1,
+        };
+        std::thread::scope(|scope| {
+            (1..jobs).for_each(|_| drop(scope.spawn(|| loads.work())));
+            loads.work();
+        });
+    }
+    in_order.finish()
+}
+
+/// What the threads that load share.
+struct Loads<'a> {
+    backend: &'a Backend,
+    files: &'a [PathBuf],
+    queue: Queue,
+    in_order: &'a InOrder<'a>,
+    bars: &'a Bars,
+    first_ends: bool,
+}
+
+impl Loads<'_> {
+    /// Loads the next file until there is none.
+    fn work(&self) {
+        // A panic must not leave others waiting for a turn that does not come.
+        let _ends = EndsByPanic(self);
+        while let Some(taken) = self.queue.take() {
+            let Waiting { place, municipality, bytes } = taken.file;
+            let mut bar = self.bars.begin(bytes, municipality.name());
+            let outcome = load_file(self.backend, &self.files[place], &mut |Step { bytes_read, rows, rejected }| {
+                bar.read(bytes_read, rows);
+                self.in_order.rejected(place, rejected)
+            });
+            drop(bar);
+            let goes_on = match outcome {
+                Err(failure) if self.first_ends => {
+                    self.in_order.end(failure);
+                    false
+                }
+                outcome => self.in_order.ended(place, outcome),
+            };
+            if !goes_on {
+                self.queue.close();
+            }
+        }
+    }
+}
+
+struct EndsByPanic<'a>(&'a Loads<'a>);
+
+impl Drop for EndsByPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.in_order.end(Failure::Machine("loading a file panicked".into()));
+            self.0.queue.close();
+        }
+    }
+}
