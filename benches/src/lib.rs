@@ -162,6 +162,7 @@ pub fn unchecked_row(resident: &GeneratedResident, line: u64) -> UncheckedRow {
         status: status.into(),
         status_date,
         protected: resident.protected,
+        ..Resident::default()
     };
     (resident.ticket.number(), resident.my_number, message, line)
 }

@@ -34,6 +34,8 @@ pub(crate) mod flag {
     pub(crate) const FIRST_ROW: u8 = 2;
     /// Of a ticket's first row: it had shots before.
     pub(crate) const ADOPTS: u8 = 4;
+    /// Of an entry and of a changed row: the row names other tickets of the person.
+    pub(crate) const LINKED: u8 = 8;
 }
 
 /// What a file's checksums are seeded with: random, new for every file.

@@ -5,6 +5,7 @@
 
 use sesshu_proto::v1::{RecordedShot, Shot};
 
+use crate::frame::{Header, flag};
 use crate::wire::take_field;
 
 /// A register row that the store holds.
@@ -15,14 +16,17 @@ pub(crate) struct RowView<'a> {
     /// Empty if the row has no My Number.
     pub(crate) sealed_my_number: &'a [u8],
     pub(crate) data_key_id: u32,
-    /// Sequence and time of the event since which it is known; zeros: the install of its generation.
+    /// It names other tickets of the person.
+    pub(crate) linked: bool,
+    /// Sequence and time of the event since which it is known.
     pub(crate) known_since: (u64, u64),
 }
 
 impl<'a> RowView<'a> {
     /// The row in a stored `ResidentChange` message; `None` if the bytes are none.
-    pub(crate) fn of_change(sequence: u64, time_ms: u64, mut message: &'a [u8]) -> Option<RowView<'a>> {
-        let mut row = RowView { known_since: (sequence, time_ms), ..RowView::default() };
+    pub(crate) fn of_change(header: Header, mut message: &'a [u8]) -> Option<RowView<'a>> {
+        let linked = header.flags & flag::LINKED != 0;
+        let mut row = RowView { known_since: (header.sequence, header.time_ms), linked, ..RowView::default() };
         while !message.is_empty() {
             match take_field(&mut message)? {
                 (1, value) => row.bytes = value.bytes()?,
@@ -31,7 +35,7 @@ impl<'a> RowView<'a> {
                 _ => {}
             }
         }
-        // A row has a name, so it has bytes.
+        // A row has a name, or names another ticket, so it has bytes.
         (!row.bytes.is_empty()).then_some(row)
     }
 }
@@ -125,6 +129,7 @@ impl<'a> ShotView<'a> {
             shot_id: self.shot_id,
             sequence: self.sequence,
             recorded_at: self.recorded_at_ms,
+            ticket: 0,
             shot: Some(Shot {
                 date: self.date,
                 dose: self.dose,
@@ -167,7 +172,10 @@ mod tests {
         };
         let bytes = shot.encode_to_vec();
         let view = ShotView::of_message(7, 99, &bytes).unwrap();
-        assert_eq!(view.to_recorded(), RecordedShot { shot_id: 7, sequence: 7, recorded_at: 99, shot: Some(shot) });
+        assert_eq!(
+            view.to_recorded(),
+            RecordedShot { shot_id: 7, sequence: 7, recorded_at: 99, ticket: 0, shot: Some(shot) }
+        );
         for end in 0..bytes.len() {
             // A shorter message is another message or none, never a panic.
             let _ = ShotView::of_message(7, 99, &bytes[..end]);

@@ -142,7 +142,13 @@ pub enum Answer {
 impl Answer {
     /// Reads everything that a match gives access to.
     pub fn of(found: &Match<'_>) -> Answer {
-        let read = |person: &Person<'_>| Ok::<_, Damage>((person.resident()?, person.recorded_shots()?));
+        Answer::read(found, |person| Ok((person.resident()?, person.recorded_shots()?)))
+    }
+
+    fn read(
+        found: &Match<'_>,
+        read: impl Fn(&Person<'_>) -> Result<(Option<Resident>, Vec<RecordedShot>), Damage>,
+    ) -> Answer {
         let person = match found {
             Match::NotFound => return Answer::NotFound,
             Match::Damaged(damage) => return Answer::Damaged(damage.clone()),
@@ -154,6 +160,12 @@ impl Answer {
             (Ok((resident, _)), _) => panic!("a match and its row disagree: {resident:?}"),
             (Err(damage), _) => Answer::Damaged(damage),
         }
+    }
+
+    /// As [`Answer::of`], of the ticket's own row and shots alone.
+    pub fn own(found: &Match<'_>) -> Answer {
+        let read = |person: &Person<'_>| Ok::<_, Damage>((person.own_resident()?, person.own_recorded_shots()?));
+        Answer::read(found, read)
     }
 
     /// The shots, if there is a person.
@@ -185,7 +197,7 @@ pub fn answer(view: &View, ticket: Ticket) -> Answer {
 /// The first [`Damage`] that keeps a ticket from being known.
 pub fn ledger(view: &View, code: u32) -> Result<BTreeMap<u64, Answer>, Damage> {
     view.ledger(municipality(code))
-        .map(|item| item.map(|(ticket, found)| (ticket.number(), Answer::of(&found))))
+        .map(|item| item.map(|(ticket, found)| (ticket.number(), Answer::own(&found))))
         .collect()
 }
 

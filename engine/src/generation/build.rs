@@ -18,7 +18,7 @@ use super::entry::{self, FoldedShot};
 use super::layout::{self, Counters, Footer, Identity, Section, tag};
 use super::slots;
 use crate::disk::{Disk, File};
-use crate::frame::{self, Header, Salt, kind};
+use crate::frame::{self, Header, Salt, flag, kind};
 use crate::limits::{FILE_HEADER_BYTES, GENERATION_BYTES_MAX, GENERATION_CHUNK_BYTES};
 use crate::mutation::{Mutation, broken};
 use crate::stored::ShotView;
@@ -32,6 +32,8 @@ pub(crate) struct RowToFold<'a> {
     /// The resident number's bytes; empty if there is none.
     pub(crate) resident_number: &'a [u8],
     pub(crate) active: bool,
+    /// It names other tickets of the person.
+    pub(crate) linked: bool,
     /// Since which event and time the row is known; zeros for since this generation's install.
     pub(crate) known_since: (u64, u64),
     /// The sealed My Number and its data key; empty if there is none.
@@ -116,8 +118,8 @@ impl Builder {
         self.folded.extend(shots.iter().map(|shot| fold(&mut self.dictionary, shot)));
         self.payload.clear();
         entry::encode(&mut self.payload, bytes, cold, &self.folded);
-        let header =
-            Header { kind: kind::ENTRY, flags: 0, time_ms: known_since.1, ticket_bits, sequence: known_since.0 };
+        let flags = if row.is_some_and(|row| row.linked) { flag::LINKED } else { 0 };
+        let header = Header { kind: kind::ENTRY, flags, time_ms: known_since.1, ticket_bits, sequence: known_since.0 };
         self.output.frame(self.identity.salt, header, &self.payload)?;
 
         self.index.push((number, address));

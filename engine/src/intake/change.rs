@@ -1,7 +1,7 @@
 //! One change of a register that may be applied: a birth, a move, a death, a correction.
 //!
-//! Owns the two forms in which municipalities send one: the row as it is from now on, or a status alone (異動区分 and 異動日), which leaves the rest of the
-//! row as it is.
+//! Owns the three forms in which municipalities send one: the row as it is from now on; a status alone (異動区分 and 異動日), which leaves the rest of the row
+//! as it is; or a new ticket in the place of another (再発行), with the row as it is from now on.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use sesshu_proto::v1::ResidentStatus;
 
 use super::fault::{Column, Fault, FaultCode};
 use super::row::Row;
-use crate::ticket::{Date, Municipality, Ticket};
+use crate::ticket::{Date, Municipality, NUMBER_MAX, Ticket};
 
 /// A checked change of one ticket's row.
 pub struct Change {
@@ -23,6 +23,8 @@ pub enum ChangeContent {
     Row(Box<Row>),
     /// The status from now on, and since which day: YYYYMMDD, or 0.
     Status(ResidentStatus, u32),
+    /// The row from now on, of a ticket that replaces the one with this ten-digit number.
+    Reissue(u64, Box<Row>),
 }
 
 impl Change {
@@ -31,6 +33,23 @@ impl Change {
     pub fn row(municipality: Municipality, row: Row) -> Change {
         let ticket = Ticket::new(municipality, row.number()).expect("a checked row has a ticket number");
         Change { ticket, content: ChangeContent::Row(Box::new(row)) }
+    }
+
+    /// The ticket of the row replaces the one with the number `previous`: both are the same person's from now on.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`] of the previous number.
+    pub fn reissue(municipality: Municipality, previous: u64, row: Row) -> Result<Change, Fault> {
+        if previous > NUMBER_MAX {
+            return Err(Fault::new(Column::PreviousNumber, FaultCode::NotDigits, "a ticket number has ten digits"));
+        }
+        if previous == row.number() {
+            let reason = "a reissued ticket has a new number";
+            return Err(Fault::new(Column::PreviousNumber, FaultCode::UnknownValue, reason));
+        }
+        let ticket = Ticket::new(municipality, row.number()).expect("a checked row has a ticket number");
+        Ok(Change { ticket, content: ChangeContent::Reissue(previous, Box::new(row)) })
     }
 
     /// The status is this one from now on; `date` is the day it took effect, YYYYMMDD, or 0 if it is not stated.

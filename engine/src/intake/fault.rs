@@ -31,6 +31,8 @@ pub enum Column {
     ChangeDate,
     /// 支援措置
     Protected,
+    /// 旧券番号
+    PreviousNumber,
     /// 接種券
     TicketLine,
     /// 接種日
@@ -73,6 +75,17 @@ impl Column {
         Column::Protected,
     ];
 
+    /// The columns of a file of changes: a register's, and what a reissue needs.
+    pub const CHANGES: [Column; 12] = {
+        let mut columns = [Column::PreviousNumber; 12];
+        let mut at = 0;
+        while at < Column::REGISTER.len() {
+            columns[at] = Column::REGISTER[at];
+            at += 1;
+        }
+        columns
+    };
+
     /// The columns of a shots file.
     pub const SHOTS: [Column; 9] = [
         Column::TicketLine,
@@ -101,6 +114,7 @@ impl Column {
             Column::Change => "異動区分",
             Column::ChangeDate => "異動日",
             Column::Protected => "支援措置",
+            Column::PreviousNumber => "旧券番号",
             Column::TicketLine => "接種券",
             Column::Date => "接種日",
             Column::Dose => "接種回数",
@@ -147,6 +161,8 @@ pub enum FaultCode {
     DuplicateTicket,
     /// A status for a ticket that the register does not have.
     UnknownTicket,
+    /// The number of a reissued ticket is one that was replaced itself.
+    Superseded,
     /// A control character where none may be.
     ControlCharacter,
     /// Bytes that are not text in the file's encoding.
@@ -172,6 +188,7 @@ impl FaultCode {
             FaultCode::OtherMunicipality => "other_municipality",
             FaultCode::DuplicateTicket => "duplicate_ticket",
             FaultCode::UnknownTicket => "unknown_ticket",
+            FaultCode::Superseded => "superseded",
             FaultCode::ControlCharacter => "control_character",
             FaultCode::Encoding => "encoding",
             FaultCode::FieldCount => "field_count",

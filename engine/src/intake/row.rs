@@ -22,7 +22,7 @@ pub struct Row {
 impl Row {
     /// Checks a row. `number` is the ten-digit ticket number, `line` the row's line in its file (0 if there is none).
     ///
-    /// A status that is not given becomes active, a sex that is not given becomes unknown.
+    /// A status that is not given becomes active, a sex that is not given becomes unknown. Links to other tickets are the store's, and are left out.
     ///
     /// # Errors
     ///
@@ -57,6 +57,7 @@ impl Row {
             Date::from_yyyymmdd(resident.status_date)
                 .map_err(|error| Fault::new(Column::ChangeDate, FaultCode::NotADate, error.to_string()))?;
         }
+        (resident.previous_numbers, resident.reissued_as) = (Vec::new(), None);
         Ok(Row { number, my_number, line, resident })
     }
 

@@ -4,12 +4,14 @@
 //! reader sees, is the store's business.
 
 mod effect;
+mod links;
 #[cfg(all(test, loom))]
 mod loom;
 mod person;
 mod tail;
 
 pub(crate) use effect::{Counts, Effect};
+pub(crate) use links::Links;
 pub(crate) use person::{Horizon, Step, join};
 pub use person::{Match, Person};
 pub(crate) use tail::Tail;

@@ -8,18 +8,19 @@ use smallvec::SmallVec;
 
 use super::Ledger;
 use crate::error::Damage;
-use crate::frame::kind;
-use crate::generation::{Entry, Generation};
+use crate::frame::{flag, kind};
+use crate::generation::Entry;
 use crate::log::Segments;
 use crate::mutation::{Mutation, broken};
 use crate::stored::{RowView, ShotView};
 use crate::ticket::Ticket;
 
-/// The end of a walk over a ticket's events: it stops at what is folded, and skips what is newer than the view.
-#[derive(Clone, Copy)]
+/// The log as one view sees it: a walk over a ticket's events skips what is newer.
+#[derive(Clone)]
 pub(crate) struct Horizon {
-    /// Events after this sequence are not visible.
-    pub(crate) visible: u64,
+    pub(crate) segments: Segments,
+    /// The newest visible event.
+    pub(crate) sequence: u64,
 }
 
 /// What a ticket turned out to be.
@@ -76,13 +77,7 @@ impl Step {
 
     /// Reads and checks.
     #[inline(always)]
-    pub(crate) fn finish<'v>(
-        self,
-        ticket: Ticket,
-        ledger: &'v Ledger,
-        segments: &'v Segments,
-        horizon: Horizon,
-    ) -> Match<'v> {
+    pub(crate) fn finish<'v>(self, ticket: Ticket, ledger: &'v Ledger, horizon: &'v Horizon) -> Match<'v> {
         let mut entry = None;
         if let Some(generation) = &ledger.generation
             && self.entry != 0
@@ -97,7 +92,7 @@ impl Step {
                 Err(damage) => return Match::Damaged(damage),
             }
         }
-        join(ticket, ledger, entry, self.newest, segments, horizon)
+        join(ticket, ledger, entry, self.newest, horizon)
     }
 }
 
@@ -108,12 +103,11 @@ pub(crate) fn join<'v>(
     ledger: &'v Ledger,
     entry: Option<Entry<'v>>,
     newest: u64,
-    segments: &'v Segments,
-    horizon: Horizon,
+    horizon: &'v Horizon,
 ) -> Match<'v> {
     let mut events = Events::default();
     if newest != 0
-        && let Err(damage) = walk(&mut events, ticket, newest, ledger.folded_position(), segments, horizon)
+        && let Err(damage) = walk(&mut events, ticket, newest, ledger.folded_position(), horizon)
     {
         return Match::Damaged(damage);
     }
@@ -121,7 +115,7 @@ pub(crate) fn join<'v>(
         return Match::NotFound;
     }
     let registered = events.row != 0 || entry.is_some_and(|entry| !entry.row.is_empty());
-    let person = Person { ticket, generation: ledger.generation.as_ref(), segments, entry, events };
+    let person = Person { ticket, ledger, horizon, entry, events };
     if registered { Match::Matched(person) } else { Match::Orphan(person) }
 }
 
@@ -131,8 +125,7 @@ fn walk(
     ticket: Ticket,
     newest: u64,
     folded: u64,
-    segments: &Segments,
-    horizon: Horizon,
+    Horizon { segments, sequence }: &Horizon,
 ) -> Result<(), Damage> {
     let mut address = newest;
     while address != 0 && (address >= folded || broken(Mutation::WalkIntoFolded)) {
@@ -140,7 +133,7 @@ fn walk(
         if event.header.ticket_bits != ticket.to_bits() && !broken(Mutation::SkipTicketCheckOfEvents) {
             return Err(segments.damage(address, "a walk over a ticket's events met another ticket"));
         }
-        if event.header.sequence <= horizon.visible || broken(Mutation::ShowNewerEvents) {
+        if event.header.sequence <= *sequence || broken(Mutation::ShowNewerEvents) {
             if event.header.kind == kind::SHOT_RECORDED {
                 events.shots.push(address);
             } else if events.row == 0 {
@@ -165,84 +158,45 @@ struct Events {
     newest: u64,
 }
 
-/// Everything that one view knows of a ticket. Its texts are borrowed from mapped bytes; what is asked for is decoded then.
+/// Everything that one view knows of a person, by one of their tickets. Its texts are borrowed from mapped bytes; what is asked for is decoded then.
+///
+/// Nearly all people have one ticket. Where a ticket was reissued, the answers are the person's: of all their tickets. What is called a ticket's *own* hangs
+/// on the one that was asked for.
 pub struct Person<'v> {
-    ticket: Ticket,
-    generation: Option<&'v Generation>,
-    segments: &'v Segments,
+    pub(super) ticket: Ticket,
+    pub(super) ledger: &'v Ledger,
+    pub(super) horizon: &'v Horizon,
     entry: Option<Entry<'v>>,
     events: Events,
 }
 
 impl<'v> Person<'v> {
-    /// The ticket.
+    /// The ticket that was asked for.
     #[must_use]
     pub fn ticket(&self) -> Ticket {
         self.ticket
     }
 
-    /// The register row as the bytes of a `Resident` message, which can be spliced into a reply; empty for an orphan.
+    /// The register row as the bytes of a `Resident` message, which can be spliced into a reply; empty for an orphan. Of the rows of several tickets it is
+    /// the one that became known last.
     ///
     /// # Errors
     ///
-    /// [`Damage`] of the event that changed the row.
+    /// [`Damage`] of an event that changed the row, or of another ticket of the person.
     pub fn resident_bytes(&self) -> Result<&'v [u8], Damage> {
-        match self.changed_row()? {
-            Some(row) => Ok(row.bytes),
-            None => Ok(self.entry.map_or(&[], |entry| entry.row)),
+        if self.is_linked()? {
+            return Ok(self.newest_row()?.map_or(&[], |row| row.bytes));
         }
-    }
-
-    /// The register row with all that is kept of it; `None` for an orphan.
-    pub(crate) fn row(&self) -> Result<Option<RowView<'v>>, Damage> {
-        if let Some(row) = self.changed_row()?.filter(|_| !broken(Mutation::ForgetChangesAtFold)) {
-            return Ok(Some(row));
-        }
-        let (Some(generation), Some(entry)) = (self.generation, self.entry) else { return Ok(None) };
-        if entry.row.is_empty() {
-            return Ok(None);
-        }
-        let (cold, header) = (generation.cold(&entry)?, entry.header());
-        Ok(Some(RowView {
-            bytes: entry.row,
-            sealed_my_number: cold.sealed_my_number,
-            data_key_id: cold.data_key_id,
-            known_since: (header.sequence, header.time_ms),
-        }))
-    }
-
-    /// The row that the newest change gave the ticket, if one did that the generation does not fold.
-    fn changed_row(&self) -> Result<Option<RowView<'v>>, Damage> {
-        if self.events.row == 0 {
-            return Ok(None);
-        }
-        let event = self.segments.event(self.events.row)?;
-        let row = RowView::of_change(event.header.sequence, event.header.time_ms, event.message);
-        let row = row.ok_or_else(|| self.segments.damage(event.address, "a change whose message is no row"))?;
-        Ok(Some(row))
+        self.own_bytes()
     }
 
     /// The register row; `None` for an orphan.
     ///
     /// # Errors
     ///
-    /// [`Damage`] if the row's bytes validate and still are no message.
+    /// As [`Person::resident_bytes`], and if the row's bytes validate and still are no message.
     pub fn resident(&self) -> Result<Option<Resident>, Damage> {
-        let bytes = self.resident_bytes()?;
-        if bytes.is_empty() {
-            return Ok(None);
-        }
-        let damage = |_| match (self.events.row, self.generation) {
-            (0, Some(generation)) => generation.damage(0, "a row that is no message"),
-            (address, _) => self.segments.damage(address, "a row that is no message"),
-        };
-        Ok(Some(<Resident as prost::Message>::decode(bytes).map_err(damage)?))
-    }
-
-    /// How many shots the person has.
-    #[must_use]
-    pub fn shot_count(&self) -> usize {
-        self.entry.map_or(0, |entry| entry.shot_count as usize) + self.events.shots.len()
+        self.decode(self.resident_bytes()?)
     }
 
     /// The shots in the order they were recorded.
@@ -251,7 +205,7 @@ impl<'v> Person<'v> {
     ///
     /// [`Damage`] if a shot, a text or a capture id cannot be read.
     pub fn shots(&self) -> Result<Vec<ShotView<'v>>, Damage> {
-        let mut shots = Vec::with_capacity(self.shot_count());
+        let mut shots = Vec::with_capacity(self.own_shot_count());
         self.each_shot(|shot| shots.push(shot))?;
         Ok(shots)
     }
@@ -262,31 +216,99 @@ impl<'v> Person<'v> {
     ///
     /// As [`Person::shots`].
     pub fn recorded_shots(&self) -> Result<Vec<RecordedShot>, Damage> {
-        let mut shots = Vec::with_capacity(self.shot_count());
-        self.each_shot(|shot| shots.push(shot.to_recorded()))?;
-        Ok(shots)
+        if self.is_linked()? {
+            return self.recorded_on_all_tickets();
+        }
+        self.own_recorded_shots()
     }
 
-    /// Hands every shot to `visit`, in the order they were recorded, without allocating.
+    /// Hands every shot to `visit`, in the order they were recorded; without allocating, where there is one ticket.
     ///
     /// # Errors
     ///
     /// As [`Person::shots`].
     pub fn each_shot(&self, visit: impl FnMut(ShotView<'v>)) -> Result<(), Damage> {
-        self.each_shot_if(|_| true, visit)
+        if self.is_linked()? {
+            self.shots_of_all_tickets()?.into_iter().for_each(visit);
+            return Ok(());
+        }
+        self.each_own_shot(visit)
     }
 
-    /// As [`Person::each_shot`], for the shots with this capture id. The texts of the others, which lie all over the dictionary, are not looked at.
-    pub(crate) fn each_shot_captured_as(
+    /// The ticket's own row; `None` if it has none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Person::resident`].
+    pub fn own_resident(&self) -> Result<Option<Resident>, Damage> {
+        self.decode(self.own_bytes()?)
+    }
+
+    /// The shots that were recorded on this ticket, as they travel.
+    ///
+    /// # Errors
+    ///
+    /// As [`Person::shots`].
+    pub fn own_recorded_shots(&self) -> Result<Vec<RecordedShot>, Damage> {
+        let mut shots = Vec::with_capacity(self.own_shot_count());
+        self.each_own_shot(|shot| shots.push(shot.to_recorded()))?;
+        Ok(shots)
+    }
+
+    /// Whether the ticket was reissued, or is one that was issued again.
+    pub(super) fn is_linked(&self) -> Result<bool, Damage> {
+        let flags = match self.events.row {
+            0 => self.entry.map_or(0, |entry| entry.header().flags),
+            address => self.horizon.segments.event(address)?.header.flags,
+        };
+        Ok(flags & flag::LINKED != 0 && !broken(Mutation::ForgetLinks))
+    }
+
+    /// The ticket's own row with all that is kept of it; `None` if it has none.
+    pub(crate) fn own_row(&self) -> Result<Option<RowView<'v>>, Damage> {
+        if let Some(row) = self.changed_row()?.filter(|_| !broken(Mutation::ForgetChangesAtFold)) {
+            return Ok(Some(row));
+        }
+        let (Some(generation), Some(entry)) = (&self.ledger.generation, self.entry) else { return Ok(None) };
+        if entry.row.is_empty() {
+            return Ok(None);
+        }
+        let (cold, header) = (generation.cold(&entry)?, entry.header());
+        let known_since = if header.sequence == 0 { self.ledger.installed } else { (header.sequence, header.time_ms) };
+        Ok(Some(RowView {
+            bytes: entry.row,
+            sealed_my_number: cold.sealed_my_number,
+            data_key_id: cold.data_key_id,
+            linked: header.flags & flag::LINKED != 0,
+            known_since,
+        }))
+    }
+
+    /// How many shots were recorded on this ticket.
+    pub(crate) fn own_shot_count(&self) -> usize {
+        self.entry.map_or(0, |entry| entry.shot_count as usize) + self.events.shots.len()
+    }
+
+    /// Hands every shot that was recorded on this ticket to `visit`.
+    pub(crate) fn each_own_shot(&self, visit: impl FnMut(ShotView<'v>)) -> Result<(), Damage> {
+        self.each_own_shot_if(|_| true, visit)
+    }
+
+    /// As [`Person::each_own_shot`], for the shots with this capture id. The texts of the others, which lie all over the dictionary, are not looked at.
+    pub(crate) fn each_own_shot_captured_as(
         &self,
         capture_id: &str,
         visit: impl FnMut(ShotView<'v>),
     ) -> Result<(), Damage> {
-        self.each_shot_if(|held| held == capture_id, visit)
+        self.each_own_shot_if(|held| held == capture_id, visit)
     }
 
-    fn each_shot_if(&self, wanted: impl Fn(&str) -> bool, mut visit: impl FnMut(ShotView<'v>)) -> Result<(), Damage> {
-        if let (Some(generation), Some(entry)) = (self.generation, &self.entry)
+    fn each_own_shot_if(
+        &self,
+        wanted: impl Fn(&str) -> bool,
+        mut visit: impl FnMut(ShotView<'v>),
+    ) -> Result<(), Damage> {
+        if let (Some(generation), Some(entry)) = (&self.ledger.generation, &self.entry)
             && entry.shot_count > 0
         {
             let cold = generation.cold(entry)?;
@@ -299,9 +321,10 @@ impl<'v> Person<'v> {
             }
         }
         for &address in &self.events.shots {
-            let event = self.segments.event(address)?;
+            let event = self.horizon.segments.event(address)?;
             let shot = ShotView::of_message(event.header.sequence, event.header.time_ms, event.message);
-            let shot = shot.ok_or_else(|| self.segments.damage(address, "an event whose message is no shot"))?;
+            let shot =
+                shot.ok_or_else(|| self.horizon.segments.damage(address, "an event whose message is no shot"))?;
             if wanted(shot.capture_id) {
                 visit(shot);
             }
@@ -312,5 +335,36 @@ impl<'v> Person<'v> {
     /// The address of the newest event that the generation does not fold; 0 if there is none.
     pub(crate) fn newest_address(&self) -> u64 {
         self.events.newest
+    }
+
+    /// The bytes of the ticket's own row; empty if it has none.
+    pub(crate) fn own_bytes(&self) -> Result<&'v [u8], Damage> {
+        match self.changed_row()? {
+            Some(row) => Ok(row.bytes),
+            None => Ok(self.entry.map_or(&[], |entry| entry.row)),
+        }
+    }
+
+    /// The row that the newest change gave the ticket, if one did that the generation does not fold.
+    fn changed_row(&self) -> Result<Option<RowView<'v>>, Damage> {
+        if self.events.row == 0 {
+            return Ok(None);
+        }
+        let event = self.horizon.segments.event(self.events.row)?;
+        let row = RowView::of_change(event.header, event.message);
+        let row = row.ok_or_else(|| self.horizon.segments.damage(event.address, "a change whose message is no row"))?;
+        Ok(Some(row))
+    }
+
+    /// The message in a row's bytes; `None` if there are none.
+    pub(super) fn decode(&self, bytes: &[u8]) -> Result<Option<Resident>, Damage> {
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let damage = |_| match (self.events.row, &self.ledger.generation) {
+            (0, Some(generation)) => generation.damage(0, "a row that is no message"),
+            (address, _) => self.horizon.segments.damage(address, "a row that is no message"),
+        };
+        Ok(Some(<Resident as prost::Message>::decode(bytes).map_err(damage)?))
     }
 }

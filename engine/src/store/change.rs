@@ -2,6 +2,7 @@
 //!
 //! Owns the outcome of a change, and what a change makes of the row that a view shows. A change is an event of its ticket in the log, as a shot is: it is
 //! durable when it is answered, seen by every reader at once, folded by the next generation. One that is applied again finds its row there, and adds nothing.
+//! A reissue is two events, one at each end of the link, in one batch.
 //!
 //! My Numbers are sealed on the caller's thread, and what the committer will read is read there first, so that a cold page faults there.
 
@@ -12,11 +13,13 @@ use super::load::newest_data_key;
 use super::view::{Match, View};
 use super::{Shared, Store};
 use crate::error::{ChangeError, Damage, RecordError};
-use crate::intake::{Change, ChangeContent};
+use crate::frame::{Header, flag, kind};
+use crate::intake::{Change, ChangeContent, Row};
 use crate::keys::DataKey;
-use crate::ledger::Effect;
+use crate::ledger::{Effect, Links, Person};
 use crate::limits::COMMAND_SHOTS_MAX;
 use crate::log::Writer;
+use crate::mutation::{Mutation, broken};
 use crate::stored::RowView;
 use crate::ticket::Ticket;
 
@@ -31,6 +34,8 @@ pub enum ChangeOutcome {
     Unchanged,
     /// A status alone, for a ticket that the register does not have. Nothing was added.
     UnknownTicket,
+    /// A reissue whose new number is one that was replaced itself. Nothing was added.
+    Superseded,
 }
 
 /// The answer to a change: durable when it is given (I1).
@@ -55,11 +60,8 @@ impl Store {
         let mut answers = Vec::with_capacity(changes.len());
         let mut rest = prepared.into_iter().peekable();
         while rest.peek().is_some() {
-            // Judged against what is visible, so no two of one ticket at once.
             let mut run: Vec<Prepared> = Vec::new();
-            while let Some(next) = rest
-                .next_if(|next| run.len() < COMMAND_SHOTS_MAX && run.iter().all(|other| other.ticket != next.ticket))
-            {
+            while let Some(next) = rest.next_if(|next| run.len() < COMMAND_SHOTS_MAX && next.may_follow(&run)) {
                 run.push(next);
             }
             let count = run.len();
@@ -72,35 +74,57 @@ impl Store {
 
 /// A change whose My Number is sealed.
 pub(super) struct Prepared {
-    pub(super) ticket: Ticket,
+    ticket: Ticket,
     to: To,
 }
 
 enum To {
-    Row { resident: Resident, sealed_my_number: Vec<u8>, data_key_id: u32 },
+    Row(SealedRow),
     Status { status: i32, date: u32 },
+    Reissue { previous: Ticket, row: SealedRow },
+}
+
+struct SealedRow {
+    resident: Resident,
+    my_number: Vec<u8>,
+    data_key_id: u32,
+}
+
+impl Prepared {
+    /// Whether it can be judged together with those of `run`. They are judged against what is visible, so no two of them are of one ticket; which tickets a
+    /// reissue touches is known only when it is judged.
+    fn may_follow(&self, run: &[Prepared]) -> bool {
+        let is_reissue = |change: &Prepared| matches!(change.to, To::Reissue { .. });
+        run.is_empty() || !is_reissue(self) && run.iter().all(|other| other.ticket != self.ticket && !is_reissue(other))
+    }
 }
 
 fn prepare(shared: &Shared, changes: &[Change]) -> Result<Vec<Prepared>, ChangeError> {
     let view = shared.view.load();
     let mut key: Option<DataKey> = None;
+    let mut seal = |ticket, row: &Row| {
+        let (resident, mut sealed) = (row.resident().clone(), (Vec::new(), 0));
+        if let Some(my_number) = row.my_number() {
+            let key = match &key {
+                Some(key) => key,
+                None => key.insert(newest_data_key(shared)?),
+            };
+            sealed = (key.seal(ticket, my_number).to_vec(), key.id());
+        }
+        let (my_number, data_key_id) = sealed;
+        Ok::<_, ChangeError>(SealedRow { resident, my_number, data_key_id })
+    };
     let prepared = changes.iter().map(|change| {
         let ticket = change.ticket();
         // Whether it is there is asked again by the committer, of the same bytes.
         drop(view.match_ticket(ticket));
         let to = match change.content() {
             ChangeContent::Status(status, date) => To::Status { status: (*status).into(), date: *date },
-            ChangeContent::Row(row) => {
-                let mut sealed = (Vec::new(), 0);
-                if let Some(my_number) = row.my_number() {
-                    let key = match &key {
-                        Some(key) => key,
-                        None => key.insert(newest_data_key(shared)?),
-                    };
-                    sealed = (key.seal(ticket, my_number).to_vec(), key.id());
-                }
-                let (resident, (sealed_my_number, data_key_id)) = (row.resident().clone(), sealed);
-                To::Row { resident, sealed_my_number, data_key_id }
+            ChangeContent::Row(row) => To::Row(seal(ticket, row)?),
+            ChangeContent::Reissue(previous, row) => {
+                let previous = Ticket::new(ticket.municipality(), *previous).expect("a checked ticket number");
+                drop(view.match_ticket(previous));
+                To::Reissue { previous, row: seal(ticket, row)? }
             }
         };
         Ok(Prepared { ticket, to })
@@ -113,13 +137,15 @@ pub(super) struct Judged {
     pub(super) outcome: ChangeOutcome,
     /// The event since which the row that is there is known.
     pub(super) known_since: u64,
-    /// What is to be logged, if anything.
-    pub(super) event: Option<ChangeEvent>,
+    /// What is to be logged, if anything: the row that was asked for comes last.
+    pub(super) events: Vec<ChangeEvent>,
 }
 
 pub(super) struct ChangeEvent {
+    pub(super) ticket: Ticket,
     pub(super) message: Vec<u8>,
     pub(super) effect: Effect,
+    linked: bool,
     /// The address of the ticket's newest event; 0 if there is none.
     pub(super) previous: u64,
 }
@@ -129,52 +155,133 @@ impl ChangeEvent {
     pub(super) fn bytes(&self) -> usize {
         Writer::event_bytes(self.message.len())
     }
-}
 
-/// What a change makes of the row that `view` shows.
-pub(super) fn judge(view: &View, change: &Prepared) -> Result<Judged, Damage> {
-    let found = view.match_ticket(change.ticket);
-    let person = match &found {
-        Match::Matched(person) | Match::Orphan(person) => Some(person),
-        Match::NotFound => None,
-        Match::Damaged(damage) => return Err(damage.clone()),
-    };
-    let before = person.map(|person| person.row()).transpose()?.flatten();
-    let known_since = before.map_or(0, |row| match row.known_since.0 {
-        0 => view.ledgers.get(change.ticket.ordinal()).map_or(0, |ledger| ledger.installed.0),
-        known_since => known_since,
-    });
-    let nothing = |outcome| Ok(Judged { outcome, known_since, event: None });
-    let Some(message) = change.to.message(before.as_ref()) else { return nothing(ChangeOutcome::UnknownTicket) };
-    let bytes = message.encode_to_vec();
-    let after = RowView::of_change(0, 0, &bytes).expect("what was just encoded can be read");
-    if before.is_some_and(|before| RowView { known_since: (0, 0), ..before } == after) {
-        return nothing(ChangeOutcome::Unchanged);
+    /// Of its frame.
+    pub(super) fn flags(&self) -> u8 {
+        self.effect.flags() | if self.linked { flag::LINKED } else { 0 }
     }
-    let effect = Effect::Row { first: before.is_none(), adopts: before.is_none() && person.is_some() };
-    let outcome = if before.is_some() { ChangeOutcome::Changed } else { ChangeOutcome::Added };
-    let previous = person.map_or(0, |person| person.newest_address());
-    Ok(Judged { outcome, known_since, event: Some(ChangeEvent { message: bytes, effect, previous }) })
 }
 
-impl To {
-    /// The row from now on; `None` if there is none to change.
-    fn message(&self, before: Option<&RowView<'_>>) -> Option<ResidentChange> {
-        match self {
-            To::Row { resident, sealed_my_number, data_key_id } => Some(ResidentChange {
-                resident: Some(resident.clone()),
-                sealed_my_number: sealed_my_number.clone(),
-                data_key_id: *data_key_id,
-            }),
-            To::Status { status, date } => {
-                let before = before?;
-                let resident = Resident::decode(before.bytes).unwrap_or_default();
-                Some(ResidentChange {
-                    resident: Some(Resident { status: *status, status_date: *date, ..resident }),
-                    sealed_my_number: before.sealed_my_number.to_vec(),
-                    data_key_id: before.data_key_id,
-                })
-            }
+/// What a change makes of the rows that `view` shows.
+pub(super) fn judge(view: &View, change: &Prepared) -> Result<Judged, Damage> {
+    let before = Before::of(view, change.ticket)?;
+    match &change.to {
+        To::Row(row) => before.becomes(row.with(before.links()?)),
+        To::Status { status, date } => {
+            // Of a ticket that the register never had, but has as replaced, the person is meant.
+            let before = match before.successors()?.last() {
+                Some(&valid) if before.is_a_link_alone()? => Before::of(view, valid)?,
+                _ => before,
+            };
+            let Some(row) = before.row else { return Ok(before.stays(ChangeOutcome::UnknownTicket)) };
+            let resident = Resident::decode(row.bytes).unwrap_or_default();
+            before.becomes(ResidentChange {
+                resident: Some(Resident { status: *status, status_date: *date, ..resident }),
+                sealed_my_number: row.sealed_my_number.to_vec(),
+                data_key_id: row.data_key_id,
+            })
         }
+        To::Reissue { previous, row } => reissue(view, &before, *previous, row),
+    }
+}
+
+/// The ticket of `before` replaces the one that is valid of the person who has `previous`.
+fn reissue(view: &View, before: &Before<'_>, previous: Ticket, row: &SealedRow) -> Result<Judged, Damage> {
+    let successors = Before::of(view, previous)?.successors()?;
+    let links = before.links()?;
+    if successors.contains(&before.ticket) {
+        // It did so before.
+        return before.becomes(row.with(links));
+    }
+    if links.reissued_as.is_some() {
+        return Ok(before.stays(ChangeOutcome::Superseded));
+    }
+    let valid = Before::of(view, successors.last().copied().unwrap_or(previous))?;
+    let superseded = Links { reissued_as: Some(before.ticket.number()), ..valid.links()? };
+    let mut previous_numbers = links.previous;
+    previous_numbers.push(valid.ticket.number());
+    let issued = before.becomes(row.with(Links { previous: previous_numbers, reissued_as: None }))?;
+    let mut events = valid.becomes(valid.relinked(superseded))?.events;
+    if broken(Mutation::LinkOneEnd) {
+        events.clear();
+    }
+    events.extend(issued.events);
+    Ok(Judged { events, ..issued })
+}
+
+/// What a view shows of a ticket before it changes.
+struct Before<'v> {
+    ticket: Ticket,
+    person: Option<Person<'v>>,
+    row: Option<RowView<'v>>,
+}
+
+impl<'v> Before<'v> {
+    fn of(view: &'v View, ticket: Ticket) -> Result<Before<'v>, Damage> {
+        let person = match view.match_ticket(ticket) {
+            Match::Matched(person) | Match::Orphan(person) => Some(person),
+            Match::NotFound => None,
+            Match::Damaged(damage) => return Err(damage),
+        };
+        let row = person.as_ref().map(Person::own_row).transpose()?.flatten();
+        Ok(Before { ticket, person, row })
+    }
+
+    fn links(&self) -> Result<Links, Damage> {
+        self.person.as_ref().map_or(Ok(Links::default()), Person::links)
+    }
+
+    fn successors(&self) -> Result<Vec<Ticket>, Damage> {
+        self.person.as_ref().map_or(Ok(Vec::new()), Person::successors)
+    }
+
+    /// Whether all that is known of the ticket is what replaced it.
+    fn is_a_link_alone(&self) -> Result<bool, Damage> {
+        let Some(person) = self.person.as_ref().filter(|_| self.row.is_some_and(|row| row.linked)) else {
+            return Ok(false);
+        };
+        Ok(person.own_resident()?.is_some_and(|resident| resident.name.is_empty()))
+    }
+
+    /// The row as it is, with other links; a row of nothing but the links, if there is none.
+    fn relinked(&self, links: Links) -> ResidentChange {
+        let row = self.row.unwrap_or_default();
+        let mut resident = Resident::decode(row.bytes).unwrap_or_default();
+        links.put(&mut resident);
+        let (sealed_my_number, data_key_id) = (row.sealed_my_number.to_vec(), row.data_key_id);
+        ResidentChange { resident: Some(resident), sealed_my_number, data_key_id }
+    }
+
+    fn stays(&self, outcome: ChangeOutcome) -> Judged {
+        let known_since = self.row.map_or(0, |row| row.known_since.0);
+        Judged { outcome, known_since, events: Vec::new() }
+    }
+
+    /// The row becomes what `change` says.
+    fn becomes(&self, change: ResidentChange) -> Result<Judged, Damage> {
+        let linked = change.resident.as_ref().is_some_and(|resident| !Links::of(resident).are_none());
+        let message = change.encode_to_vec();
+        let flags = if linked { flag::LINKED } else { 0 };
+        let header = Header { kind: kind::RESIDENT_CHANGED, flags, time_ms: 0, ticket_bits: 0, sequence: 0 };
+        let after = RowView::of_change(header, &message).expect("what was just encoded can be read");
+        if self.row.is_some_and(|before| RowView { known_since: (0, 0), ..before } == after) {
+            return Ok(self.stays(ChangeOutcome::Unchanged));
+        }
+        let (first, adopts) = (self.row.is_none(), self.row.is_none() && self.person.is_some());
+        let effect = Effect::Row { first, adopts };
+        let previous = self.person.as_ref().map_or(0, Person::newest_address);
+        let event = ChangeEvent { ticket: self.ticket, message, effect, linked, previous };
+        let outcome = if first { ChangeOutcome::Added } else { ChangeOutcome::Changed };
+        Ok(Judged { outcome, known_since: 0, events: vec![event] })
+    }
+}
+
+impl SealedRow {
+    /// The row, with the links that the store keeps of its ticket.
+    fn with(&self, links: Links) -> ResidentChange {
+        let mut resident = self.resident.clone();
+        links.put(&mut resident);
+        let (sealed_my_number, data_key_id) = (self.my_number.clone(), self.data_key_id);
+        ResidentChange { resident: Some(resident), sealed_my_number, data_key_id }
     }
 }

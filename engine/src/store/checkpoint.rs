@@ -97,7 +97,7 @@ fn write_file(disk: &dyn Disk, store_id: StoreId, captured: &Captured) -> Result
     for (ledger, counts) in &captured.counters {
         let mut tickets = Vec::new();
         for (number, newest) in ledger.tail.tickets() {
-            if let Some(address) = newest_before(&view.segments, newest, view.end, ledger.folded_position())? {
+            if let Some(address) = newest_before(&view.horizon.segments, newest, view.end, ledger.folded_position())? {
                 tickets.push((number, address));
             }
         }
@@ -138,7 +138,7 @@ fn encode_header(store_id: StoreId, view: &View, ledgers: u64) -> [u8; HEADER_BY
     bytes[0..8].copy_from_slice(MAGIC);
     bytes[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
     bytes[16..32].copy_from_slice(&store_id.0);
-    for (at, number) in [view.end, view.sequence, view.time_ms, ledgers].into_iter().enumerate() {
+    for (at, number) in [view.end, view.horizon.sequence, view.time_ms, ledgers].into_iter().enumerate() {
         bytes[32 + at * 8..40 + at * 8].copy_from_slice(&number.to_le_bytes());
     }
     let crc = crc32fast::hash(&bytes);

@@ -12,7 +12,7 @@ use prost::Message as _;
 use sesshu_proto::v1::{Generation as GenerationMessage, GenerationInstalled};
 
 use super::batch::{Batch, Placed};
-use super::change::{self, Changed, Judged, Prepared};
+use super::change::{self, ChangeEvent, Changed, Judged, Prepared};
 use super::judge::{judge, visible};
 use super::record::{RecordCommand, RecordOutcome, Recorded};
 use super::state::State;
@@ -21,7 +21,7 @@ use super::{Shared, lock};
 use crate::error::{Damage, RecordError};
 use crate::frame::kind;
 use crate::generation::Generation;
-use crate::ledger::Effect;
+use crate::ledger::{Effect, Horizon};
 use crate::limits::BATCH_BYTES_MAX;
 use crate::log::{LogError, Sealed, Writer, is_full};
 use crate::mutation::{Mutation, broken};
@@ -306,54 +306,42 @@ impl Committer {
         Ok(sequence)
     }
 
-    /// Changes rows of different tickets, which fit a batch. Nothing is under way.
+    /// Changes rows, whose events are of different tickets and fit a batch. Nothing is under way.
     pub(super) fn change(&mut self, shared: &Shared, changes: &[Prepared]) -> Vec<Result<Changed, RecordError>> {
         assert!(self.is_idle(), "I2: changes have a batch of their own");
         let view = shared.view.load_full();
         let judged: Vec<_> = changes.iter().map(|change| change::judge(&view, change)).collect();
-        let logged = self.log_changes(shared, changes, &judged);
-        let mut sequence = self.writer.next_sequence();
-        let mut answers = Vec::with_capacity(changes.len());
-        for judged in judged.into_iter().rev() {
-            answers.push(judged.map_err(RecordError::from).and_then(|judged| {
-                let known_since = match judged.event {
-                    None => judged.known_since,
-                    Some(_) => {
-                        logged.clone()?;
-                        sequence -= 1;
-                        sequence
-                    }
-                };
-                Ok(Changed { outcome: judged.outcome, sequence: known_since })
-            }));
-        }
-        answers.reverse();
-        answers
+        let mut before = self.writer.next_sequence() - 1;
+        let logged = self.log_changes(shared, judged.iter().flatten().flat_map(|judged| &judged.events));
+        let answer = |judged: Result<Judged, Damage>| {
+            let Judged { outcome, known_since, events } = judged?;
+            if events.is_empty() {
+                return Ok(Changed { outcome, sequence: known_since });
+            }
+            before += events.len() as u64;
+            logged.clone().map(|()| Changed { outcome, sequence: before })
+        };
+        judged.into_iter().map(answer).collect()
     }
 
     /// Makes the events of changes durable, and then visible.
-    fn log_changes(
+    fn log_changes<'a>(
         &mut self,
         shared: &Shared,
-        changes: &[Prepared],
-        judged: &[Result<Judged, Damage>],
+        events: impl Iterator<Item = &'a ChangeEvent> + Clone,
     ) -> Result<(), RecordError> {
-        let events = || {
-            let both = changes.iter().zip(judged);
-            both.filter_map(|(change, judged)| Some((change.ticket, judged.as_ref().ok()?.event.as_ref()?)))
-        };
-        let bytes: usize = events().map(|(_, event)| event.bytes()).sum();
+        let bytes: usize = events.clone().map(ChangeEvent::bytes).sum();
         if bytes == 0 {
             return Ok(());
         }
         self.ready(shared)?;
         let begun = self.writer.begin(bytes, shared.platform.environment.now_ms());
         let time_ms = begun.map_err(|error| self.note(shared, error, false))?;
-        let mut placed = Vec::with_capacity(changes.len());
-        for (ticket, event) in events() {
-            let (flags, bits) = (event.effect.flags(), ticket.to_bits());
+        let mut placed = Vec::new();
+        for event in events {
+            let (flags, bits) = (event.flags(), event.ticket.to_bits());
             let appended = self.writer.push(kind::RESIDENT_CHANGED, flags, bits, event.previous, &event.message);
-            placed.push((ticket, appended.address, event.effect));
+            placed.push((event.ticket, appended.address, event.effect));
         }
         let sealed = self.writer.seal();
         let show = |committer: &mut Committer, end, sequence| {
@@ -398,7 +386,7 @@ impl Committer {
     /// What is durable is visible from now on.
     fn publish(&mut self, shared: &Shared, end: u64, sequence: u64, time_ms: u64) {
         let (ledgers, segments) = (Arc::clone(&self.state.ledgers), self.writer.segments().clone());
-        shared.view.store(Arc::new(View { ledgers, segments, sequence, end, time_ms }));
+        shared.view.store(Arc::new(View { ledgers, horizon: Horizon { segments, sequence }, end, time_ms }));
         shared.upkeep.look(end, self.writer.segment_number());
     }
 

@@ -3,8 +3,6 @@
 //! Owns the rule by which a register's rows, the entries of the generation before and the events since become entries. Three sequences in number order are
 //! merged; shots come along whatever happens to the row.
 
-use std::sync::Arc;
-
 use prost::Message as _;
 use sesshu_proto::v1::{Resident, ResidentStatus};
 
@@ -12,7 +10,7 @@ use super::view::{Match, View};
 use crate::disk::prefetch;
 use crate::error::Damage;
 use crate::generation::{BuildError, Builder, RowToFold, ShotToFold};
-use crate::ledger::{Ledger, Person};
+use crate::ledger::{Links, Person};
 use crate::mutation::{Mutation, broken};
 use crate::stored::RowView;
 use crate::ticket::{Date, Municipality};
@@ -51,6 +49,20 @@ impl Input<'_> {
             prefetch(self.arena, row.start + at);
         }
     }
+
+    fn has_kept(&self, number: u64) -> bool {
+        self.kept.binary_search(&number).is_ok()
+    }
+
+    /// Whether the row of a ticket that the register lacks stays as it is for the sake of the person's other tickets: it was reissued, or the register
+    /// still has the person under another number.
+    fn stays(&self, number: u64, person: Option<&Person<'_>>) -> Result<bool, Damage> {
+        let Some(person) = person.filter(|_| !broken(Mutation::RemoveReissued)) else { return Ok(false) };
+        let has_row = |number| self.rows.binary_search_by_key(&number, |row| row.number).is_ok();
+        let tickets = person.tickets()?;
+        let is_valid = tickets.last().is_some_and(|valid| valid.number() == number);
+        Ok(!is_valid || tickets.iter().any(|ticket| has_row(ticket.number()) || self.has_kept(ticket.number())))
+    }
 }
 
 /// What folding found.
@@ -88,7 +100,6 @@ pub(super) fn fold(
     input: &Input<'_>,
     builder: &mut Builder,
 ) -> Result<Tally, FoldError> {
-    let ledger = view.ledgers.get(municipality.ordinal());
     let mut tally = Tally { accepted: input.rows.len() as u64, ..Tally::default() };
     let mut shots = Vec::new();
     let mut rows = input.rows;
@@ -112,24 +123,21 @@ pub(super) fn fold(
         };
         shots.clear();
         if let Some(person) = &person {
-            person.each_shot(|shot| shots.push(shot))?;
+            person.each_own_shot(|shot| shots.push(shot))?;
         }
-        let before = row_before(ledger, person.as_ref())?;
-        match row {
-            Some(row) => push_row(input, number, row, before.as_ref(), &shots, builder, &mut tally)?,
-            None => push_without_row(input, number, before.as_ref(), &shots, builder, &mut tally)?,
+        let before = person.as_ref().map(Person::own_row).transpose()?.flatten();
+        match (row, before) {
+            (Some(row), before) => push_row(input, number, row, before.as_ref(), &shots, builder, &mut tally)?,
+            (None, Some(before)) => {
+                let stays = input.stays(number, person.as_ref().filter(|_| before.linked))?;
+                push_without_row(input, number, &before, stays, &shots, builder, &mut tally)?;
+            }
+            // An orphan stays one.
+            (None, None) if broken(Mutation::ForgetOrphansAtFold) => {}
+            (None, None) => builder.push(number, None, &shots)?,
         }
     }
     Ok(tally)
-}
-
-/// The row that a ticket has, as `ledger` knows it.
-fn row_before<'v>(ledger: Option<&Arc<Ledger>>, person: Option<&Person<'v>>) -> Result<Option<RowView<'v>>, Damage> {
-    let Some(mut row) = person.map(Person::row).transpose()?.flatten() else { return Ok(None) };
-    if row.known_since.0 == 0 {
-        row.known_since = ledger.map_or((0, 0), |ledger| ledger.installed);
-    }
-    Ok(Some(row))
 }
 
 fn resident_of(row: &RowView<'_>) -> Resident {
@@ -141,7 +149,8 @@ fn unchanged<'a>(row: &RowView<'a>, resident: &'a Resident) -> RowToFold<'a> {
     RowToFold {
         bytes: row.bytes,
         resident_number: resident.resident_number.as_bytes(),
-        active: resident.status() == ResidentStatus::Active,
+        active: resident.status() == ResidentStatus::Active && resident.reissued_as.is_none(),
+        linked: row.linked,
         known_since: row.known_since,
         sealed_my_number: row.sealed_my_number,
         data_key_id: row.data_key_id,
@@ -160,6 +169,12 @@ fn push_row(
 ) -> Result<(), FoldError> {
     let bytes = &input.arena[row.start..row.start + row.row_bytes as usize];
     let sealed = &input.arena[row.start + row.row_bytes as usize..][..row.sealed_bytes as usize];
+    let linked = before.filter(|before| before.linked && !broken(Mutation::ForgetLinksAtFold));
+    let inherited = linked.map(|before| with_links_of(bytes, before));
+    let (bytes, is_superseded) = match &inherited {
+        Some((bytes, links)) => (&bytes[..], links.reissued_as.is_some()),
+        None => (bytes, false),
+    };
     let same = |before: &RowView<'_>| {
         before.bytes == bytes
             && before.sealed_my_number == sealed
@@ -182,7 +197,8 @@ fn push_row(
     let row = RowToFold {
         bytes,
         resident_number: resident_number(bytes, row.resident_number_bytes as usize),
-        active: row.active,
+        active: row.active && !is_superseded,
+        linked: inherited.is_some(),
         known_since,
         sealed_my_number: sealed,
         data_key_id: input.data_key_id,
@@ -190,28 +206,28 @@ fn push_row(
     Ok(builder.push(number, Some(row), shots)?)
 }
 
+/// A register's row with the links of the row before: registers know nothing of them.
+fn with_links_of(bytes: &[u8], before: &RowView<'_>) -> (Vec<u8>, Links) {
+    let links = Links::of(&resident_of(before));
+    let mut resident = Resident::decode(bytes).expect("a load encoded it");
+    links.clone().put(&mut resident);
+    (resident.encode_to_vec(), links)
+}
+
 /// The snapshot does not have the ticket.
 fn push_without_row(
     input: &Input<'_>,
     number: u64,
-    before: Option<&RowView<'_>>,
+    before: &RowView<'_>,
+    stays: bool,
     shots: &[ShotToFold<'_>],
     builder: &mut Builder,
     tally: &mut Tally,
 ) -> Result<(), FoldError> {
-    let Some(before) = before else {
-        if broken(Mutation::ForgetOrphansAtFold) {
-            return Ok(());
-        }
-        // An orphan stays one.
-        return Ok(builder.push(number, None, shots)?);
-    };
     let mut resident = resident_of(before);
-    if input.kept.binary_search(&number).is_ok() {
-        tally.kept += 1;
-        return Ok(builder.push(number, Some(unchanged(before, &resident)), shots)?);
-    }
-    if resident.status() == ResidentStatus::Removed {
+    let kept = input.has_kept(number);
+    if kept || stays || resident.status() == ResidentStatus::Removed {
+        tally.kept += u64::from(kept);
         return Ok(builder.push(number, Some(unchanged(before, &resident)), shots)?);
     }
     tally.removed += 1;

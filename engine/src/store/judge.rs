@@ -1,6 +1,7 @@
 //! Judging a shot: what the store already holds of it.
 //!
-//! Owns the rule of repetition: a shot repeats another of its ticket by the capture id, or, where neither has one, by its content. Pure over one view.
+//! Owns the rule of repetition: a shot repeats another of its ticket by the capture id, or, where neither has one, by its content. Other tickets of the same
+//! person do not count: whoever repeats a record presents the same line. Pure over one view.
 
 use super::record::{RecordOutcome, Recorded};
 use super::view::{Match, View};
@@ -48,10 +49,10 @@ pub(super) fn judge(view: &View, ticket: Ticket, message: &[u8]) -> Judged {
 /// The answer, if the person holds the offered shot already.
 fn already(person: &Person<'_>, message: &[u8]) -> Result<Option<Recorded>, Damage> {
     let mut answer = None;
-    if person.shot_count() > 0 {
+    if person.own_shot_count() > 0 {
         let offered = offered(message);
         let repeated = |held: ShotView<'_>| answer = answer.or_else(|| repeats(&held, &offered));
-        person.each_shot_captured_as(offered.capture_id, repeated)?;
+        person.each_own_shot_captured_as(offered.capture_id, repeated)?;
     }
     Ok(answer)
 }

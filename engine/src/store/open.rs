@@ -26,7 +26,7 @@ use crate::disk::{Disk, RealDisk};
 use crate::error::{Damage, KeyError, OpenError};
 use crate::generation;
 use crate::keys::{DataKey, OutsideKey};
-use crate::ledger::Ledger;
+use crate::ledger::{Horizon, Ledger};
 use crate::log::{self, LogOutcome, Vouched, is_full};
 use crate::mutation::{Mutation, broken};
 use crate::options::{KeyLocation, Options};
@@ -113,8 +113,7 @@ impl Store {
         })?;
         let view = View {
             ledgers: Arc::clone(&state.ledgers),
-            segments: writer.segments().clone(),
-            sequence: writer.next_sequence() - 1,
+            horizon: Horizon { segments: writer.segments().clone(), sequence: writer.next_sequence() - 1 },
             end: writer.durable(),
             time_ms: writer.time_ms(),
         };
@@ -148,7 +147,7 @@ impl Store {
             path: path.to_owned(),
             store_id,
             key: options.key,
-            upkeep: Upkeep::new(checkpointed, if full { 0 } else { view.segments.newest() }),
+            upkeep: Upkeep::new(checkpointed, if full { 0 } else { view.horizon.segments.newest() }),
             view: Swap::new(Arc::new(view)),
             queue: Queue::default(),
             committer: Mutex::new(Committer::new(writer, state, full && !broken(Mutation::WriteBeforeManifest))),

@@ -38,10 +38,10 @@ impl Store {
     pub fn status(&self) -> Status {
         let view = self.view();
         let mut status = Status {
-            sequence: view.sequence,
-            log_bytes: view.segments.bytes(),
+            sequence: view.horizon.sequence,
+            log_bytes: view.horizon.segments.bytes(),
             log_written_bytes: view.end,
-            log_segments: view.segments.count() as u64,
+            log_segments: view.horizon.segments.count() as u64,
             queued_shots: self.shared.queue.depth() as u64,
             trouble: lock(&self.shared.trouble).clone(),
             ..Status::default()

@@ -105,7 +105,7 @@ impl Shared {
     /// Does what is due.
     fn keep(&self) {
         let view = self.view.load_full();
-        let segment = view.segments.newest();
+        let segment = view.horizon.segments.newest();
         let done = if self.upkeep.checkpoint_is_due(view.end) {
             self.checkpoint()
         } else if self.upkeep.segment_is_new(segment) {
@@ -155,7 +155,7 @@ impl Shared {
         drop(manifest);
         let path = super::manifest::PATH.into();
         written.map_err(|source| OpenError::Disk { doing: "writing", path, source })?;
-        self.upkeep.named_segment.store(view.segments.newest(), Ordering::Relaxed);
+        self.upkeep.named_segment.store(view.horizon.segments.newest(), Ordering::Relaxed);
         Ok(())
     }
 

@@ -11,7 +11,6 @@ use crate::generation::Entry;
 pub use crate::ledger::Match;
 use crate::ledger::{Horizon, Ledger, Person, Step, join};
 use crate::limits::MATCH_GROUP_TICKETS;
-use crate::log::Segments;
 use crate::sync::Guard;
 use crate::ticket::{Municipality, Ticket};
 
@@ -46,9 +45,8 @@ impl Ledgers {
 /// One moment of the store.
 pub struct View {
     pub(crate) ledgers: Arc<Ledgers>,
-    pub(crate) segments: Segments,
-    /// The newest visible event.
-    pub(crate) sequence: u64,
+    /// The log as far as it is visible.
+    pub(crate) horizon: Horizon,
     /// The position behind the newest durable batch.
     pub(crate) end: u64,
     /// The commit time of the newest batch, milliseconds since 1970.
@@ -59,7 +57,7 @@ impl View {
     /// The sequence of the newest event that this view shows; 0 in an empty store.
     #[must_use]
     pub fn sequence(&self) -> u64 {
-        self.sequence
+        self.horizon.sequence
     }
 
     /// Matches a ticket to its resident and shots.
@@ -67,7 +65,7 @@ impl View {
     #[must_use]
     pub fn match_ticket(&self, ticket: Ticket) -> Match<'_> {
         let Some(ledger) = self.ledgers.get(ticket.ordinal()) else { return Match::NotFound };
-        Step::begin(ledger, &self.segments, ticket).finish(ticket, ledger, &self.segments, self.horizon())
+        Step::begin(ledger, &self.horizon.segments, ticket).finish(ticket, ledger, &self.horizon)
     }
 
     /// Matches tickets side by side, so that their memory misses overlap. `visit` gets every ticket's index and match, in order.
@@ -82,14 +80,13 @@ impl View {
             let mut steps = [Step::default(); GROUP];
             for ((&ticket, ledger), step) in group.tickets.iter().zip(group.ledgers).zip(&mut steps) {
                 if let Some(ledger) = ledger {
-                    *step = Step::begin(ledger, &self.segments, ticket);
+                    *step = Step::begin(ledger, &self.horizon.segments, ticket);
                 }
             }
             ahead = self.group(groups.next());
             for (at, (&ticket, step)) in group.tickets.iter().zip(steps).enumerate() {
-                let horizon = self.horizon();
-                let found = group.ledgers[at]
-                    .map_or(Match::NotFound, |ledger| step.finish(ticket, ledger, &self.segments, horizon));
+                let found =
+                    group.ledgers[at].map_or(Match::NotFound, |ledger| step.finish(ticket, ledger, &self.horizon));
                 visit(done + at, found);
             }
             done += group.tickets.len();
@@ -128,7 +125,7 @@ impl View {
         }
     }
 
-    /// The people of a municipality whose register row has this resident number (宛名番号); two rows may share one.
+    /// The people of a municipality, by each ticket whose own row has this resident number (宛名番号); two rows may share one.
     ///
     /// # Errors
     ///
@@ -148,7 +145,7 @@ impl View {
             let Ok(ticket) = Ticket::new(municipality, number) else { continue };
             match self.match_ticket(ticket) {
                 Match::Matched(person) => {
-                    if person.resident()?.is_some_and(|resident| resident.resident_number == resident_number) {
+                    if person.own_resident()?.is_some_and(|resident| resident.resident_number == resident_number) {
                         people.push(person);
                     }
                 }
@@ -157,11 +154,6 @@ impl View {
             }
         }
         Ok(people)
-    }
-
-    #[inline]
-    fn horizon(&self) -> Horizon {
-        Horizon { visible: self.sequence }
     }
 }
 
@@ -211,7 +203,7 @@ impl<'v> Iterator for LedgerReader<'v> {
             let entry = self.next.take_if(|(entry, _)| *entry == number).map(|(_, entry)| entry);
             let newest = self.tail.pop_if(|(tail, _)| *tail == number).map_or(0, |(_, newest)| newest);
             let ticket = Ticket::new(ledger.municipality, number).ok()?;
-            match join(ticket, ledger, entry, newest, &self.view.segments, self.view.horizon()) {
+            match join(ticket, ledger, entry, newest, &self.view.horizon) {
                 // The tail knows the ticket only from events after this view.
                 Match::NotFound => {}
                 found => return Some(Ok((ticket, found))),

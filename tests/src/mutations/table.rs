@@ -265,6 +265,26 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         tests: &[test("change", "a_change_is_seen_at_once_and_after_a_kill_a_fold_and_a_close")],
     },
     Mutation {
+        name: "forget-links",
+        breaks: "a reissued ticket and the one that replaced it match to one person",
+        tests: &[test("reissue", "both_numbers_match_to_the_person_with_all_shots_and_stay_so")],
+    },
+    Mutation {
+        name: "forget-links-at-fold",
+        breaks: "a register does not part the tickets of a person",
+        tests: &[test("reissue", "both_numbers_match_to_the_person_with_all_shots_and_stay_so")],
+    },
+    Mutation {
+        name: "remove-reissued",
+        breaks: "a person whom a register has under another number is not removed",
+        tests: &[test("reissue", "both_numbers_match_to_the_person_with_all_shots_and_stay_so")],
+    },
+    Mutation {
+        name: "link-one-end",
+        breaks: "a link has both ends or none",
+        tests: &[test("reissue", "a_link_has_both_ends_or_none_wherever_the_disk_stops")],
+    },
+    Mutation {
         name: "forget-changes-in-checkpoint",
         breaks: "a changed row is found by its resident number, also after an open",
         tests: &[test("change", "a_resident_number_is_found_after_a_change_and_after_a_checkpoint")],

@@ -46,6 +46,9 @@ impl Runner {
             }
             Step::Record(offered) => self.record(offered),
             Step::Change(ledger, changes) => self.change(*ledger, changes),
+            Step::Reissue(ledger, from, to, version) => {
+                self.change(*ledger, &[Changing { number: *to, to: Becomes::Reissued(*from, *version) }])
+            }
             Step::Fill(ledger, count) => self.fill(*ledger, *count),
             Step::Retry => self.record(&self.doubted.clone()),
             Step::Tick => self.idle(),
@@ -225,16 +228,16 @@ impl Runner {
         self.wrote_nothing(&before)?;
         let (mut logged, mut in_doubt) = (Vec::new(), None);
         for (change, answer) in changes.iter().zip(&answers) {
-            let (outcome, event) = self.model.judge_change(ledger, change);
+            let (outcome, events) = self.model.judge_change(ledger, change);
             match answer {
                 Ok(changed) => {
-                    let sequence = self.model.sequence() + logged.len() as u64 + 1;
-                    let right = changed.outcome == outcome && (event.is_none() || changed.sequence == sequence);
+                    let sequence = self.model.sequence() + (logged.len() + events.len()) as u64;
+                    let right = changed.outcome == outcome && (events.is_empty() || changed.sequence == sequence);
                     ensure(right, "a change is answered as the model says", || {
                         format!("{changed:?}, not {outcome:?}, {sequence}")
                     })?;
                     self.ran.mix(changed.sequence);
-                    self.ran.changed += u64::from(event.is_some());
+                    self.ran.changed += u64::from(!events.is_empty());
                 }
                 Err(RecordError::Damaged(damage)) => {
                     self.damaged.append(&mut self.disk.damaged());
@@ -242,11 +245,11 @@ impl Runner {
                     continue;
                 }
                 Err(error) => {
-                    ensure(event.is_some(), "what changes nothing needs no disk", || chain(error))?;
+                    ensure(!events.is_empty(), "what changes nothing needs no disk", || chain(error))?;
                     in_doubt = Some(error);
                 }
             }
-            logged.extend(event);
+            logged.extend(events);
         }
         match in_doubt {
             None => logged.into_iter().for_each(|event| self.model.apply(event)),
@@ -425,6 +428,11 @@ fn change_of(ledger: usize, change: &Changing) -> Change {
             let my_number = number.is_multiple_of(3).then(|| my_number(number));
             let row = Row::check(number, my_number, resident(number, version), 0).expect("a row that can be loaded");
             Change::row(of(ledger), row)
+        }
+        Becomes::Reissued(previous, version) => {
+            let my_number = number.is_multiple_of(3).then(|| my_number(number));
+            let row = Row::check(number, my_number, resident(number, version), 0).expect("a row that can be loaded");
+            Change::reissue(of(ledger), previous, row).expect("another number")
         }
         Becomes::Status(status) => {
             let status = ResidentStatus::try_from(status).expect("a status");

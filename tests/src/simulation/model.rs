@@ -36,6 +36,8 @@ pub(super) struct HeldShot {
 #[derive(Clone, Debug, Default)]
 pub(super) struct HeldTicket {
     pub(super) row: Option<Resident>,
+    /// The event since which the row is as it is.
+    pub(super) known_since: u64,
     /// The newest event that changed the row alone; 0 if none did.
     pub(super) changed: u64,
     pub(super) shots: Vec<HeldShot>,
@@ -98,6 +100,12 @@ pub(super) fn kept_row(number: u64, version: u32) -> Resident {
     row
 }
 
+/// The row with the links of another.
+fn relinked(row: Resident, of: Option<&Resident>) -> Resident {
+    let links = of.map(|of| (of.previous_numbers.clone(), of.reissued_as)).unwrap_or_default();
+    Resident { previous_numbers: links.0, reissued_as: links.1, ..row }
+}
+
 impl Model {
     /// The newest event.
     pub(super) fn sequence(&self) -> u64 {
@@ -131,33 +139,34 @@ impl Model {
 
     /// It happened.
     pub(super) fn apply(&mut self, event: Event) {
+        let sequence = self.events.len() as u64 + 1;
         match &event {
             Event::Shot(offered, held) => {
                 self.ledgers[offered.ledger].entry(offered.number).or_default().shots.push(held.clone());
             }
             Event::Change(ledger, number, row) => {
                 let ticket = self.ledgers[*ledger].entry(*number).or_default();
-                (ticket.row, ticket.changed) = (Some(row.clone()), self.events.len() as u64 + 1);
+                (ticket.row, ticket.changed, ticket.known_since) = (Some(row.clone()), sequence, sequence);
             }
             Event::Install(register, day, folded) => {
+                let gone = self.removed_by(register);
                 let ledger = &mut self.ledgers[register.ledger];
                 // What changed after the register was built is newer than the register.
                 let older = |ticket: &HeldTicket| ticket.changed <= *folded;
-                for (number, ticket) in
-                    ledger.iter_mut().filter(|(number, ticket)| !register.kept.contains(number) && older(ticket))
-                {
-                    let active = |row: &&mut Resident| row.status() != ResidentStatus::Removed;
-                    if let Some(row) = ticket.row.as_mut().filter(active)
-                        && !register.rows.contains(number)
-                    {
+                for number in gone {
+                    let ticket = ledger.get_mut(&number).filter(|ticket| older(ticket));
+                    if let Some(HeldTicket { row: Some(row), known_since, .. }) = ticket {
                         row.set_status(ResidentStatus::Removed);
-                        row.status_date = *day;
+                        (row.status_date, *known_since) = (*day, sequence);
                     }
                 }
                 for &number in &register.rows {
                     let ticket = ledger.entry(number).or_default();
                     if older(ticket) {
-                        ticket.row = Some(kept_row(number, register.version));
+                        let row = relinked(kept_row(number, register.version), ticket.row.as_ref());
+                        if ticket.row.as_ref() != Some(&row) {
+                            (ticket.row, ticket.known_since) = (Some(row), sequence);
+                        }
                     }
                 }
                 self.folded[register.ledger] = *folded;
@@ -166,41 +175,106 @@ impl Model {
         self.events.push(event);
     }
 
-    /// What becomes of a change, and the event that it is, if it is one.
-    pub(super) fn judge_change(&self, ledger: usize, change: &Changing) -> (ChangeOutcome, Option<Event>) {
-        let before = self.ledgers[ledger].get(&change.number).and_then(|ticket| ticket.row.as_ref());
-        let after = match (change.to, before) {
-            (Becomes::Row(version), _) => kept_row(change.number, version),
-            (Becomes::Status(_), None) => return (ChangeOutcome::UnknownTicket, None),
-            (Becomes::Status(status), Some(before)) => Resident { status, status_date: CHANGED_ON, ..before.clone() },
+    /// What becomes of a change, and the events that it is, if it is any.
+    pub(super) fn judge_change(&self, ledger: usize, change: &Changing) -> (ChangeOutcome, Vec<Event>) {
+        let row = |number| self.ledgers[ledger].get(&number).and_then(|ticket| ticket.row.as_ref());
+        let (mut number, mut link) = (change.number, None);
+        let after = match change.to {
+            Becomes::Row(version) => relinked(kept_row(number, version), row(number)),
+            Becomes::Status(status) => {
+                if row(number).is_some_and(|row| row.name.is_empty()) {
+                    number = self.valid(ledger, number);
+                }
+                let Some(before) = row(number) else { return (ChangeOutcome::UnknownTicket, Vec::new()) };
+                Resident { status, status_date: CHANGED_ON, ..before.clone() }
+            }
+            Becomes::Reissued(previous, version) => {
+                let mut after = relinked(kept_row(number, version), row(number));
+                if !self.successors(ledger, previous).contains(&number) {
+                    if after.reissued_as.is_some() {
+                        return (ChangeOutcome::Superseded, Vec::new());
+                    }
+                    let valid = self.valid(ledger, previous);
+                    after.previous_numbers.push(valid);
+                    let superseded = row(valid).cloned().unwrap_or_default();
+                    link = Some(Event::Change(ledger, valid, Resident { reissued_as: Some(number), ..superseded }));
+                }
+                after
+            }
         };
-        match before {
-            Some(before) if *before == after => (ChangeOutcome::Unchanged, None),
-            Some(_) => (ChangeOutcome::Changed, Some(Event::Change(ledger, change.number, after))),
-            None => (ChangeOutcome::Added, Some(Event::Change(ledger, change.number, after))),
+        let outcome = match row(number) {
+            Some(before) if *before == after => return (ChangeOutcome::Unchanged, Vec::new()),
+            Some(_) => ChangeOutcome::Changed,
+            None => ChangeOutcome::Added,
+        };
+        (outcome, link.into_iter().chain([Event::Change(ledger, number, after)]).collect())
+    }
+
+    /// The tickets that replaced one, one after another.
+    fn successors(&self, ledger: usize, number: u64) -> Vec<u64> {
+        let next = |number: u64| self.ledgers[ledger].get(&number)?.row.as_ref()?.reissued_as;
+        std::iter::successors(next(number), |&number| next(number)).collect()
+    }
+
+    /// The ticket of the person that none replaced.
+    fn valid(&self, ledger: usize, number: u64) -> u64 {
+        self.successors(ledger, number).last().copied().unwrap_or(number)
+    }
+
+    /// All tickets of the person, in the order of their listing: the valid one last.
+    pub(super) fn tickets_of(&self, ledger: usize, number: u64) -> Vec<u64> {
+        let (mut waiting, mut found) = (vec![self.valid(ledger, number)], Vec::new());
+        while let Some(number) = waiting.pop() {
+            let row = self.ledgers[ledger].get(&number).and_then(|ticket| ticket.row.as_ref());
+            waiting.extend(row.iter().flat_map(|row| &row.previous_numbers));
+            found.push(number);
         }
+        found.reverse();
+        found
+    }
+
+    /// What a ticket matches to: the row of the person that became known last, and the shots of all their tickets, each with its ticket's number.
+    pub(super) fn person(&self, ledger: usize, number: u64) -> (Option<&Resident>, Vec<(u64, &HeldShot)>) {
+        let tickets = self.tickets_of(ledger, number);
+        let held = || tickets.iter().filter_map(|number| Some((*number, self.ledgers[ledger].get(number)?)));
+        let says_something =
+            |(_, ticket): &(u64, &HeldTicket)| ticket.row.as_ref().is_some_and(|row| !row.name.is_empty());
+        let newest = held().filter(says_something).max_by_key(|(_, ticket)| ticket.known_since);
+        let mut shots: Vec<_> =
+            held().flat_map(|(number, it)| it.shots.iter().map(move |shot| (number, shot))).collect();
+        shots.sort_by_key(|(_, shot)| shot.shot_id);
+        (newest.and_then(|(_, ticket)| ticket.row.as_ref()), shots)
+    }
+
+    /// The tickets that a register removes: those that it lacks, but for kept and replaced ones, and people whom it has under another number.
+    fn removed_by(&self, register: &Register) -> Vec<u64> {
+        let has = |number: &u64| register.rows.contains(number) || register.kept.contains(number);
+        let is_removed = |(number, ticket): &(&u64, &HeldTicket)| {
+            let tickets = self.tickets_of(register.ledger, **number);
+            ticket.row.as_ref().is_some_and(|row| row.status() != ResidentStatus::Removed)
+                && tickets.last() == Some(number)
+                && !tickets.iter().any(has)
+        };
+        self.ledgers[register.ledger].iter().filter(is_removed).map(|(number, _)| *number).collect()
     }
 
     /// What loading a register now will say, but for generation and sequence.
     pub(super) fn report(&self, register: &Register) -> LoadReport {
-        let row = |number| self.ledgers[register.ledger].get(number).and_then(|ticket| ticket.row.as_ref());
+        let row = |number: &u64| self.ledgers[register.ledger].get(number).and_then(|ticket| ticket.row.as_ref());
         let mut report = LoadReport { accepted: register.rows.len() as u64, ..LoadReport::default() };
         for number in &register.rows {
             match row(number) {
                 None => report.added += 1,
-                Some(before) if *before == kept_row(*number, register.version) => report.unchanged += 1,
+                before if before == Some(&relinked(kept_row(*number, register.version), before)) => {
+                    report.unchanged += 1;
+                }
                 Some(_) => report.changed += 1,
             }
         }
         let given: BTreeSet<&u64> = register.rows.iter().collect();
-        for (number, ticket) in self.ledgers[register.ledger].iter().filter(|(number, _)| !given.contains(number)) {
-            let Some(row) = &ticket.row else { continue };
-            if register.kept.contains(number) {
-                report.kept += 1;
-            } else if row.status() != ResidentStatus::Removed {
-                report.removed += 1;
-            }
-        }
+        let kept = |number: &&u64| row(number).is_some() && !given.contains(*number);
+        report.kept = register.kept.iter().filter(kept).count() as u64;
+        report.removed = self.removed_by(register).len() as u64;
         report
     }
 

@@ -8,10 +8,11 @@ use std::fmt::{self, Display};
 use std::path::PathBuf;
 
 use sesshu_engine::error::Damage;
+use sesshu_engine::ticket::Ticket;
 use sesshu_engine::{Status, Store, View};
-use sesshu_proto::v1::RecordedShot;
+use sesshu_proto::v1::{RecordedShot, Resident};
 
-use super::model::{CODES, Counters, HeldShot, HeldTicket, Model};
+use super::model::{CODES, Counters, HeldShot, Model};
 use crate::{Answer, answer, ledger, municipality, ticket};
 
 /// A property that does not hold.
@@ -63,10 +64,11 @@ pub(super) fn shows(view: &View, model: &Model, damaged: &Damaged) -> Result<(),
     for (at, code) in CODES.into_iter().enumerate() {
         for number in model.tickets(at) {
             let answer = answer(view, ticket(code, number));
-            compare(&answer, model.ledgers[at].get(&number), damaged, || format!("{code} {number}"))?;
+            let (row, shots) = model.person(at, number);
+            compare(&answer, ticket(code, number), row, &shots, damaged, || format!("{code} {number}"))?;
         }
         for (&number, held) in &model.ledgers[at] {
-            let Some(row) = &held.row else { continue };
+            let Some(row) = held.row.as_ref().filter(|row| !row.name.is_empty()) else { continue };
             match view.with_resident_number(municipality(code), &row.resident_number) {
                 Err(damage) => blame(&damage, damaged)?,
                 Ok(people) => {
@@ -89,7 +91,10 @@ pub(super) fn shows(view: &View, model: &Model, damaged: &Damaged) -> Result<(),
                     format!("{code}: {:?} instead of {:?}", answers.keys(), known())
                 })?;
                 for (number, answer) in &answers {
-                    compare(answer, model.ledgers[at].get(number), damaged, || {
+                    let held = model.ledgers[at].get(number);
+                    let shots: Vec<_> = held.iter().flat_map(|held| &held.shots).map(|shot| (*number, shot)).collect();
+                    let row = held.and_then(|held| held.row.as_ref());
+                    compare(answer, ticket(code, *number), row, &shots, damaged, || {
                         format!("{code} {number}, in its ledger")
                     })?;
                 }
@@ -101,23 +106,30 @@ pub(super) fn shows(view: &View, model: &Model, damaged: &Damaged) -> Result<(),
 
 fn compare(
     answer: &Answer,
-    held: Option<&HeldTicket>,
+    asked: Ticket,
+    row: Option<&Resident>,
+    shots: &[(u64, &HeldShot)],
     damaged: &Damaged,
     place: impl Fn() -> String,
 ) -> Result<(), Failure> {
     if let Answer::Damaged(damage) = answer {
         return blame(damage, damaged);
     }
-    let row = held.and_then(|held| held.row.as_ref());
     ensure(answer.resident() == row, "a ticket has the row that its register gave it", || {
         format!("{}: {:?} instead of {row:?}", place(), answer.resident())
     })?;
-    let shots = held.map_or(&[][..], |held| &held.shots);
-    let same = answer.shots().len() == shots.len() && answer.shots().iter().zip(shots).all(|(a, b)| same(a, b));
-    ensure(same, "a ticket has every shot once, with its content and time", || {
-        let brief = |shown: &RecordedShot| (shown.shot_id, shown.recorded_at, shown.shot.clone().map(|shot| shot.lot));
+    let right = answer.shots().len() == shots.len()
+        && answer.shots().iter().zip(shots).all(|(shown, (number, held))| {
+            let elsewhere = Ticket::new(asked.municipality(), *number).ok().filter(|ticket| *ticket != asked);
+            same(shown, held) && shown.ticket == elsewhere.map_or(0, Ticket::to_decimal)
+        });
+    ensure(right, "a ticket has every shot once, with its content and time", || {
+        let brief = |shown: &RecordedShot| {
+            (shown.shot_id, shown.ticket, shown.recorded_at, shown.shot.clone().map(|shot| shot.lot))
+        };
         let shown: Vec<_> = answer.shots().iter().map(brief).collect();
-        let held: Vec<_> = shots.iter().map(|it| (it.shot_id, it.recorded_at.get(), it.shot.lot.clone())).collect();
+        let held: Vec<_> =
+            shots.iter().map(|(on, it)| (it.shot_id, *on, it.recorded_at.get(), it.shot.lot.clone())).collect();
         format!("{}: {shown:?} instead of {held:?}", place())
     })
 }

@@ -58,6 +58,8 @@ pub enum Step {
     Record(Vec<Offered>),
     /// Rows of one ledger change in one call, of different tickets.
     Change(usize, Vec<Changing>),
+    /// A ticket of a ledger replaces another: the ledger, the old number, the new one, and which content the row has.
+    Reissue(usize, u64, u64, u32),
     /// So many large shots are recorded in one call, so that segments fill up.
     Fill(usize, u64),
     /// Every shot that was in doubt so far is recorded again.
@@ -115,6 +117,8 @@ pub enum Becomes {
     Row(u32),
     /// The same, with another status: 2 moved out, 3 deceased, 4 removed.
     Status(i32),
+    /// The row of a register's version, on a ticket that replaces the one with this number.
+    Reissued(u64, u32),
 }
 
 /// A shot that is offered.
@@ -170,6 +174,7 @@ impl Workload {
             Step::Build(Register { ledger: other, ..register(&mut rng) }),
             Step::Record(record(&mut rng)),
             change(&mut rng),
+            reissue(&mut rng),
             Step::Install(other),
             change(&mut rng),
             Step::Load(Register { ledger, ..register(&mut rng) }),
@@ -229,6 +234,11 @@ fn change(rng: &mut impl Rng) -> Step {
     Step::Change(rng.random_range(0..LEDGERS), changes)
 }
 
+fn reissue(rng: &mut impl Rng) -> Step {
+    let (from, to) = (rng.random_range(0..TICKETS), rng.random_range(1..TICKETS + 2));
+    Step::Reissue(rng.random_range(0..LEDGERS), from, (from + to) % (TICKETS + 2), rng.random_range(0..3))
+}
+
 fn record(rng: &mut impl Rng) -> Vec<Offered> {
     let offered = |rng: &mut _| {
         let rng: &mut ChaCha8Rng = rng;
@@ -271,7 +281,8 @@ fn step(rng: &mut impl Rng, theme: Theme) -> Step {
         14..22 => Step::Build(register(rng)),
         22..30 => Step::Install(rng.random_range(0..LEDGERS)),
         30..32 => Step::Abandon(rng.random_range(0..LEDGERS)),
-        32..42 => change(rng),
+        32..39 => change(rng),
+        39..42 => reissue(rng),
         42..60 => Step::Record(record(rng)),
         60..64 => Step::Retry,
         64..72 => Step::Tick,

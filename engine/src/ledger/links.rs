@@ -1,0 +1,139 @@
+//! Links: all tickets of one person.
+//!
+//! A ticket that is lost is replaced by one with a new number (再発行). Its row then names the new number, and the new ticket's row names the old one. Owns
+//! the walk along these links, and what a person with several tickets has: the row that became known last, and the shots of all tickets. Both ends of a link
+//! are in one batch of the log, so every view has both or neither.
+//!
+//! Off the path of a match: the flag of a frame says whether there is anything to walk along.
+
+use std::collections::BTreeSet;
+
+use sesshu_proto::v1::{RecordedShot, Resident};
+
+use super::person::{Match, Person, Step};
+use crate::error::Damage;
+use crate::stored::{RowView, ShotView};
+use crate::ticket::Ticket;
+
+/// The numbers that a row names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Links {
+    /// Of the tickets that its own replaced.
+    pub(crate) previous: Vec<u64>,
+    /// Of the ticket that replaced its own.
+    pub(crate) reissued_as: Option<u64>,
+}
+
+impl Links {
+    /// The links of a row.
+    pub(crate) fn of(resident: &Resident) -> Links {
+        Links { previous: resident.previous_numbers.clone(), reissued_as: resident.reissued_as }
+    }
+
+    /// Whether there are none.
+    pub(crate) fn are_none(&self) -> bool {
+        self.previous.is_empty() && self.reissued_as.is_none()
+    }
+
+    /// Writes them into a row.
+    pub(crate) fn put(self, resident: &mut Resident) {
+        resident.previous_numbers = self.previous;
+        resident.reissued_as = self.reissued_as;
+    }
+}
+
+impl<'v> Person<'v> {
+    /// Every ticket of the person, each behind those that it replaced, the valid one last.
+    ///
+    /// # Errors
+    ///
+    /// [`Damage`] of a row on the way.
+    pub fn tickets(&self) -> Result<Vec<Ticket>, Damage> {
+        if !self.is_linked()? {
+            return Ok(vec![self.ticket]);
+        }
+        Ok(self.all_tickets()?.iter().map(|(person, _)| person.ticket).collect())
+    }
+
+    /// The links of the ticket's own row.
+    pub(crate) fn links(&self) -> Result<Links, Damage> {
+        if !self.is_linked()? {
+            return Ok(Links::default());
+        }
+        Ok(self.own_resident()?.map(|resident| Links::of(&resident)).unwrap_or_default())
+    }
+
+    /// The tickets that replaced this one, one after another: the valid one is last. None, if it is valid itself.
+    pub(crate) fn successors(&self) -> Result<Vec<Ticket>, Damage> {
+        // Whatever stored links say, no number is visited twice.
+        let mut seen = BTreeSet::from([self.ticket.number()]);
+        let (mut links, mut successors) = (self.links()?, Vec::new());
+        while let Some(next) = links.reissued_as.filter(|&next| seen.insert(next)) {
+            let Some(person) = self.on(next)? else { break };
+            links = person.links()?;
+            successors.push(person.ticket);
+        }
+        Ok(successors)
+    }
+
+    /// Each ticket of the person with its links: from the valid one back, turned round.
+    fn all_tickets(&self) -> Result<Vec<(Person<'v>, Links)>, Damage> {
+        let valid = self.successors()?.last().map_or(self.ticket.number(), |valid| valid.number());
+        let (mut waiting, mut tickets) = (vec![valid], Vec::new());
+        let mut seen = BTreeSet::from([valid]);
+        while let Some(number) = waiting.pop() {
+            let Some(person) = self.on(number)? else { continue };
+            let links = person.links()?;
+            waiting.extend(links.previous.iter().copied().filter(|&number| seen.insert(number)));
+            tickets.push((person, links));
+        }
+        tickets.reverse();
+        Ok(tickets)
+    }
+
+    /// What the same view knows of another number of the ledger.
+    fn on(&self, number: u64) -> Result<Option<Person<'v>>, Damage> {
+        let Ok(ticket) = Ticket::new(self.ledger.municipality, number) else { return Ok(None) };
+        let step = Step::begin(self.ledger, &self.horizon.segments, ticket);
+        match step.finish(ticket, self.ledger, self.horizon) {
+            Match::Matched(person) | Match::Orphan(person) => Ok(Some(person)),
+            Match::NotFound => Ok(None),
+            Match::Damaged(damage) => Err(damage),
+        }
+    }
+
+    /// The row that became known last, of all tickets. A ticket that the register never had has a row that says nothing but what replaced it.
+    pub(super) fn newest_row(&self) -> Result<Option<RowView<'v>>, Damage> {
+        let mut newest: Option<RowView<'v>> = None;
+        for (person, _) in self.all_tickets()? {
+            let Some(row) = person.own_row()? else { continue };
+            let says_something = self.decode(row.bytes)?.is_some_and(|resident| !resident.name.is_empty());
+            let is_newer = newest.is_none_or(|newest| row.known_since.0 >= newest.known_since.0);
+            if says_something && is_newer {
+                newest = Some(row);
+            }
+        }
+        newest.map_or_else(|| self.own_row(), |row| Ok(Some(row)))
+    }
+
+    /// The shots of all tickets in the order they were recorded.
+    pub(super) fn shots_of_all_tickets(&self) -> Result<Vec<ShotView<'v>>, Damage> {
+        let mut shots = Vec::new();
+        for (person, _) in self.all_tickets()? {
+            person.each_own_shot(|shot| shots.push(shot))?;
+        }
+        shots.sort_by_key(|shot| shot.shot_id);
+        Ok(shots)
+    }
+
+    /// As [`Person::shots_of_all_tickets`], as they travel: those of other tickets say which.
+    pub(super) fn recorded_on_all_tickets(&self) -> Result<Vec<RecordedShot>, Damage> {
+        let mut shots = Vec::new();
+        for (person, _) in self.all_tickets()? {
+            let ticket = if person.ticket == self.ticket { 0 } else { person.ticket.to_decimal() };
+            person.each_own_shot(|shot| shots.push(RecordedShot { ticket, ..shot.to_recorded() }))?;
+        }
+        shots.sort_by_key(|shot| shot.shot_id);
+        Ok(shots)
+    }
+}
