@@ -37,6 +37,8 @@ pub struct TicketAnswer {
     pub resident: Option<ResidentAnswer>,
     /// In the order they were recorded.
     pub shots: Vec<ShotAnswer>,
+    /// All tickets of a person with several, the valid one last; else empty.
+    pub tickets: Vec<String>,
 }
 
 /// A resident, as the register has them.
@@ -52,6 +54,8 @@ pub struct ResidentAnswer {
     status: &'static str,
     status_date: Option<String>,
     protected: bool,
+    previous_numbers: Vec<String>,
+    reissued_as: Option<String>,
 }
 
 /// A shot, as it was recorded.
@@ -87,6 +91,7 @@ impl TicketAnswer {
             shots: ticket.map_or_else(Vec::new, |ticket| {
                 reply.shots.into_iter().map(|shot| ShotAnswer::new(ticket, shot)).collect()
             }),
+            tickets: reply.tickets.into_iter().map(|ticket| format!("{ticket:016}")).collect(),
         }
     }
 }
@@ -96,7 +101,7 @@ impl ResidentAnswer {
         let (sex, status) = (sex(resident.sex()), resident_status(resident.status()));
         ResidentAnswer {
             municipality: ticket.municipality().to_string(),
-            number: format!("{:010}", ticket.number()),
+            number: number(ticket.number()),
             resident_number: resident.resident_number,
             name: resident.name,
             name_kana: resident.name_kana,
@@ -105,13 +110,21 @@ impl ResidentAnswer {
             status,
             status_date: date(resident.status_date),
             protected: resident.protected,
+            previous_numbers: resident.previous_numbers.into_iter().map(number).collect(),
+            reissued_as: resident.reissued_as.map(number),
         }
     }
+}
+
+/// Ten digits.
+fn number(number: u64) -> String {
+    format!("{number:010}")
 }
 
 impl ShotAnswer {
     fn new(ticket: Ticket, recorded: RecordedShot) -> ShotAnswer {
         let shot = recorded.shot.unwrap_or_default();
+        let ticket = Ticket::from_decimal(recorded.ticket).ok().filter(|_| recorded.ticket != 0).unwrap_or(ticket);
         let municipality = match shot.presented_municipality {
             0 => ticket.municipality().code(),
             ward => ward,

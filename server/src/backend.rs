@@ -107,7 +107,7 @@ impl Backend {
             Backend::Store(store) => {
                 for item in store.view().ledger(municipality) {
                     let (ticket, found) = item.map_err(|damage| Failure::Machine(damage.to_string()))?;
-                    visit(reply::of_match(ticket, found))?;
+                    visit(reply::of_ledger(ticket, found))?;
                 }
                 Ok(())
             }

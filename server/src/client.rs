@@ -18,7 +18,7 @@ use sesshu_proto::v1::shot_log_client::ShotLogClient;
 use sesshu_proto::v1::{
     ApplyRequest, ChangeReply, GetLedgerRequest, LoadCommit, LoadCommitted, LoadOpen, LoadRows, LoadSnapshotReply,
     LoadSnapshotRequest, MatchManyRequest, MatchReply, RecordManyRequest, RecordReply, RecordRequest, RegisterChange,
-    RegisterRow, RejectedRow, StatusChange, StatusReply, StatusRequest,
+    RegisterRow, Reissue, RejectedRow, StatusChange, StatusReply, StatusRequest,
 };
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -337,6 +337,10 @@ fn register_change(ChangeRow { line, change }: ChangeRow) -> RegisterChange {
     let number = change.ticket().number();
     let change = match change.into_content() {
         ChangeContent::Row(row) => Offered::Row(RegisterRow { line, ..register_row(*row) }),
+        ChangeContent::Reissue(previous_number, row) => {
+            let row = Some(RegisterRow { line, ..register_row(*row) });
+            Offered::Reissue(Reissue { previous_number, row })
+        }
         ChangeContent::Status(status, status_date) => {
             Offered::Status(StatusChange { number, status: status.into(), status_date, line })
         }

@@ -17,9 +17,34 @@ use sesshu_proto::v1::{
 /// The reply for a ticket that was looked up.
 #[must_use]
 pub fn of_match(ticket: Ticket, found: Match<'_>) -> MatchReply {
+    of_found(ticket, found, |person| {
+        let mut tickets = person.tickets()?;
+        if tickets.len() == 1 {
+            tickets.clear();
+        }
+        Ok(MatchReply {
+            resident: person.resident()?,
+            shots: person.recorded_shots()?,
+            tickets: tickets.into_iter().map(Ticket::to_decimal).collect(),
+            ..MatchReply::default()
+        })
+    })
+}
+
+/// The reply for a ticket in its ledger: its own row, and what was recorded on it. Other tickets of the person have replies of their own there.
+#[must_use]
+pub fn of_ledger(ticket: Ticket, found: Match<'_>) -> MatchReply {
+    of_found(ticket, found, |person| {
+        let (resident, shots) = (person.own_resident()?, person.own_recorded_shots()?);
+        Ok(MatchReply { resident, shots, ..MatchReply::default() })
+    })
+}
+
+fn of_found(ticket: Ticket, found: Match<'_>, read: impl Fn(&Person<'_>) -> Result<MatchReply, Damage>) -> MatchReply {
+    let read = |outcome: MatchOutcome, person| Ok(MatchReply { outcome: outcome.into(), ..read(person)? });
     let read = match found {
-        Match::Matched(person) => of_person(MatchOutcome::Matched, &person),
-        Match::Orphan(person) => of_person(MatchOutcome::Orphan, &person),
+        Match::Matched(person) => read(MatchOutcome::Matched, &person),
+        Match::Orphan(person) => read(MatchOutcome::Orphan, &person),
         Match::NotFound => Ok(MatchReply { outcome: MatchOutcome::NotFound.into(), ..MatchReply::default() }),
         Match::Damaged(damage) => Err(damage),
     };
@@ -29,15 +54,6 @@ pub fn of_match(ticket: Ticket, found: Match<'_>) -> MatchReply {
         ..MatchReply::default()
     });
     MatchReply { ticket: ticket.to_decimal(), ..reply }
-}
-
-fn of_person(outcome: MatchOutcome, person: &Person<'_>) -> Result<MatchReply, Damage> {
-    Ok(MatchReply {
-        outcome: outcome.into(),
-        resident: person.resident()?,
-        shots: person.recorded_shots()?,
-        ..MatchReply::default()
-    })
 }
 
 /// The reply for what is no ticket line.
@@ -102,6 +118,11 @@ pub fn of_change(ticket: Ticket, line: u64, answer: Result<Changed, RecordError>
         Change::UnknownTicket => {
             let reason = "the register does not have this ticket: send the whole row";
             let fault = Fault::new(Column::Number, FaultCode::UnknownTicket, reason);
+            return Ok(of_rejected_change(ticket.to_decimal(), &Rejected { line, fault }));
+        }
+        Change::Superseded => {
+            let reason = "this number was replaced by another before: a reissued ticket has a new number";
+            let fault = Fault::new(Column::Number, FaultCode::Superseded, reason);
             return Ok(of_rejected_change(ticket.to_decimal(), &Rejected { line, fault }));
         }
     };

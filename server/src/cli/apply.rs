@@ -20,7 +20,8 @@ use crate::input::{ChangesFile, RejectsFile};
 /// Apply files of single changes to registers, in their order
 ///
 /// A file has the columns of a register file. A row is the resident from then on; where 異動区分 is 転出, 死亡 or 削除 and 氏名 is blank, only status and 異動日
-/// change. Applying a file again changes nothing.
+/// change. Where 異動区分 is 再発行, a column 旧券番号 names the ticket that the row's replaces: both match to the person from then on. Applying a file again
+/// changes nothing.
 #[derive(Debug, Args)]
 pub(super) struct Apply {
     #[command(flatten)]

@@ -28,7 +28,7 @@ pub(super) struct Ledger {
     csv: Option<PathBuf>,
 }
 
-const CSV_HEADER: [&str; 21] = [
+const CSV_HEADER: [&str; 23] = [
     "自治体コード",
     "券番号",
     "結果",
@@ -40,6 +40,8 @@ const CSV_HEADER: [&str; 21] = [
     "状態",
     "異動日",
     "支援措置",
+    "旧券番号",
+    "新券番号",
     "接種ID",
     "登録日時",
     "接種日",
@@ -97,6 +99,7 @@ fn write_rows(file: &mut csv::Writer<std::fs::File>, reply: &MatchReply) -> Resu
     let ticket = format!("{:016}", reply.ticket);
     let resident = reply.resident.clone().unwrap_or_default();
     let known = reply.resident.is_some();
+    let number = |number: &u64| format!("{number:010}");
     let date = |yyyymmdd: u32| if yyyymmdd == 0 { String::new() } else { format!("{yyyymmdd:08}") };
     let who = [
         ticket[..6].to_owned(),
@@ -110,6 +113,8 @@ fn write_rows(file: &mut csv::Writer<std::fs::File>, reply: &MatchReply) -> Resu
         if known { answer::resident_status(resident.status()).to_owned() } else { String::new() },
         date(resident.status_date),
         if known { u8::from(resident.protected).to_string() } else { String::new() },
+        resident.previous_numbers.iter().map(number).collect::<Vec<_>>().join(" "),
+        resident.reissued_as.iter().map(number).collect(),
     ];
     let none = [(); 10].map(|()| String::new());
     let shots: Vec<[String; 10]> = if reply.shots.is_empty() {

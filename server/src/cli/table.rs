@@ -30,7 +30,7 @@ pub(super) fn person(reply: &MatchReply, given: &str) -> String {
     if !reply.reason.is_empty() {
         text.push_str(&format!(": {}", reply.reason));
     }
-    if let Some(resident) = &reply.resident {
+    if let Some(resident) = reply.resident.as_ref().filter(|resident| !resident.name.is_empty()) {
         let born = answer::date(resident.birth_date).unwrap_or_else(|| "not known".into());
         let (sex, status) = (answer::sex(resident.sex()), answer::resident_status(resident.status()));
         let protected = if resident.protected { "  PROTECTED" } else { "" };
@@ -38,6 +38,13 @@ pub(super) fn person(reply: &MatchReply, given: &str) -> String {
             "  {} ({})  born {born}  {sex}  {status}{protected}",
             resident.name, resident.name_kana
         ));
+    }
+    if let Some(number) = reply.resident.as_ref().and_then(|resident| resident.reissued_as) {
+        text.push_str(&format!("  reissued as {number:010}"));
+    }
+    if let Some((valid, replaced)) = reply.tickets.split_last() {
+        let replaced: Vec<String> = replaced.iter().map(|ticket| format!("{ticket:016}")).collect();
+        text.push_str(&format!("\n  ticket {valid:016} replaced {}", replaced.join(", ")));
     }
     for recorded in &reply.shots {
         let shot = recorded.shot.clone().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! A file of changes: single rows of one municipality's register, in the order in which they happened.
 //!
 //! It has the columns of a register file. A row is the resident as they are from then on; where 異動区分 is 転出, 死亡 or 削除 and the name is blank, it is that
-//! status and 異動日 alone, and the rest of the resident's row stays as it is.
+//! status and 異動日 alone, and the rest of the resident's row stays as it is. Where it is 再発行, a further column, 旧券番号, names the ticket that is replaced.
 
 use std::path::Path;
 
@@ -11,6 +11,7 @@ use sesshu_proto::v1::ResidentStatus;
 
 use super::error::InputError;
 use super::fields::Fields;
+use super::header::FileKind;
 use super::register::{RegisterFile, status};
 use super::rejects::RejectedRow;
 use super::source::RawRow;
@@ -35,7 +36,7 @@ impl ChangesFile {
     ///
     /// As [`RegisterFile::open`].
     pub fn open(path: &Path) -> Result<ChangesFile, InputError> {
-        Ok(ChangesFile { file: RegisterFile::open(path)? })
+        Ok(ChangesFile { file: RegisterFile::open_as(path, FileKind::Changes)? })
     }
 
     /// Whose register it changes.
@@ -83,9 +84,11 @@ impl ChangesFile {
     fn read(&self, row: &RawRow<'_>) -> Result<Change, Fault> {
         let fields = Fields::of(row, &self.file.header)?;
         if fields.text(Column::Change)?.is_some_and(|text| text.trim() == "再発行") {
-            // Without the number before, two tickets would be two people.
-            let reason = "再発行 cannot be applied to a single row: load the whole register";
-            return Err(Fault::new(Column::Change, FaultCode::UnknownValue, reason));
+            if self.file.header.position(Column::PreviousNumber).is_none() {
+                let reason = "再発行 needs a column 旧券番号 that names the ticket which is replaced";
+                return Err(Fault::new(Column::PreviousNumber, FaultCode::Missing, reason));
+            }
+            return Change::reissue(self.municipality(), fields.previous_number()?, self.file.read(row)?);
         }
         let status = status(&fields)?;
         if status == ResidentStatus::Active || fields.text(Column::Name)?.is_some() {

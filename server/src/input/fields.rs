@@ -88,8 +88,17 @@ impl<'a> Fields<'a> {
 
     /// 券番号.
     pub(super) fn number(&self) -> Result<u64, Fault> {
-        parse_number(&self.present(Column::Number)?)
-            .map_err(|error: TicketNumberError| Fault::new(Column::Number, FaultCode::NotDigits, error.to_string()))
+        self.number_in(Column::Number)
+    }
+
+    /// 旧券番号.
+    pub(super) fn previous_number(&self) -> Result<u64, Fault> {
+        self.number_in(Column::PreviousNumber)
+    }
+
+    fn number_in(&self, column: Column) -> Result<u64, Fault> {
+        parse_number(&self.present(column)?)
+            .map_err(|error: TicketNumberError| Fault::new(column, FaultCode::NotDigits, error.to_string()))
     }
 
     /// 個人番号, if the register has it.

@@ -16,23 +16,26 @@ use super::encoding::Encoding;
 use super::error::InputError;
 use super::source::RawRow;
 
-/// The two kinds of file.
+/// The kinds of file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     /// A municipality's residents.
     Register,
+    /// Changes of a municipality's residents.
+    Changes,
     /// Shots that were given, of any municipality.
     Shots,
 }
 
 impl FileKind {
-    const ALL: [FileKind; 2] = [FileKind::Register, FileKind::Shots];
+    const ALL: [FileKind; 3] = [FileKind::Register, FileKind::Changes, FileKind::Shots];
 
     /// The columns, in the order that municipalities keep them.
     #[must_use]
     pub fn columns(self) -> &'static [Column] {
         match self {
             FileKind::Register => &Column::REGISTER,
+            FileKind::Changes => &Column::CHANGES,
             FileKind::Shots => &Column::SHOTS,
         }
     }
@@ -41,7 +44,7 @@ impl FileKind {
     #[must_use]
     pub fn required(self) -> &'static [Column] {
         match self {
-            FileKind::Register => &Column::REGISTER,
+            FileKind::Register | FileKind::Changes => &Column::REGISTER,
             FileKind::Shots => {
                 &[Column::TicketLine, Column::Date, Column::Dose, Column::Vaccine, Column::Lot, Column::Venue]
             }
@@ -53,6 +56,7 @@ impl fmt::Display for FileKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             FileKind::Register => "register",
+            FileKind::Changes => "changes",
             FileKind::Shots => "shots",
         })
     }

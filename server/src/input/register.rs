@@ -37,7 +37,12 @@ impl RegisterFile {
     ///
     /// [`InputError`] if it is no register file. `NoReadableRow` if no row of the first mebibyte names a municipality.
     pub fn open(path: &Path) -> Result<RegisterFile, InputError> {
-        let (mut source, header) = open_with_header(path, FileKind::Register)?;
+        RegisterFile::open_as(path, FileKind::Register)
+    }
+
+    /// As [`RegisterFile::open`], of a kind that has a register's columns.
+    pub(super) fn open_as(path: &Path, kind: FileKind) -> Result<RegisterFile, InputError> {
+        let (mut source, header) = open_with_header(path, kind)?;
         let (municipality, code, fixed_on) = find_municipality(&mut source, &header)?;
         Ok(RegisterFile { source, header, municipality, code, fixed_on })
     }
@@ -116,6 +121,7 @@ impl RegisterFile {
             status: status(&fields)?.into(),
             status_date: fields.date_or_none(Column::ChangeDate, |text| Date::parse(text).map(Date::yyyymmdd))?,
             protected: protected(&fields)?,
+            ..Resident::default()
         };
         Row::check(number, my_number, resident, row.line)
     }

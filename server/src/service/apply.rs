@@ -50,8 +50,14 @@ fn change_of(municipality: Municipality, change: RegisterChange) -> Result<(u64,
             let (number, line) = (row.number, row.line);
             (number, line, checked(row).map(|row| Change::row(municipality, row)))
         }
+        Some(Offered::Reissue(reissue)) => {
+            let row = reissue.row.unwrap_or_default();
+            let (number, line) = (row.number, row.line);
+            let change = checked(row).and_then(|row| Change::reissue(municipality, reissue.previous_number, row));
+            (number, line, change)
+        }
         Some(Offered::Status(change)) => (change.number, change.line, status_of(municipality, &change)),
-        None => (0, 0, Err(Fault::new(Column::Row, FaultCode::Missing, "neither a row nor a status"))),
+        None => (0, 0, Err(Fault::new(Column::Row, FaultCode::Missing, "neither a row nor a status nor a reissue"))),
     };
     let ticket = Ticket::new(municipality, number).map_or(0, Ticket::to_decimal);
     let rejected = |fault| Box::new(reply::of_rejected_change(ticket, &Rejected { line, fault }));

@@ -34,7 +34,7 @@ impl Ledgers for LedgersService {
             let mut tickets = Vec::with_capacity(PAGE_TICKETS);
             for item in view.ledger(municipality) {
                 match item {
-                    Ok((ticket, found)) => tickets.push(reply::of_match(ticket, found)),
+                    Ok((ticket, found)) => tickets.push(reply::of_ledger(ticket, found)),
                     Err(damage) => {
                         drop(pages.blocking_send(Ok(LedgerPage { tickets: std::mem::take(&mut tickets) })));
                         drop(pages.blocking_send(Err(status::damaged(&damage))));

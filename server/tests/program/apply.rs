@@ -1,6 +1,6 @@
 //! `sesshu apply`: births, moves and deaths, row by row.
 
-use crate::people::{CHIYODA, Person, line, record, register, store_of};
+use crate::people::{CHIYODA, Person, cp932, line, record, record_at, register, store_of};
 use crate::process::{Folder, Server, sesshu};
 
 /// Changes of a register of the people 1 to 3: a birth, a new name, a move, a death with the row, and three rows that cannot be taken.
@@ -36,7 +36,7 @@ fn changes_are_applied_told_row_by_row_and_seen_by_a_match() {
     let expected = ["added", "changed", "changed", "changed", "rejected", "rejected", "rejected"];
     assert_eq!(outcomes, (2..).zip(expected).collect::<Vec<_>>());
     let codes: Vec<&str> = told[4..7].iter().map(|row| row["code"].as_str().unwrap()).collect();
-    assert_eq!(codes, ["unknown_ticket", "unknown_value", "not_a_date"]);
+    assert_eq!(codes, ["unknown_ticket", "missing", "not_a_date"]);
     assert_eq!(told[0]["ticket"], format!("{CHIYODA}0000000009"));
     assert_eq!(told[7].to_string(), r#"{"added":1,"changed":3,"rejected":3,"unchanged":0}"#);
     let listed = std::fs::read_to_string(&rejects).unwrap();
@@ -77,6 +77,75 @@ fn a_store_and_a_server_apply_alike_and_a_killed_server_keeps_what_it_said() {
     let ledger = sesshu!["ledger", "--store", folder.path("served"), CHIYODA, "--json"].code(0).objects();
     assert_eq!(ledger.len(), 4504);
     assert_eq!(ledger[1]["resident"]["status"], "moved_out");
+}
+
+/// A file of changes with the column 旧券番号: each person with the number that theirs replaces, or nothing.
+fn reissues(people: &[(&str, Person)]) -> String {
+    let mut lines = register(&people.iter().map(|(_, person)| person.clone()).collect::<Vec<_>>());
+    for (previous, line) in ["旧券番号"].into_iter().chain(people.iter().map(|(previous, _)| *previous)).zip(0..) {
+        let at = lines.match_indices("\r\n").nth(line).unwrap().0;
+        lines.insert_str(at, &format!(",{previous}"));
+    }
+    lines
+}
+
+#[test]
+fn both_numbers_of_a_reissued_ticket_match_to_the_person_on_a_store_and_on_a_server() {
+    let folder = Folder::new();
+    let store = store_of(&folder, 3);
+    record(&store, 2, "before").code(0);
+    let server = Server::start(&folder.copy_store("store", "served"));
+    let reissued = |number: u64| Person::new(number).with(|person| person.change = "再発行".into());
+    let file = [
+        ("0000000002", reissued(12)),
+        ("", reissued(13)),
+        ("0000000014", reissued(14)),
+        ("12345678901", reissued(15)),
+        ("0000000012", reissued(2)),
+    ];
+    let file = folder.write("changes.csv", cp932(&reissues(&file)));
+    let mut said = Vec::new();
+    for place in [["--store", &store], ["--server", &server.url]] {
+        let told = sesshu!["apply", place[0], place[1], file, "--json"].code(1).objects();
+        let codes: Vec<_> = told[1..5].iter().map(|row| (row["column"].as_str(), row["code"].as_str())).collect();
+        let fault = |column, code| (Some(column), Some(code));
+        let previous = |code| fault("旧券番号", code);
+        let superseded = fault("券番号", "superseded");
+        assert_eq!(codes, [previous("missing"), previous("unknown_value"), previous("not_digits"), superseded]);
+        assert_eq!(told[0]["outcome"], "added");
+        record_at(place, 12, "on-the-new-one").code(0);
+        record_at(place, 2, "after").code(0);
+        let found = sesshu!["match", place[0], place[1], line(2), line(12), "--json"].code(0).objects();
+        for (at, found) in found.iter().enumerate() {
+            assert_eq!(found["resident"]["name"], Person::new(12).name, "by number {at}");
+            assert_eq!(
+                found["tickets"],
+                serde_json::json!([format!("{CHIYODA}0000000002"), format!("{CHIYODA}0000000012")])
+            );
+            let lines: Vec<&str> =
+                found["shots"].as_array().unwrap().iter().map(|it| it["line"].as_str().unwrap()).collect();
+            assert_eq!(lines, [line(2), line(12), line(2)], "each as it was presented");
+        }
+        let people = sesshu!["match", place[0], place[1], line(2)].code(0).stdout;
+        assert!(people.contains(&format!("ticket {CHIYODA}0000000012 replaced {CHIYODA}0000000002")), "{people}");
+        let ledger = sesshu!["ledger", place[0], place[1], CHIYODA, "--json"].code(0);
+        let objects = ledger.objects();
+        assert_eq!(
+            (objects[1]["resident"]["reissued_as"].as_str(), &objects[1]["tickets"]),
+            (Some("0000000012"), &serde_json::json!([]))
+        );
+        assert_eq!(objects[3]["resident"]["previous_numbers"], serde_json::json!(["0000000002"]));
+        assert_eq!([1, 3].map(|at| objects[at]["shots"].as_array().unwrap().len()), [2, 1]);
+        said.push(objects.iter().map(|object| object["resident"].to_string()).collect::<Vec<_>>());
+    }
+    assert_eq!(said[0], said[1]);
+    let csv = folder.path("ledger.csv");
+    sesshu!["ledger", "--store", store, CHIYODA, "--csv", csv].code(0);
+    let csv = std::fs::read_to_string(csv).unwrap();
+    assert!(
+        csv.contains("旧券番号,新券番号") && csv.contains(",,0000000012,") && csv.contains(",0000000002,,"),
+        "{csv}"
+    );
 }
 
 #[test]

@@ -151,10 +151,15 @@ pub(crate) fn store_of(folder: &Folder, residents: u64) -> String {
 
 /// Records the first dose of the resident `number` in Chiyoda.
 pub(crate) fn record(store: &str, number: u64, capture_id: &str) -> Ended {
+    record_at(["--store", store], number, capture_id)
+}
+
+/// As [`record`], into a store or by a server.
+pub(crate) fn record_at(place: [&str; 2], number: u64, capture_id: &str) -> Ended {
     sesshu![
         "record",
-        "--store",
-        store,
+        place[0],
+        place[1],
         "--ticket",
         line(number),
         "--date",
