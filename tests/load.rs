@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use sesshu_engine::error::{LoadError, OpenError};
-use sesshu_engine::intake::FaultCode;
+use sesshu_engine::intake::{FaultCode, Row};
 use sesshu_engine::ticket::Ticket;
-use sesshu_engine::{CheckpointOutcome, Store, View};
-use sesshu_proto::v1::ResidentStatus;
+use sesshu_engine::{CheckpointOutcome, Load, Store, View};
+use sesshu_proto::v1::{Resident, ResidentStatus};
 use sesshu_tests::{
-    Answer, CHIYODA, NAHA, Over, Place, SAPPORO, answer, ledger, load, municipality, record, row, shot, ticket,
+    Answer, CHIYODA, NAHA, Over, Place, SAPPORO, answer, ledger, load, municipality, my_number, record, resident, row,
+    shot, ticket,
 };
 
 fn version(view: &View, ticket: Ticket) -> u32 {
@@ -357,4 +358,48 @@ fn an_interrupted_load_s_files_are_removed_when_the_store_opens_and_others_are_l
     assert!(ledgers.join("notes.txt").exists());
     load(&store, CHIYODA, 1..=3, 2);
     assert_eq!(version(&store.view(), ticket(CHIYODA, 3)), 2);
+}
+
+#[test]
+fn rows_that_share_a_resident_number_or_a_my_number_are_taken_and_told() {
+    let place = Place::in_memory();
+    let store = place.open();
+    let push = |load: &mut Load, line: u64, resident_number: &str, my: Option<u64>| {
+        let resident = Resident { resident_number: resident_number.into(), ..resident(line, 1) };
+        load.push(Row::check(line, my.map(my_number), resident, line).unwrap()).unwrap();
+    };
+    let mut load = store.load(municipality(CHIYODA)).unwrap();
+    for (line, resident_number, my) in [
+        (9, "007", Some(1)),
+        (8, "007", Some(2)),
+        (7, "07", Some(3)),
+        (6, "", None),
+        (5, "", None),
+        (4, "4", Some(2)),
+        (3, "007", Some(4)),
+    ] {
+        push(&mut load, line, resident_number, my);
+    }
+    let report = load.commit(None).unwrap();
+    assert_eq!((report.accepted, report.rejected.len()), (7, 0));
+    assert_eq!((report.shared_counts.resident_numbers, report.shared_counts.my_numbers), (3, 2));
+    let told: Vec<_> = report.shared.iter().map(|it| (it.line, it.code.as_str(), it.reason.as_str())).collect();
+    let same = |line, other: &'static str| (line, "shared_resident_number", other);
+    assert_eq!(
+        told,
+        [
+            same(3, "line 8 has the same resident number"),
+            (4, "shared_my_number", "line 8 has the same My Number"),
+            same(8, "line 3 has the same resident number"),
+            (8, "shared_my_number", "line 4 has the same My Number"),
+            same(9, "line 3 has the same resident number"),
+        ]
+    );
+
+    // Of a register that is all one mistake, every row is counted and not every row is listed.
+    let mut load = store.load(municipality(CHIYODA)).unwrap();
+    let rows = sesshu_engine::SHARED_LISTED_MAX as u64 + 5;
+    (1..=rows).for_each(|line| push(&mut load, line, "0", None));
+    let report = load.commit(None).unwrap();
+    assert_eq!((report.shared_counts.resident_numbers, report.shared.len() as u64), (rows, rows - 5));
 }

@@ -87,7 +87,8 @@ pub use options::{KeyLocation, Options};
 pub use platform::{Environment, Platform};
 pub use store::{
     BuiltLoad, ChangeOutcome, Changed, CheckpointOutcome, CommitStatistics, Completion, Kept, LedgerReader, Load,
-    LoadReport, Match, Opened, RecordOutcome, Recorded, Rejected, Status, Store, View, ViewGuard,
+    LoadReport, Match, Opened, RecordOutcome, Recorded, Rejected, SHARED_LISTED_MAX, SharedCounts, Status, Store, View,
+    ViewGuard,
 };
 pub use stored::ShotView;
 

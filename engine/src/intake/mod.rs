@@ -7,10 +7,13 @@
 
 mod change;
 mod fault;
+mod remark;
 mod row;
 mod shot;
 
 pub use change::{Change, ChangeContent};
 pub use fault::{Column, Fault, FaultCode};
+pub(crate) use remark::of_shared;
+pub use remark::{Remark, RemarkCode};
 pub use row::Row;
 pub use shot::ShotRecord;

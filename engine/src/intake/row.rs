@@ -8,6 +8,7 @@ use std::fmt;
 use sesshu_proto::v1::{Resident, ResidentStatus, Sex};
 
 use super::fault::{Column, Fault, FaultCode, check_text};
+use super::remark::{self, Remark};
 use crate::limits;
 use crate::ticket::{BirthDate, Date, MyNumber, NUMBER_MAX};
 
@@ -83,6 +84,11 @@ impl Row {
     #[must_use]
     pub fn resident(&self) -> &Resident {
         &self.resident
+    }
+
+    /// What is worth a remark in it.
+    pub fn remarks(&self) -> impl Iterator<Item = Remark> {
+        remark::of_row(self)
     }
 
     /// The person, given away.

@@ -26,6 +26,15 @@ pub(super) struct Staged {
     pub(super) sealed_bytes: u32,
     pub(super) resident_number_bytes: u32,
     pub(super) active: bool,
+    /// Tells its My Number from others of the same load; 0 if it has none.
+    pub(super) my_number_print: u64,
+}
+
+impl Staged {
+    /// The resident number: field 1 of the encoded `Resident`, which comes first, under a tag and a length of one byte each.
+    pub(super) fn resident_number<'a>(&self, arena: &'a [u8]) -> &'a [u8] {
+        resident_number(&arena[self.start..], self.resident_number_bytes as usize)
+    }
 }
 
 /// What a load brings.

@@ -13,12 +13,13 @@ use sesshu_proto::v1::{Generation as GenerationMessage, ResidentStatus};
 
 use super::committer::Committer;
 use super::fold::{self, Staged, Tally};
+use super::prints::{Prints, SharedCounts, SharedRows};
 use super::{Shared, Store, lock, manifest};
 use crate::disk::Disk;
 use crate::error::{KeyError, LoadError, OpenError, RecordError};
 use crate::frame::Salt;
 use crate::generation::{self, BuildError, Builder, Built, Generation, Identity, OpenGenerationError};
-use crate::intake::{Column, Fault, FaultCode, Row};
+use crate::intake::{Column, Fault, FaultCode, Remark, Row};
 use crate::keys::{DataKey, OutsideKey};
 use crate::mutation::{Mutation, broken};
 use crate::ticket::{Date, Municipality, NUMBER_MAX, Ticket};
@@ -30,6 +31,7 @@ pub struct Load {
     arena: Vec<u8>,
     rows: Vec<Staged>,
     kept: Vec<u64>,
+    prints: Prints,
 }
 
 /// A row that the load could not take.
@@ -61,6 +63,10 @@ pub struct LoadReport {
     pub removed: u64,
     /// Rows that could not be taken at commit: duplicates.
     pub rejected: Vec<Rejected>,
+    /// Rows that share a resident number or a My Number with another, by line; the first [`super::SHARED_LISTED_MAX`] of each.
+    pub shared: Vec<Remark>,
+    /// How many share a resident number, and how many a My Number.
+    pub shared_counts: SharedCounts,
     /// The generation that is now the ledger's base.
     pub generation: u64,
     /// The event that made it so.
@@ -76,7 +82,9 @@ impl Store {
     pub fn load(&self, municipality: Municipality) -> Result<Load, LoadError> {
         let key = newest_data_key(&self.shared)?;
         let place = Place::take(&self.shared, municipality)?;
-        Ok(Load { place, key, arena: Vec::new(), rows: Vec::new(), kept: Vec::new() })
+        let prints = Prints::new(&*self.shared.platform.environment)
+            .map_err(failed("drawing a number for", generation::STAGING))?;
+        Ok(Load { place, key, arena: Vec::new(), rows: Vec::new(), kept: Vec::new(), prints })
     }
 }
 
@@ -140,6 +148,7 @@ impl Load {
             sealed_bytes: (self.arena.len() - start) as u32 - row_bytes,
             resident_number_bytes: row.resident().resident_number.len() as u32,
             active: row.resident().status() == ResidentStatus::Active,
+            my_number_print: row.my_number().map_or(0, |number| self.prints.of_my_number(number)),
         });
         Ok(())
     }
@@ -173,6 +182,7 @@ impl Load {
             return Err(LoadError::Empty(self.place.municipality));
         }
         self.kept.sort_unstable();
+        let SharedRows { listed: shared, counts: shared_counts } = self.prints.shared(&self.rows, &self.arena);
         let (built, tally, identity) = self.build_file()?;
         let report = LoadReport {
             accepted: tally.accepted,
@@ -182,6 +192,8 @@ impl Load {
             kept: tally.kept,
             removed: tally.removed,
             rejected,
+            shared,
+            shared_counts,
             generation: identity.generation,
             sequence: 0,
         };

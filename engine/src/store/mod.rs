@@ -10,7 +10,7 @@
 //! | `view` | what one reader sees: match, match_batch, ledgers |
 //! | `state` | what a durable event does to the ledgers, live and at replay |
 //! | `record`, `judge`, `queue`, `batch`, `committer`, `pipeline` | the way of a shot to the disk, in this order |
-//! | `load`, `fold` | the way of a register to a generation |
+//! | `load`, `prints`, `fold` | the way of a register to a generation |
 //! | `change` | the way of a single row to the log |
 //! | `upkeep` | when checkpoints and manifests are written |
 //! | `status`, `statistics` | what operators ask for |
@@ -25,6 +25,7 @@ mod load;
 mod manifest;
 mod open;
 mod pipeline;
+mod prints;
 mod queue;
 mod record;
 mod state;
@@ -43,6 +44,7 @@ pub use change::{ChangeOutcome, Changed};
 pub use checkpoint::CheckpointOutcome;
 pub use load::{BuiltLoad, Kept, Load, LoadReport, Rejected};
 pub use open::Opened;
+pub use prints::{SHARED_LISTED_MAX, SharedCounts};
 pub use record::{Completion, RecordOutcome, Recorded};
 pub use statistics::CommitStatistics;
 pub use status::Status;
