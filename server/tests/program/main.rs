@@ -16,6 +16,7 @@ mod generate;
 mod grpc_loads;
 mod grpc_tickets;
 mod killed;
+mod killed_loads;
 mod ledger;
 mod load;
 mod many_files;
