@@ -17,8 +17,8 @@ use sesshu_proto::v1::register_server::RegisterServer;
 use sesshu_proto::v1::shot_log_server::ShotLogServer;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 
 use crate::service::Work;
@@ -128,7 +128,8 @@ pub async fn run(
         )
         .add_service(LedgersServer::new(LedgersService(Arc::clone(&store))))
         .add_service(OperationsServer::new(OperationsService(Arc::clone(&store))))
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
+        // A small answer must not wait until the one before it was confirmed.
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async move {
             drop(stopped.wait_for(|&stopping| stopping).await);
         });
     tokio::select! {
