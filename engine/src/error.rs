@@ -6,6 +6,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::HeldId;
 use crate::intake::Fault;
 use crate::ticket::Municipality;
 
@@ -194,6 +195,60 @@ pub enum LoadError {
     /// A row is at fault, where no row may be.
     #[error("the row was refused")]
     Row(#[from] Fault),
+}
+
+/// Confirming or discarding a held load.
+#[derive(Debug, thiserror::Error)]
+pub enum HeldError {
+    /// The text is none.
+    #[error("that is not the id of a held load: it reads like 131016-000012-9f3a")]
+    NotAnId,
+    /// Nobody knows it, or not any more.
+    #[error(
+        "no load is held as {0}: it was discarded or replaced, or its time ran out; ask for the list of held loads"
+    )]
+    Unknown(HeldId),
+    /// A register was installed as this generation of the ledger or a later one.
+    #[error(
+        "the held load {0} is void: it was confirmed, or another register was loaded since; load the register again if it is to count"
+    )]
+    Void(HeldId),
+    /// Nobody said anything in time.
+    #[error("the time of the held load {0} has run out: load the register again")]
+    Expired(HeldId),
+    /// Its file is not what was held.
+    #[error("the held load {id} is damaged and was not installed: discard it, and load the register again")]
+    Damaged {
+        /// Which load.
+        id: HeldId,
+        /// Where.
+        #[source]
+        damage: Damage,
+    },
+    /// Installing it failed; it is still held.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// Its file could not be removed.
+    #[error("discarding the held load {id}")]
+    Disk {
+        /// Which load.
+        id: HeldId,
+        /// What the machine said.
+        source: io::Error,
+    },
+}
+
+impl HeldError {
+    /// What to do about it.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            HeldError::NotAnId | HeldError::Unknown(_) | HeldError::Void(_) | HeldError::Expired(_) => Kind::Request,
+            HeldError::Damaged { .. } => Kind::Repair,
+            HeldError::Load(error) => error.kind(),
+            HeldError::Disk { .. } => Kind::Restart,
+        }
+    }
 }
 
 impl LoadError {

@@ -86,9 +86,9 @@ pub use mutation::NAMES as MUTATIONS;
 pub use options::{KeyLocation, Options};
 pub use platform::{Environment, Platform};
 pub use store::{
-    BuiltLoad, ChangeOutcome, Changed, CheckpointOutcome, CommitStatistics, Completion, Kept, LedgerReader, Load,
-    LoadReport, Match, Opened, RecordOutcome, Recorded, Rejected, SHARED_LISTED_MAX, SharedCounts, Status, Store, View,
-    ViewGuard,
+    BuiltLoad, ChangeOutcome, Changed, CheckpointOutcome, CommitStatistics, Completion, Held, HeldId, HoldPolicy,
+    HoldReason, Kept, LedgerReader, Load, LoadOutcome, LoadReport, Match, Opened, RecordOutcome, Recorded, Rejected,
+    SHARED_LISTED_MAX, Samples, Share, SharedCounts, Status, Store, View, ViewGuard,
 };
 pub use stored::ShotView;
 

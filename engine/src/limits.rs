@@ -59,6 +59,9 @@ pub const GENERATION_BYTES_MAX: u64 = 8 << 30;
 /// Bytes of one write of a generation file. Linux backs ext4 files written in chunks of this size with large folios, which huge page mappings need.
 pub const GENERATION_CHUNK_BYTES: usize = 4 << 20;
 
+/// Ticket numbers of each kind that are shown of what a load does.
+pub const SAMPLES_MAX: usize = 5;
+
 /// Tickets that a batched match looks up side by side.
 pub const MATCH_GROUP_TICKETS: usize = 16;
 

@@ -43,6 +43,11 @@ pub(crate) fn path(municipality: Municipality, generation: u64) -> PathBuf {
     directory(municipality).join(format!("{generation:06}.gen"))
 }
 
+/// The file of a generation that is held. In the ledger's directory: another name there is one step, which no crash cuts in two.
+pub(crate) fn held_path(municipality: Municipality, generation: u64, mark: u16) -> PathBuf {
+    directory(municipality).join(format!("{generation:06}-{mark:04x}.gen"))
+}
+
 /// A file of the ledger's that is being built.
 pub(crate) fn staging_path(municipality: Municipality, generation: u64) -> PathBuf {
     PathBuf::from(format!("{STAGING}/{municipality}-{generation:06}.gen"))

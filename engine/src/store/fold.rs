@@ -11,9 +11,11 @@ use crate::disk::prefetch;
 use crate::error::Damage;
 use crate::generation::{BuildError, Builder, RowToFold, ShotToFold};
 use crate::ledger::{Links, Person};
+use crate::limits::SAMPLES_MAX;
 use crate::mutation::{Mutation, broken};
 use crate::stored::RowView;
 use crate::ticket::{Date, Municipality};
+use crate::wire::{Value, take_field};
 
 /// A row that waits in a load's arena.
 #[derive(Clone, Copy)]
@@ -77,12 +79,35 @@ impl Input<'_> {
 /// What folding found.
 #[derive(Default)]
 pub(super) struct Tally {
+    /// The newest event that is folded.
+    pub(super) sequence: u64,
+    /// Residents who were not removed before.
+    pub(super) known: u64,
+    pub(super) samples: Samples,
     pub(super) accepted: u64,
     pub(super) added: u64,
     pub(super) changed: u64,
     pub(super) unchanged: u64,
     pub(super) kept: u64,
     pub(super) removed: u64,
+}
+
+/// Ticket numbers of some residents whom a load adds, changes or removes: the lowest of each. Shown to whoever loads, never logged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Samples {
+    /// Of tickets that the ledger did not have.
+    pub added: Vec<u64>,
+    /// Of tickets that it had with other content.
+    pub changed: Vec<u64>,
+    /// Of residents whom the register no longer has.
+    pub removed: Vec<u64>,
+}
+
+/// Takes a sample, if there are not enough yet.
+fn sample(samples: &mut Vec<u64>, number: u64) {
+    if samples.len() < SAMPLES_MAX {
+        samples.push(number);
+    }
 }
 
 pub(super) enum FoldError {
@@ -109,7 +134,7 @@ pub(super) fn fold(
     input: &Input<'_>,
     builder: &mut Builder,
 ) -> Result<Tally, FoldError> {
-    let mut tally = Tally { accepted: input.rows.len() as u64, ..Tally::default() };
+    let mut tally = Tally { accepted: input.rows.len() as u64, sequence: view.sequence(), ..Tally::default() };
     let mut shots = Vec::new();
     let mut rows = input.rows;
     let mut known = view.ledger(municipality).peekable();
@@ -135,6 +160,7 @@ pub(super) fn fold(
             person.each_own_shot(|shot| shots.push(shot))?;
         }
         let before = person.as_ref().map(Person::own_row).transpose()?.flatten();
+        tally.known += u64::from(before.as_ref().is_some_and(|row| counts_as_resident(row.bytes)));
         match (row, before) {
             (Some(row), before) => push_row(input, number, row, before.as_ref(), &shots, builder, &mut tally)?,
             (None, Some(before)) => {
@@ -147,6 +173,12 @@ pub(super) fn fold(
         }
     }
     Ok(tally)
+}
+
+/// Whether an encoded `Resident` is neither removed (its field 6) nor replaced by another ticket's (10); looked for without reading the texts.
+fn counts_as_resident(mut row: &[u8]) -> bool {
+    let removed = (6, Value::Number(ResidentStatus::Removed as u64));
+    !std::iter::from_fn(|| take_field(&mut row)).any(|field| field == removed || field.0 == 10)
 }
 
 fn resident_of(row: &RowView<'_>) -> Resident {
@@ -192,6 +224,7 @@ fn push_row(
     let known_since = match before {
         None => {
             tally.added += 1;
+            sample(&mut tally.samples.added, number);
             (0, 0)
         }
         Some(before) if same(before) => {
@@ -200,6 +233,7 @@ fn push_row(
         }
         Some(_) => {
             tally.changed += 1;
+            sample(&mut tally.samples.changed, number);
             (0, 0)
         }
     };
@@ -240,6 +274,7 @@ fn push_without_row(
         return Ok(builder.push(number, Some(unchanged(before, &resident)), shots)?);
     }
     tally.removed += 1;
+    sample(&mut tally.samples.removed, number);
     resident.set_status(ResidentStatus::Removed);
     resident.status_date = input.today.yyyymmdd();
     let bytes = resident.encode_to_vec();

@@ -12,7 +12,7 @@ use prost::Message as _;
 use sesshu_proto::v1::{Generation as GenerationMessage, ResidentStatus};
 
 use super::committer::Committer;
-use super::fold::{self, Staged, Tally};
+use super::fold::{self, Samples, Staged, Tally};
 use super::prints::{Prints, SharedCounts, SharedRows};
 use super::{Shared, Store, lock, manifest};
 use crate::disk::Disk;
@@ -31,6 +31,8 @@ pub struct Load {
     arena: Vec<u8>,
     rows: Vec<Staged>,
     kept: Vec<u64>,
+    /// Rows that were rejected and whose ticket number nobody could read.
+    unreadable: u64,
     prints: Prints,
 }
 
@@ -61,12 +63,20 @@ pub struct LoadReport {
     pub kept: u64,
     /// Residents whom the register no longer has; marked removed, their shots stay.
     pub removed: u64,
+    /// Residents before who were not marked removed.
+    pub known: u64,
+    /// Rows of the file, rejected ones included, as far as the load was told of them.
+    pub rows: u64,
+    /// Of them: rejected, by whoever read the file or at commit.
+    pub rejected_rows: u64,
     /// Rows that could not be taken at commit: duplicates.
     pub rejected: Vec<Rejected>,
     /// Rows that share a resident number or a My Number with another, by line; the first [`super::SHARED_LISTED_MAX`] of each.
     pub shared: Vec<Remark>,
     /// How many share a resident number, and how many a My Number.
     pub shared_counts: SharedCounts,
+    /// Some of the tickets that the load is about.
+    pub samples: Samples,
     /// The generation that is now the ledger's base.
     pub generation: u64,
     /// The event that made it so.
@@ -84,18 +94,18 @@ impl Store {
         let place = Place::take(&self.shared, municipality)?;
         let prints = Prints::new(&*self.shared.platform.environment)
             .map_err(failed("drawing a number for", generation::STAGING))?;
-        Ok(Load { place, key, arena: Vec::new(), rows: Vec::new(), kept: Vec::new(), prints })
+        Ok(Load { place, key, arena: Vec::new(), rows: Vec::new(), kept: Vec::new(), unreadable: 0, prints })
     }
 }
 
 /// The right to load one municipality, for as long as it lives.
-struct Place {
-    shared: Arc<Shared>,
-    municipality: Municipality,
+pub(super) struct Place {
+    pub(super) shared: Arc<Shared>,
+    pub(super) municipality: Municipality,
 }
 
 impl Place {
-    fn take(shared: &Arc<Shared>, municipality: Municipality) -> Result<Place, LoadError> {
+    pub(super) fn take(shared: &Arc<Shared>, municipality: Municipality) -> Result<Place, LoadError> {
         if lock(&shared.loading).insert(municipality.ordinal()) {
             Ok(Place { shared: Arc::clone(shared), municipality })
         } else {
@@ -103,7 +113,7 @@ impl Place {
         }
     }
 
-    fn disk(&self) -> &dyn Disk {
+    pub(super) fn disk(&self) -> &dyn Disk {
         &*self.shared.platform.disk
     }
 }
@@ -158,6 +168,11 @@ impl Load {
         self.kept.push(number);
     }
 
+    /// Says that rows were rejected whose ticket number could not be read. They count for [`super::HoldPolicy`], and are none of the rows that are announced.
+    pub fn reject(&mut self, rows: u64) {
+        self.unreadable += rows;
+    }
+
     /// Builds the generation and makes it visible. `expected_rows`: refuse if another number of rows was taken or kept.
     ///
     /// # Errors
@@ -177,6 +192,7 @@ impl Load {
         if let Some(expected) = expected_rows.filter(|&expected| expected != taken) {
             return Err(LoadError::RowCount { expected, taken });
         }
+        let rejected_before = self.kept.len() as u64 + self.unreadable;
         let rejected = self.reject_duplicates();
         if self.rows.is_empty() {
             return Err(LoadError::Empty(self.place.municipality));
@@ -191,14 +207,26 @@ impl Load {
             unchanged: tally.unchanged,
             kept: tally.kept,
             removed: tally.removed,
+            known: tally.known,
+            rows: taken + self.unreadable,
+            rejected_rows: rejected_before + rejected.len() as u64,
             rejected,
             shared,
             shared_counts,
+            samples: tally.samples,
             generation: identity.generation,
             sequence: 0,
         };
         let file = generation::staging_path(self.place.municipality, identity.generation);
-        Ok(BuiltLoad { place: self.place, file: Some(file), identity, built, report })
+        Ok(BuiltLoad {
+            place: self.place,
+            file: Some(file),
+            home: None,
+            identity,
+            folded_sequence: tally.sequence,
+            built,
+            report,
+        })
     }
 
     /// Sorts the rows by number and takes out every row whose number another row has too: which of them is right cannot be known here.
@@ -280,12 +308,16 @@ impl Load {
 
 /// A load whose generation is built and not visible. Dropping it ends it without a trace.
 pub struct BuiltLoad {
-    place: Place,
+    pub(super) place: Place,
     /// Where the generation lies; `None` once the log may name it.
-    file: Option<PathBuf>,
-    identity: Identity,
-    built: Built,
-    report: LoadReport,
+    pub(super) file: Option<PathBuf>,
+    /// Where it lies for as long as it is held, if it is: a load that is not installed then is held on.
+    pub(super) home: Option<PathBuf>,
+    pub(super) identity: Identity,
+    /// The newest event that the generation folds.
+    pub(super) folded_sequence: u64,
+    pub(super) built: Built,
+    pub(super) report: LoadReport,
 }
 
 impl BuiltLoad {
@@ -315,6 +347,7 @@ impl BuiltLoad {
         })?;
         self.file = None;
         self.retire_previous();
+        self.place.shared.void_held(self.place.municipality);
         let report = LoadReport { sequence, ..std::mem::take(&mut self.report) };
         let (municipality, rows) = (self.place.municipality, report.accepted);
         tracing::info!(%municipality, generation = report.generation, rows, "a register was loaded");
@@ -331,8 +364,8 @@ impl BuiltLoad {
             // The file of a load that ended in doubt: the log may name it.
             return Err(failed("replacing", &path)(std::io::ErrorKind::AlreadyExists.into()));
         }
-        let staged = generation::staging_path(municipality, self.identity.generation);
-        disk.rename(&staged, &path).map_err(failed("moving into place", &path))?;
+        let from = self.file.as_ref().expect("a load that is not installed has a file");
+        disk.rename(from, &path).map_err(failed("moving into place", &path))?;
         if broken(Mutation::SkipLedgerDirectorySync) {
             self.file = Some(path);
             return Ok(());
@@ -392,14 +425,22 @@ impl BuiltLoad {
 
 impl Drop for BuiltLoad {
     fn drop(&mut self) {
-        if let Some(file) = self.file.as_ref().filter(|_| !broken(Mutation::LeaveFailedLoad)) {
+        let Some(file) = self.file.take().filter(|_| !broken(Mutation::LeaveFailedLoad)) else { return };
+        let disk = self.place.disk();
+        match &self.home {
+            // Where this fails, the next open puts it back.
+            Some(home) if *home != file => drop(disk.rename(&file, home)),
+            Some(_) => {}
             // Gives the room back; the next open removes what stays.
-            let _ = self.place.disk().remove(file);
+            None => drop(disk.remove(&file)),
         }
     }
 }
 
-fn failed<P: AsRef<Path>>(doing: &'static str, path: P) -> impl FnOnce(std::io::Error) -> LoadError + use<P> {
+pub(super) fn failed<P: AsRef<Path>>(
+    doing: &'static str,
+    path: P,
+) -> impl FnOnce(std::io::Error) -> LoadError + use<P> {
     let path = path.as_ref().to_owned();
     move |source| LoadError::Disk { doing, path, source }
 }

@@ -140,8 +140,8 @@ fn write(disk: &dyn Disk, manifest: &Manifest) -> io::Result<()> {
     if broken(Mutation::SkipManifestDirectorySync) { Ok(()) } else { disk.sync_directory(Path::new("")) }
 }
 
-/// Over everything but the checksum itself.
-fn checksum(bytes: &[u8]) -> u32 {
+/// Over everything but the checksum itself, in bytes 12 to 15.
+pub(super) fn checksum(bytes: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&bytes[..12]);
     hasher.update(&bytes[16..]);

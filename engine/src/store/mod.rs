@@ -11,6 +11,7 @@
 //! | `state` | what a durable event does to the ledgers, live and at replay |
 //! | `record`, `judge`, `queue`, `batch`, `committer`, `pipeline` | the way of a shot to the disk, in this order |
 //! | `load`, `prints`, `fold` | the way of a register to a generation |
+//! | `hold`, `held`, `held_file` | registers that wait for somebody's word: when, their life, their files |
 //! | `change` | the way of a single row to the log |
 //! | `upkeep` | when checkpoints and manifests are written |
 //! | `status`, `statistics` | what operators ask for |
@@ -20,6 +21,9 @@ mod change;
 mod checkpoint;
 mod committer;
 mod fold;
+mod held;
+mod held_file;
+mod hold;
 mod judge;
 mod load;
 mod manifest;
@@ -42,6 +46,10 @@ use std::thread::JoinHandle;
 
 pub use change::{ChangeOutcome, Changed};
 pub use checkpoint::CheckpointOutcome;
+pub use fold::Samples;
+pub use held::Held;
+pub use held_file::HeldId;
+pub use hold::{HoldPolicy, HoldReason, LoadOutcome, Share};
 pub use load::{BuiltLoad, Kept, Load, LoadReport, Rejected};
 pub use open::Opened;
 pub use prints::{SHARED_LISTED_MAX, SharedCounts};
@@ -84,6 +92,7 @@ pub(crate) struct Shared {
     statistics: Mutex<CommitStatistics>,
     /// Ordinals of the municipalities that are being loaded.
     loading: Mutex<HashSet<usize>>,
+    held: Mutex<held::HeldLoads>,
     /// Why the store takes no writes, if it takes none.
     trouble: Mutex<Option<String>>,
     opened: Opened,

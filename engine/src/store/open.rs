@@ -14,6 +14,8 @@ use sesshu_proto::v1::Manifest;
 
 use super::checkpoint::{self, CheckpointOutcome};
 use super::committer::{Committer, DISK_FULL};
+use super::held::{self, Restored};
+use super::held_file;
 use super::manifest::{self, ManifestFile};
 use super::pipeline;
 use super::queue::Queue;
@@ -52,6 +54,10 @@ pub struct Opened {
     pub events: u64,
     /// Files of unfinished loads and superseded generations that were removed.
     pub removed_files: u64,
+    /// Loads that wait for somebody's word.
+    pub held: u64,
+    /// Files of held loads that were removed: their time ran out, another register was loaded, or they are not whole.
+    pub removed_held: u64,
 }
 
 impl Store {
@@ -122,6 +128,7 @@ impl Store {
             let path = path.to_owned();
             move |source| OpenError::Disk { doing, path, source }
         };
+        let restored = held::restore(&platform, store_id, &view)?;
         // Builds in progress, and checkpoints that the manifest does not name, go first: they may be what the disk is full of.
         let staging = Path::new(generation::STAGING);
         let mut removed_files = remove_all(disk, staging, None).map_err(failed("removing leftovers in", staging))?;
@@ -136,12 +143,17 @@ impl Store {
         if !full || broken(Mutation::RemoveBeforeManifest) {
             // A store that was copied may have come without its empty directories.
             disk.create_directory(staging).map_err(failed("making", staging))?;
-            removed_files += remove_leftovers(disk, &view, &file).map_err(failed("removing leftovers in", path))?;
+            removed_files +=
+                remove_leftovers(disk, &view, &file, &restored).map_err(failed("removing leftovers in", path))?;
         }
         let checkpointed = file.checkpoint().map_or(0, |checkpoint| checkpoint.position);
         let trouble = (full || !writer.has_segment()).then(|| DISK_FULL.to_owned());
         let generations = manifest.generations.len() as u64;
-        let opened = Opened { created, key_created, log: outcome, checkpoint, generations, events, removed_files };
+        let Restored { loads: held_loads, removed: removed_held } = restored;
+        let held = held_loads.len() as u64;
+        let log = outcome;
+        let opened =
+            Opened { created, key_created, log, checkpoint, generations, events, removed_files, held, removed_held };
         let threads = platform.threads;
         let shared = Arc::new(Shared {
             path: path.to_owned(),
@@ -155,6 +167,7 @@ impl Store {
             manifest: Mutex::new(file),
             statistics: Mutex::default(),
             loading: Mutex::new(HashSet::new()),
+            held: Mutex::new(held_loads),
             trouble: Mutex::new(trouble),
             opened: opened.clone(),
             platform,
@@ -188,9 +201,9 @@ fn real_disk(path: &Path, create: bool) -> Result<Arc<dyn Disk>, OpenError> {
     // What an interrupted making of a store leaves behind is no obstacle to making it again: its directories are empty until there is a manifest.
     let strange = names.iter().any(|name| match name.to_str() {
         Some("LOCK" | "MANIFEST.tmp") => false,
-        Some(log::DIRECTORY | generation::DIRECTORY | generation::STAGING | checkpoint::DIRECTORY) => {
-            disk.list(name).map_or(true, |inside| !inside.is_empty())
-        }
+        Some(
+            log::DIRECTORY | generation::DIRECTORY | generation::STAGING | checkpoint::DIRECTORY | held_file::DIRECTORY,
+        ) => disk.list(name).map_or(true, |inside| !inside.is_empty()),
         _ => true,
     });
     if strange {
@@ -280,13 +293,13 @@ fn remove_all(disk: &dyn Disk, directory: &Path, but: Option<&Path>) -> io::Resu
 }
 
 /// Removes what the manifest, which is durable, does not name: generations that were superseded or never installed, and checkpoints.
-fn remove_leftovers(disk: &dyn Disk, view: &View, manifest: &ManifestFile) -> io::Result<u64> {
+fn remove_leftovers(disk: &dyn Disk, view: &View, manifest: &ManifestFile, held: &Restored) -> io::Result<u64> {
     let generations = view.ledgers.iter().filter_map(|ledger| {
         let generation = ledger.generation.as_ref()?;
         Some(generation::path(ledger.municipality, generation.identity().generation))
     });
     let checkpoints = manifest.checkpoint().map(|checkpoint| checkpoint::path(checkpoint.position));
-    let named: HashSet<PathBuf> = generations.chain(checkpoints).collect();
+    let named: HashSet<PathBuf> = generations.chain(checkpoints).chain(held.generations()).collect();
     let mut files = disk.list(Path::new(checkpoint::DIRECTORY))?;
     for directory in disk.list(Path::new(generation::DIRECTORY))? {
         let ours = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "gen");

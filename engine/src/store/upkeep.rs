@@ -104,6 +104,7 @@ impl Drop for Keeper {
 impl Shared {
     /// Does what is due.
     fn keep(&self) {
+        self.expire_held();
         let view = self.view.load_full();
         let segment = view.horizon.segments.newest();
         let done = if self.upkeep.checkpoint_is_due(view.end) {

@@ -305,6 +305,21 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         tests: &[test("power", "a_load_whose_sync_fails_changes_nothing_and_can_be_repeated")],
     },
     Mutation {
+        name: "skip-held-sync",
+        breaks: "a load is said to be held when its file is durable",
+        tests: &[test("held_power", "a_load_that_was_said_to_be_held_is_held_after_a_cut_after_any_operation")],
+    },
+    Mutation {
+        name: "confirm-unverified",
+        breaks: "a held load is installed only as it was built",
+        tests: &[test("held", "no_changed_byte_of_a_held_load_is_ever_installed")],
+    },
+    Mutation {
+        name: "confirm-void",
+        breaks: "a load that is installed makes a held one void",
+        tests: &[test("held", "a_load_that_is_installed_makes_a_held_one_void")],
+    },
+    Mutation {
         name: "checkpoint-of-no-moment",
         breaks: "a checkpoint holds one moment",
         tests: &[test("checkpoint", "a_checkpoint_is_of_one_moment_while_shots_are_recorded")],

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use sesshu_engine::intake::ShotRecord;
+use sesshu_engine::limits::SAMPLES_MAX;
 use sesshu_engine::{ChangeOutcome, LoadReport, RecordOutcome};
 use sesshu_proto::v1::{Resident, ResidentStatus, Sex, Shot};
 
@@ -261,20 +262,36 @@ impl Model {
     /// What loading a register now will say, but for generation and sequence.
     pub(super) fn report(&self, register: &Register) -> LoadReport {
         let row = |number: &u64| self.ledgers[register.ledger].get(number).and_then(|ticket| ticket.row.as_ref());
-        let mut report = LoadReport { accepted: register.rows.len() as u64, ..LoadReport::default() };
+        let (rows, rejected) = (register.rows.len() as u64, register.kept.len() as u64);
+        let mut report =
+            LoadReport { accepted: rows, rows: rows + rejected, rejected_rows: rejected, ..LoadReport::default() };
+        let before = self.ledgers[register.ledger].values().filter_map(|ticket| ticket.row.as_ref());
+        let counts = |row: &&Resident| row.status() != ResidentStatus::Removed && row.reissued_as.is_none();
+        report.known = before.filter(counts).count() as u64;
+        let samples = &mut report.samples;
         for number in &register.rows {
             match row(number) {
-                None => report.added += 1,
+                None => {
+                    report.added += 1;
+                    samples.added.push(*number);
+                }
                 before if before == Some(&relinked(kept_row(*number, register.version), before)) => {
                     report.unchanged += 1;
                 }
-                Some(_) => report.changed += 1,
+                Some(_) => {
+                    report.changed += 1;
+                    samples.changed.push(*number);
+                }
             }
         }
         let given: BTreeSet<&u64> = register.rows.iter().collect();
         let kept = |number: &&u64| row(number).is_some() && !given.contains(*number);
         report.kept = register.kept.iter().filter(kept).count() as u64;
-        report.removed = self.removed_by(register).len() as u64;
+        samples.removed = self.removed_by(register);
+        report.removed = samples.removed.len() as u64;
+        for numbers in [&mut samples.added, &mut samples.changed, &mut samples.removed] {
+            numbers.truncate(SAMPLES_MAX);
+        }
         report
     }
 
