@@ -26,7 +26,7 @@ fn conclude(store: &Store, rows: impl IntoIterator<Item = u64>, version: u32, dr
 /// A load that must be held.
 fn hold(store: &Store, rows: impl IntoIterator<Item = u64>, version: u32) -> Held {
     match conclude(store, rows, version, false) {
-        LoadOutcome::Held(held) => held,
+        LoadOutcome::Held(held, _) => held,
         other => panic!("{other:?}"),
     }
 }
@@ -292,7 +292,7 @@ fn the_time_of_a_held_load_runs_out_whether_the_store_is_open_or_not() {
         let policy = HoldPolicy { keep: Duration::from_secs(1), ..HoldPolicy::default() };
         let mut load = store.load(municipality(CHIYODA)).unwrap();
         load.push(row(1, 3)).unwrap();
-        assert!(matches!(load.conclude(None, &policy, false), Ok(LoadOutcome::Held(_))));
+        assert!(matches!(load.conclude(None, &policy, false), Ok(LoadOutcome::Held(..))));
         clock.0.fetch_add(1000, Ordering::Relaxed);
         assert!(store.held().is_empty() && files(&place).is_empty());
     }
@@ -383,7 +383,7 @@ fn held_loads_of_other_municipalities_have_nothing_to_do_with_each_other() {
     let chiyoda = hold(&store, 1..=2, 2);
     let mut naha = store.load(municipality(NAHA)).unwrap();
     naha.push(row(1, 2)).unwrap();
-    let Ok(LoadOutcome::Held(naha)) = naha.conclude(None, &HoldPolicy::default(), false) else { panic!() };
+    let Ok(LoadOutcome::Held(naha, _)) = naha.conclude(None, &HoldPolicy::default(), false) else { panic!() };
     store.confirm(naha.id).unwrap();
     assert_eq!(store.held(), std::slice::from_ref(&chiyoda));
     load(&store, NAHA, 1..=9, 3);

@@ -97,7 +97,7 @@ fn hold_one(store: &Store) -> Option<Held> {
     let mut load = store.load(municipality(CHIYODA)).ok()?;
     (1..=3).for_each(|number| load.push(row(number, 2)).unwrap());
     match load.conclude(None, &HoldPolicy::default(), false) {
-        Ok(LoadOutcome::Held(held)) => Some(held),
+        Ok(LoadOutcome::Held(held, _)) => Some(held),
         _ => None,
     }
 }

@@ -8,8 +8,8 @@ use std::io::{self, Write};
 use serde::Serialize;
 use sesshu_engine::ticket::{Date, Ticket};
 use sesshu_proto::v1::{
-    ChangeOutcome, ChangeReply, LoadSummary, MatchOutcome, MatchReply, RecordOutcome, RecordReply, RecordedShot,
-    Resident, ResidentStatus, Sex, Source, StatusReply,
+    ChangeOutcome, ChangeReply, MatchOutcome, MatchReply, RecordOutcome, RecordReply, RecordedShot, Resident,
+    ResidentStatus, Sex, Source, StatusReply,
 };
 
 use crate::input::RejectedRow;
@@ -286,69 +286,6 @@ impl ChangeSummary {
         self.unchanged += other.unchanged;
         self.rejected += other.rejected;
     }
-}
-
-/// What `load` says of a file.
-#[derive(Debug, Serialize)]
-pub struct LoadAnswer {
-    /// The file.
-    pub file: String,
-    /// Six digits.
-    pub municipality: String,
-    /// Rows that are visible now.
-    pub accepted: u64,
-    /// Rows that are not.
-    pub rejected: u64,
-    /// Of the accepted, tickets that the ledger did not have.
-    pub added: u64,
-    /// Of the accepted, tickets that it had with other content.
-    pub changed: u64,
-    /// Of the accepted, tickets that it had with the same content.
-    pub unchanged: u64,
-    /// Residents whose row was rejected and who stay as they were.
-    pub kept: u64,
-    /// Residents whom the register no longer has.
-    pub removed: u64,
-}
-
-impl LoadAnswer {
-    /// The answer for a summary.
-    #[must_use]
-    pub fn new(file: String, municipality: String, summary: &LoadSummary) -> LoadAnswer {
-        LoadAnswer {
-            file,
-            municipality,
-            accepted: summary.accepted,
-            rejected: summary.rejected,
-            added: summary.added,
-            changed: summary.changed,
-            unchanged: summary.unchanged,
-            kept: summary.kept,
-            removed: summary.removed,
-        }
-    }
-}
-
-/// What `load` says of a file that was not loaded, if it goes on with others.
-#[derive(Debug, Serialize)]
-pub struct LoadFailed {
-    /// The file.
-    pub file: String,
-    /// Whose fault it is, as the command's exit code says it: 2 or 3.
-    pub exit_code: u8,
-    /// Why.
-    pub reason: String,
-}
-
-/// The last object of `load`.
-#[derive(Debug, Serialize)]
-pub struct LoadTotal {
-    /// Rows that are visible now, in all files.
-    pub accepted: u64,
-    /// Rows that are not.
-    pub rejected: u64,
-    /// How long it took.
-    pub seconds: f64,
 }
 
 /// What `status` says.

@@ -4,11 +4,11 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use sesshu_engine::Store;
 use sesshu_engine::error::OpenError;
+use sesshu_engine::{HoldPolicy, Store};
 use sesshu_proto::DESCRIPTORS;
 use sesshu_proto::v1::ledgers_server::LedgersServer;
 use sesshu_proto::v1::matching_server::MatchingServer;
@@ -43,6 +43,24 @@ const SERVICES: [&str; 6] =
 
 /// Bytes of one request. A batch of rows at its longest is some 5 MB.
 const REQUEST_BYTES_MAX: usize = 16 << 20;
+
+/// How often held loads are looked at, for those whose time has run out.
+const HELD_LOOK: Duration = Duration::from_secs(60);
+
+/// The choices of whoever runs a server.
+#[derive(Clone, Copy, Debug)]
+pub struct Choices {
+    /// Which loads are held, and how long.
+    pub hold: HoldPolicy,
+    /// How long a load whose connection broke waits for its client.
+    pub resume: Duration,
+}
+
+impl Default for Choices {
+    fn default() -> Choices {
+        Choices { hold: HoldPolicy::default(), resume: Duration::from_secs(120) }
+    }
+}
 
 /// Running the server failed.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +105,7 @@ pub async fn listen(address: SocketAddr, insecure: bool) -> Result<TcpListener, 
 pub async fn run(
     store: Arc<Store>,
     listener: TcpListener,
+    choices: Choices,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -111,6 +130,8 @@ pub async fn run(
         let _ = stopping.send(true);
     });
     let work = Work::default();
+    let register = RegisterService::new(Arc::clone(&store), work.clone(), choices.hold, choices.resume);
+    let looking = tokio::spawn(remove_expired(Arc::downgrade(&store)));
     let serving = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
@@ -122,10 +143,7 @@ pub async fn run(
             ShotLogServer::new(ShotLogService { store: Arc::clone(&store), work: work.clone() })
                 .max_decoding_message_size(REQUEST_BYTES_MAX),
         )
-        .add_service(
-            RegisterServer::new(RegisterService { store: Arc::clone(&store), work: work.clone() })
-                .max_decoding_message_size(REQUEST_BYTES_MAX),
-        )
+        .add_service(RegisterServer::new(register.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
         .add_service(LedgersServer::new(LedgersService(Arc::clone(&store))))
         .add_service(OperationsServer::new(OperationsService(Arc::clone(&store))))
         // A small answer must not wait until the one before it was confirmed.
@@ -142,8 +160,21 @@ pub async fn run(
             tokio::time::sleep(FAREWELL).await;
         } => {}
     }
+    looking.abort();
+    register.end_interrupted();
     tokio::task::spawn_blocking(move || store.close()).await.unwrap_or(Ok(()))?;
     Ok(())
+}
+
+/// Removes the held loads whose time has run out, now and then: they take room.
+async fn remove_expired(store: Weak<Store>) {
+    let mut tick = tokio::time::interval(HELD_LOOK);
+    loop {
+        tick.tick().await;
+        let Some(store) = store.upgrade() else { return };
+        // A panic was reported by the panic hook.
+        drop(tokio::task::spawn_blocking(move || store.held()).await);
+    }
 }
 
 /// Done when the process is asked to end: SIGTERM or SIGINT.

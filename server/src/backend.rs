@@ -7,10 +7,11 @@ use std::sync::Arc;
 use sesshu_engine::error::RecordError;
 use sesshu_engine::intake::{Change, Row, ShotRecord};
 use sesshu_engine::ticket::{Municipality, Ticket, TicketLine};
-use sesshu_engine::{Load, Store};
-use sesshu_proto::v1::{ChangeReply, LoadCommitted, MatchReply, RecordReply, StatusReply};
+use sesshu_engine::{HeldId, HoldPolicy, Load, Store};
+use sesshu_proto::v1::{ChangeReply, HeldRegister, LoadCommitted, LoadSummary, MatchReply, RecordReply, StatusReply};
 
-use crate::client::{Client, ClientLoad};
+use crate::client::Client;
+use crate::client_load::ClientLoad;
 use crate::failure::Failure;
 use crate::input::ChangeRow;
 use crate::reply;
@@ -92,6 +93,42 @@ impl Backend {
         })
     }
 
+    /// The loads that are held.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`].
+    pub fn held(&self) -> Result<Vec<HeldRegister>, Failure> {
+        match self {
+            Backend::Server(client) => Ok(client.held()?),
+            Backend::Store(store) => Ok(store.held().iter().map(reply::of_held).collect()),
+        }
+    }
+
+    /// Makes a held load visible.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`].
+    pub fn confirm(&self, id: HeldId) -> Result<LoadSummary, Failure> {
+        match self {
+            Backend::Server(client) => Ok(client.confirm(id)?),
+            Backend::Store(store) => Ok(reply::of_load(&store.confirm(id)?)),
+        }
+    }
+
+    /// Throws a held load away.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`].
+    pub fn discard(&self, id: HeldId) -> Result<(), Failure> {
+        match self {
+            Backend::Server(client) => Ok(client.discard(id)?),
+            Backend::Store(store) => Ok(store.discard(id)?),
+        }
+    }
+
     /// Reads a whole ledger.
     ///
     /// # Errors
@@ -148,33 +185,33 @@ pub enum Loading {
 }
 
 impl Loading {
-    /// Takes rows, and the numbers of rows that were rejected before they got here.
+    /// Takes rows, the numbers of rows that were rejected before they got here, and how many were whose number nobody could read.
     ///
     /// # Errors
     ///
     /// [`Failure`].
-    pub fn push(&mut self, rows: Vec<Row>, kept_numbers: Vec<u64>) -> Result<(), Failure> {
+    pub fn push(&mut self, rows: Vec<Row>, kept_numbers: Vec<u64>, unreadable: u64) -> Result<(), Failure> {
         match self {
-            Loading::Server(load) => Ok(load.push(rows, kept_numbers)?),
+            Loading::Server(load) => Ok(load.push(rows, kept_numbers, unreadable)?),
             Loading::Store(load) => {
                 kept_numbers.into_iter().for_each(|number| load.keep(number));
+                load.reject(unreadable);
                 Ok(rows.into_iter().try_for_each(|row| load.push(row))?)
             }
         }
     }
 
-    /// Makes the register visible.
+    /// Makes the register visible, or holds it. `policy` is a store's; a server has its own. `dry_run`: only says what it does.
     ///
     /// # Errors
     ///
     /// [`Failure`].
-    pub fn commit(self) -> Result<LoadCommitted, Failure> {
+    pub fn commit(self, policy: &HoldPolicy, dry_run: bool) -> Result<LoadCommitted, Failure> {
         match self {
-            Loading::Server(load) => Ok(load.commit()?),
+            Loading::Server(load) => Ok(load.commit(dry_run)?),
             Loading::Store(load) => {
-                let report = load.commit(None)?;
-                let rejected = report.rejected.iter().map(reply::of_rejected).collect();
-                Ok(LoadCommitted { rejected, summary: Some(reply::of_load(&report, 0)) })
+                let municipality = load.municipality();
+                Ok(reply::of_concluded(municipality, &load.conclude(None, policy, dry_run)?))
             }
         }
     }

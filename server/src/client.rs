@@ -2,13 +2,13 @@
 //!
 //! Owns the connection and a small runtime of its own, so that commands stay plain functions. Streams are sent ahead of their replies.
 
+use std::error::Error as _;
 use std::sync::Arc;
 
+use sesshu_engine::HeldId;
 use sesshu_engine::intake::{ChangeContent, Row, ShotRecord};
 use sesshu_engine::ticket::{Municipality, TicketLine};
 use sesshu_proto::v1::ledgers_client::LedgersClient;
-use sesshu_proto::v1::load_snapshot_reply::Step as ReplyStep;
-use sesshu_proto::v1::load_snapshot_request::Step;
 use sesshu_proto::v1::matching_client::MatchingClient;
 use sesshu_proto::v1::operations_client::OperationsClient;
 use sesshu_proto::v1::record_request::Ticket as RecordTicket;
@@ -16,18 +16,17 @@ use sesshu_proto::v1::register_change::Change as Offered;
 use sesshu_proto::v1::register_client::RegisterClient;
 use sesshu_proto::v1::shot_log_client::ShotLogClient;
 use sesshu_proto::v1::{
-    ApplyRequest, ChangeReply, GetLedgerRequest, LoadCommit, LoadCommitted, LoadOpen, LoadRows, LoadSnapshotReply,
-    LoadSnapshotRequest, MatchManyRequest, MatchReply, RecordManyRequest, RecordReply, RecordRequest, RegisterChange,
-    RegisterRow, Reissue, RejectedRow, StatusChange, StatusReply, StatusRequest,
+    ApplyRequest, ChangeReply, ConfirmLoadRequest, DiscardLoadRequest, GetLedgerRequest, HeldRegister,
+    ListHeldLoadsRequest, LoadSummary, MatchManyRequest, MatchReply, RecordManyRequest, RecordReply, RecordRequest,
+    RegisterChange, RegisterRow, Reissue, StatusChange, StatusReply, StatusRequest,
 };
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status};
 
+use crate::client_load::ClientLoad;
 use crate::input::ChangeRow;
-use crate::service::{BATCH_MAX, ROWS_MAX};
+use crate::service::BATCH_MAX;
 
 /// The server said no, or did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +54,17 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// Whether the connection is at fault: the server said nothing.
+    #[must_use]
+    pub fn is_broken_connection(&self) -> bool {
+        match self {
+            // What the transport made of an error of its own has that as its source; what a server said has none.
+            ClientError::Status(status) => status.source().is_some(),
+            ClientError::Connect { .. } | ClientError::Ended => true,
+            ClientError::Url(_) | ClientError::Runtime(_) => false,
+        }
+    }
+
     /// Whether the request is at fault.
     #[must_use]
     pub fn is_request(&self) -> bool {
@@ -105,12 +115,9 @@ fn code_name(code: Code) -> &'static str {
 /// A connection to a server.
 #[derive(Clone)]
 pub struct Client {
-    runtime: Arc<Runtime>,
+    pub(crate) runtime: Arc<Runtime>,
     channel: Channel,
 }
-
-/// Batches on their way before the first reply is read.
-const AHEAD: usize = 8;
 
 impl Client {
     /// Connects to `url`.
@@ -188,15 +195,43 @@ impl Client {
     ///
     /// [`ClientError::Status`].
     pub fn load(&self, municipality: Municipality) -> Result<ClientLoad, ClientError> {
-        let (requests, stream) = mpsc::channel(AHEAD);
-        let mut load =
-            ClientLoad { client: self.clone(), requests, replies: None, unanswered: 0, rejected: Vec::new() };
-        load.send(Step::Open(LoadOpen { municipality: municipality.code(), expected_rows: 0 }))?;
-        let mut register = RegisterClient::new(self.channel.clone()).max_decoding_message_size(REPLY_BYTES_MAX);
-        let replies = self.runtime.block_on(register.load_snapshot(ReceiverStream::new(stream)))?;
-        load.replies = Some(replies.into_inner());
-        load.settle(0)?;
-        Ok(load)
+        ClientLoad::begin(self.clone(), municipality)
+    }
+
+    /// The loads that the server holds.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Status`].
+    pub fn held(&self) -> Result<Vec<HeldRegister>, ClientError> {
+        let mut register = self.register();
+        Ok(self.runtime.block_on(register.list_held_loads(ListHeldLoadsRequest {}))?.into_inner().loads)
+    }
+
+    /// Makes a held load visible.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Status`].
+    pub fn confirm(&self, id: HeldId) -> Result<LoadSummary, ClientError> {
+        let mut register = self.register();
+        let reply = self.runtime.block_on(register.confirm_load(ConfirmLoadRequest { id: id.to_string() }))?;
+        reply.into_inner().summary.ok_or(ClientError::Ended)
+    }
+
+    /// Throws a held load away.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Status`].
+    pub fn discard(&self, id: HeldId) -> Result<(), ClientError> {
+        let mut register = self.register();
+        self.runtime.block_on(register.discard_load(DiscardLoadRequest { id: id.to_string() }))?;
+        Ok(())
+    }
+
+    pub(crate) fn register(&self) -> RegisterClient<Channel> {
+        RegisterClient::new(self.channel.clone()).max_decoding_message_size(REPLY_BYTES_MAX)
     }
 
     /// Applies changes of one register, one reply each, in order.
@@ -213,7 +248,7 @@ impl Client {
             Some(ApplyRequest { municipality: municipality.code(), changes })
         });
         self.runtime.block_on(async {
-            let mut register = RegisterClient::new(self.channel.clone()).max_decoding_message_size(REPLY_BYTES_MAX);
+            let mut register = self.register();
             let mut stream = register.apply(tokio_stream::iter(requests)).await?.into_inner();
             let mut replies = Vec::with_capacity(count);
             while let Some(batch) = stream.message().await? {
@@ -263,76 +298,6 @@ pub fn record_request(shot: &ShotRecord) -> RecordRequest {
     RecordRequest { ticket: Some(RecordTicket::Line(shot.line())), shot: Some(shot.shot().clone()) }
 }
 
-/// A load under way on a server.
-pub struct ClientLoad {
-    client: Client,
-    requests: mpsc::Sender<LoadSnapshotRequest>,
-    replies: Option<Streaming<LoadSnapshotReply>>,
-    unanswered: usize,
-    rejected: Vec<RejectedRow>,
-}
-
-impl ClientLoad {
-    /// Sends rows, and the numbers of rows that were rejected before they got here.
-    ///
-    /// # Errors
-    ///
-    /// [`ClientError::Status`].
-    pub fn push(&mut self, rows: Vec<Row>, kept_numbers: Vec<u64>) -> Result<(), ClientError> {
-        let mut kept_numbers = Some(kept_numbers);
-        let mut rows: Vec<RegisterRow> = rows.into_iter().map(register_row).collect();
-        while !rows.is_empty() || kept_numbers.as_ref().is_some_and(|kept| !kept.is_empty()) {
-            let rest = rows.split_off(rows.len().min(ROWS_MAX));
-            let batch = std::mem::replace(&mut rows, rest);
-            self.send(Step::Rows(LoadRows { rows: batch, kept_numbers: kept_numbers.take().unwrap_or_default() }))?;
-            self.settle(AHEAD)?;
-        }
-        Ok(())
-    }
-
-    /// Makes the register visible.
-    ///
-    /// # Errors
-    ///
-    /// [`ClientError::Status`].
-    pub fn commit(mut self) -> Result<LoadCommitted, ClientError> {
-        self.settle(0)?;
-        self.send(Step::Commit(LoadCommit {}))?;
-        let reply = self.next_reply()?;
-        let Some(ReplyStep::Committed(mut committed)) = reply.step else { return Err(ClientError::Ended) };
-        let at_commit = std::mem::replace(&mut committed.rejected, self.rejected);
-        committed.rejected.extend(at_commit);
-        Ok(committed)
-    }
-
-    fn send(&mut self, step: Step) -> Result<(), ClientError> {
-        let request = LoadSnapshotRequest { step: Some(step) };
-        if self.requests.blocking_send(request).is_err() {
-            // The server ended the stream: its reply says why.
-            self.next_reply()?;
-            return Err(ClientError::Ended);
-        }
-        self.unanswered += 1;
-        Ok(())
-    }
-
-    /// Reads replies until at most `ahead` are missing.
-    fn settle(&mut self, ahead: usize) -> Result<(), ClientError> {
-        while self.unanswered > ahead {
-            if let Some(ReplyStep::RowsTaken(taken)) = self.next_reply()?.step {
-                self.rejected.extend(taken.rejected);
-            }
-            self.unanswered -= 1;
-        }
-        Ok(())
-    }
-
-    fn next_reply(&mut self) -> Result<LoadSnapshotReply, ClientError> {
-        let replies = self.replies.as_mut().ok_or(ClientError::Ended)?;
-        self.client.runtime.block_on(replies.message())?.ok_or(ClientError::Ended)
-    }
-}
-
 fn register_change(ChangeRow { line, change }: ChangeRow) -> RegisterChange {
     let number = change.ticket().number();
     let change = match change.into_content() {
@@ -348,7 +313,7 @@ fn register_change(ChangeRow { line, change }: ChangeRow) -> RegisterChange {
     RegisterChange { change: Some(change) }
 }
 
-fn register_row(row: Row) -> RegisterRow {
+pub(crate) fn register_row(row: Row) -> RegisterRow {
     RegisterRow {
         number: row.number(),
         my_number: row.my_number().map_or(0, |number| number.reveal()),

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use sesshu_engine::error::{ChangeError, Kind, LoadError, OpenError, RecordError};
+use sesshu_engine::error::{ChangeError, HeldError, Kind, LoadError, OpenError, RecordError};
 
 use crate::app::ServeError;
 use crate::client::ClientError;
@@ -20,6 +20,8 @@ pub enum Done {
     Whole = 0,
     /// Done, with some rows rejected or some tickets not matched.
     Partly = 1,
+    /// Done, but some loads wait for somebody's word.
+    Held = 2,
 }
 
 impl Done {
@@ -54,6 +56,9 @@ pub enum Failure {
     /// A load.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// A held load.
+    #[error(transparent)]
+    Held(#[from] HeldError),
     /// A change of the register.
     #[error(transparent)]
     Change(#[from] ChangeError),
@@ -99,8 +104,10 @@ impl Failure {
                     | OpenError::Key(_)
             ),
             // A load that is under way is somebody's; a full disk, which may be retried as well, is the machine's.
-            Failure::Load(LoadError::Key(_) | LoadError::UnderWay(_)) => true,
-            Failure::Load(error) => error.kind() == Kind::Request,
+            Failure::Load(error) | Failure::Held(HeldError::Load(error)) => {
+                matches!(error, LoadError::Key(_) | LoadError::UnderWay(_)) || error.kind() == Kind::Request
+            }
+            Failure::Held(error) => error.kind() == Kind::Request,
             Failure::Record(error) => error.kind() == Kind::Request,
             Failure::Client(error) => error.is_request(),
             Failure::Generate(error) => matches!(error, GenerateError::Plan(_)),

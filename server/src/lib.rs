@@ -9,16 +9,18 @@
 //! | [`generate`] | invented people, as files and as values |
 //! | [`reply`], [`status`] | from the engine's answers to messages and statuses |
 //! | [`service`], [`app`] | the gRPC services, and the server around them |
-//! | [`client`], [`backend`] | the same work on a server or on a store |
+//! | [`client`], [`client_load`], [`backend`] | the same work on a server or on a store |
 //! | [`cli`] | one file a command |
-//! | [`answer`] | what programs read: one JSON object a line |
+//! | [`answer`], [`answer_load`] | what programs read: one JSON object a line |
 //! | [`metrics`], [`telemetry`] | what operators watch |
 
 pub mod answer;
+pub mod answer_load;
 pub mod app;
 pub mod backend;
 pub mod cli;
 pub mod client;
+pub mod client_load;
 pub mod failure;
 pub mod generate;
 pub mod input;

@@ -9,13 +9,14 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
-use sesshu_engine::{CommitStatistics, LoadReport, Store};
+use sesshu_engine::{CommitStatistics, LoadOutcome, LoadReport, Store};
 use sesshu_proto::v1::{MatchReply, RecordReply};
 
 const MATCHES: &str = "sesshu_matches_total";
 const RECORDS: &str = "sesshu_records_total";
 const RECORD_SECONDS: &str = "sesshu_record_seconds";
 const LOADS: &str = "sesshu_loads_total";
+const LOADS_HELD: &str = "sesshu_loads_held_total";
 const LOADED_ROWS: &str = "sesshu_loaded_rows_total";
 const SEQUENCE: &str = "sesshu_sequence";
 const RESIDENTS: &str = "sesshu_residents";
@@ -50,6 +51,7 @@ pub fn serve(address: SocketAddr, store: &Arc<Store>) -> Result<(), String> {
     describe_counter!(RECORDS, "Shots handed in, by outcome");
     describe_histogram!(RECORD_SECONDS, "From a request to record shots to its answer, in seconds");
     describe_counter!(LOADS, "Registers loaded");
+    describe_counter!(LOADS_HELD, "Registers that wait for a confirmation, when they began to");
     describe_counter!(LOADED_ROWS, "Register rows that became visible");
     describe_gauge!(SEQUENCE, "The newest visible event");
     describe_gauge!(RESIDENTS, "Register rows");
@@ -123,7 +125,16 @@ pub fn recorded(replies: &[RecordReply], elapsed: Duration) {
     histogram!(RECORD_SECONDS).record(elapsed.as_secs_f64());
 }
 
-/// A register was loaded.
+/// A load was concluded.
+pub fn concluded(concluded: &LoadOutcome) {
+    match concluded {
+        LoadOutcome::Loaded(report) => loaded(report),
+        LoadOutcome::Held(..) => counter!(LOADS_HELD).increment(1),
+        LoadOutcome::Shown(..) => {}
+    }
+}
+
+/// A register was loaded, or a held one confirmed.
 pub fn loaded(report: &LoadReport) {
     counter!(LOADS).increment(1);
     counter!(LOADED_ROWS).increment(report.accepted);

@@ -4,14 +4,15 @@
 
 use sesshu_engine::error::{Damage, RecordError};
 use sesshu_engine::intake::{Column, Fault, FaultCode, ShotRecord};
-use sesshu_engine::ticket::{Ticket, TicketLine};
+use sesshu_engine::ticket::{Municipality, Ticket, TicketLine};
 use sesshu_engine::{
-    ChangeOutcome as Change, Changed, LoadReport, Match, Person, RecordOutcome as Outcome, Recorded, Rejected,
+    ChangeOutcome as Change, Changed, Held, LoadOutcome as Loaded, LoadReport, Match, Person, RecordOutcome as Outcome,
+    Recorded, Rejected, Samples,
 };
 use sesshu_proto::v1::record_request::Ticket as RecordTicket;
 use sesshu_proto::v1::{
-    ChangeOutcome, ChangeReply, LoadSummary, MatchOutcome, MatchReply, RecordOutcome, RecordReply, RecordRequest,
-    RejectedRow, StatusReply,
+    ChangeOutcome, ChangeReply, HeldRegister, LoadCommitted, LoadOutcome, LoadSamples, LoadSummary, MatchOutcome,
+    MatchReply, RecordOutcome, RecordReply, RecordRequest, RejectedRow, StatusReply,
 };
 
 /// The reply for a ticket that was looked up.
@@ -147,12 +148,62 @@ pub fn of_rejected(rejected: &Rejected) -> RejectedRow {
     }
 }
 
-/// What a load did. `rejected_before` rows were rejected before its commit.
+/// The reply for a load that was concluded.
 #[must_use]
-pub fn of_load(report: &LoadReport, rejected_before: u64) -> LoadSummary {
+pub fn of_concluded(municipality: Municipality, concluded: &Loaded) -> LoadCommitted {
+    let reply = |outcome: LoadOutcome, report| LoadCommitted {
+        outcome: outcome.into(),
+        summary: Some(of_load(report)),
+        rejected: report.rejected.iter().map(of_rejected).collect(),
+        ..LoadCommitted::default()
+    };
+    match concluded {
+        Loaded::Loaded(report) => reply(LoadOutcome::Loaded, report),
+        Loaded::Held(held, rejected) => LoadCommitted {
+            held: Some(of_held(held)),
+            rejected: rejected.iter().map(of_rejected).collect(),
+            ..reply(LoadOutcome::Held, &held.report)
+        },
+        Loaded::Shown(report, reason) => LoadCommitted {
+            reason: reason.map(|reason| reason.to_string()).unwrap_or_default(),
+            samples: Some(of_samples(municipality, &report.samples)),
+            ..reply(LoadOutcome::DryRun, report)
+        },
+    }
+}
+
+/// A load that is held.
+#[must_use]
+pub fn of_held(held: &Held) -> HeldRegister {
+    let municipality = held.id.municipality();
+    HeldRegister {
+        id: held.id.to_string(),
+        municipality: municipality.code(),
+        held_at: held.held_at_ms,
+        expires_at: held.expires_at_ms,
+        reason: held.reason.map(|reason| reason.to_string()).unwrap_or_default(),
+        summary: Some(of_load(&held.report)),
+        samples: Some(of_samples(municipality, &held.report.samples)),
+    }
+}
+
+fn of_samples(municipality: Municipality, samples: &Samples) -> LoadSamples {
+    let tickets = |numbers: &[u64]| {
+        numbers.iter().filter_map(|&number| Some(Ticket::new(municipality, number).ok()?.to_decimal())).collect()
+    };
+    LoadSamples {
+        added: tickets(&samples.added),
+        changed: tickets(&samples.changed),
+        removed: tickets(&samples.removed),
+    }
+}
+
+/// What a load did, or would do.
+#[must_use]
+pub fn of_load(report: &LoadReport) -> LoadSummary {
     LoadSummary {
         accepted: report.accepted,
-        rejected: rejected_before + report.rejected.len() as u64,
+        rejected: report.rejected_rows,
         added: report.added,
         changed: report.changed,
         unchanged: report.unchanged,

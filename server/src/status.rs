@@ -4,7 +4,7 @@
 
 use std::error::Error;
 
-use sesshu_engine::error::{ChangeError, Damage, Kind, LoadError, RecordError};
+use sesshu_engine::error::{ChangeError, Damage, HeldError, Kind, LoadError, RecordError};
 use tonic::{Code, Status};
 
 /// The request is at fault.
@@ -15,6 +15,16 @@ pub fn invalid(reason: impl ToString) -> Status {
 /// The same capture id was recorded before, with other content.
 pub fn already_exists(reason: impl ToString) -> Status {
     Status::already_exists(reason.to_string())
+}
+
+/// The server does not have it.
+pub fn not_found(reason: impl ToString) -> Status {
+    Status::not_found(reason.to_string())
+}
+
+/// The stream is not its load's any more.
+pub fn interrupted() -> Status {
+    Status::aborted("the load waits for another stream, or goes on there")
 }
 
 /// The server is shutting down.
@@ -44,6 +54,17 @@ pub fn of_load(error: &LoadError) -> Status {
     let code = match error {
         LoadError::UnderWay(_) => Code::AlreadyExists,
         LoadError::Key(_) => Code::FailedPrecondition,
+        _ => code(error.kind()),
+    };
+    Status::new(code, chain(error))
+}
+
+/// Confirming or discarding failed.
+pub fn of_held(error: &HeldError) -> Status {
+    let code = match error {
+        HeldError::Unknown(_) | HeldError::Expired(_) => Code::NotFound,
+        HeldError::Void(_) => Code::FailedPrecondition,
+        HeldError::Load(error) => return of_load(error),
         _ => code(error.kind()),
     };
     Status::new(code, chain(error))

@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::held::Held;
-use super::load::{BuiltLoad, Load, LoadReport};
+use super::load::{BuiltLoad, Load, LoadReport, Rejected};
 use crate::error::LoadError;
 
 /// When a load waits for somebody, and how long.
@@ -83,8 +83,8 @@ impl fmt::Display for HoldReason {
 pub enum LoadOutcome {
     /// It is visible.
     Loaded(LoadReport),
-    /// It waits, durably: nothing of it is visible.
-    Held(Held),
+    /// It waits, durably: nothing of it is visible. Rows that could not be taken at commit are told now, and not again.
+    Held(Held, Vec<Rejected>),
     /// Nothing was asked for but this: what it does, and why it would be held, if it would.
     Shown(LoadReport, Option<HoldReason>),
 }
@@ -105,7 +105,10 @@ impl Load {
         match built.exceeds(policy) {
             reason if dry_run => Ok(LoadOutcome::Shown(built.report().clone(), reason)),
             None => built.install().map(LoadOutcome::Loaded),
-            Some(_) => built.hold(policy).map(LoadOutcome::Held),
+            Some(_) => {
+                let rejected = built.report().rejected.clone();
+                Ok(LoadOutcome::Held(built.hold(policy)?, rejected))
+            }
         }
     }
 }

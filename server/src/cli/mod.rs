@@ -1,11 +1,12 @@
 //! The command line: one file a command.
 //!
-//! Owns the list of commands and what they share: where to work (`target`), how much at a time (`jobs`), how far it has come (`progress`), how a table
+//! Owns the list of commands and what they share: where to work (`target`), which loads wait (`hold`), how much at a time (`jobs`), how far it has come (`progress`), how a table
 //! looks (`table`), what a closed standard output means (`results`). Results go to standard output, everything else to standard error.
 
 mod apply;
 mod demo;
 mod generate;
+mod hold;
 mod jobs;
 mod ledger;
 mod load;

@@ -4,9 +4,11 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 
+use super::hold::Hold;
 use super::results::results;
 use super::target::KeyFile;
 use crate::failure::{Done, Failure};
@@ -32,6 +34,11 @@ pub(super) struct Serve {
     /// Threads that answer requests: more than cores, so that a page that is not in memory stalls one request and not all
     #[arg(long, value_name = "N", default_value_t = 8)]
     threads: usize,
+    #[command(flatten)]
+    hold: Hold,
+    /// How long a load whose connection broke waits for its client
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    resume_seconds: u64,
     #[command(flatten)]
     key: KeyFile,
 }
@@ -60,7 +67,8 @@ impl Serve {
             writeln!(results(), "listening on http://{address}")?;
             let found = store.opened().clone();
             tracing::info!(store = %self.store.display(), events = found.events, log = ?found.log, "open");
-            app::run(store, listener, app::asked_to_stop()).await?;
+            let choices = app::Choices { hold: self.hold.policy(), resume: Duration::from_secs(self.resume_seconds) };
+            app::run(store, listener, choices, app::asked_to_stop()).await?;
             tracing::info!("closed");
             Ok(Done::Whole)
         })

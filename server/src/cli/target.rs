@@ -41,6 +41,11 @@ pub(super) struct KeyFile {
 }
 
 impl Target {
+    /// Whether it is a server.
+    pub(super) fn is_server(&self) -> bool {
+        self.place.server.is_some()
+    }
+
     /// Opens the store, or connects to the server. `create`: make a store where there is none.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use sesshu_proto::v1::{ApplyReply, ApplyRequest, ChangeReply, RegisterChange, Re
 use tonic::Status;
 
 use super::BATCH_MAX;
-use super::register::checked;
+use super::conversation::checked;
 use crate::{reply, status};
 
 /// Applies one batch.

@@ -3,10 +3,12 @@
 //! Each turns messages into calls of the engine and back, and owns nothing else. Errors become statuses in `status`, replies are made in `reply`.
 
 mod apply;
+mod conversation;
 pub mod ledgers;
 pub mod matching;
 pub mod operations;
 pub mod register;
+mod resuming;
 pub mod shot_log;
 
 use std::pin::Pin;

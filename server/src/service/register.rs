@@ -1,18 +1,18 @@
-//! `Register`: register snapshots, as a conversation, and single changes.
+//! `Register`: register snapshots, as a conversation, single changes, and loads that are held.
 //!
-//! Open, rows in batches, commit; each step is answered. A stream that ends before its commit leaves nothing behind.
+//! Open, rows in batches, commit; each step is answered. A stream that ends by itself before its commit leaves nothing behind; one that breaks leaves its load to
+//! `resuming`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use sesshu_engine::intake::{Column, Fault, FaultCode, Row};
-use sesshu_engine::ticket::{Municipality, MyNumber, MyNumberError, NUMBER_MAX};
-use sesshu_engine::{Load, Rejected, Store};
+use sesshu_engine::{HeldId, HoldPolicy, Store};
 use sesshu_proto::v1::load_snapshot_reply::Step as ReplyStep;
 use sesshu_proto::v1::load_snapshot_request::Step;
 use sesshu_proto::v1::register_server::Register;
 use sesshu_proto::v1::{
-    ApplyReply, ApplyRequest, LoadCommitted, LoadOpen, LoadOpened, LoadRows, LoadRowsTaken, LoadSnapshotReply,
-    LoadSnapshotRequest, RegisterRow,
+    ApplyReply, ApplyRequest, ConfirmLoadReply, ConfirmLoadRequest, DiscardLoadReply, DiscardLoadRequest,
+    ListHeldLoadsReply, ListHeldLoadsRequest, LoadCommitted, LoadSnapshotReply, LoadSnapshotRequest,
 };
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
@@ -20,15 +20,44 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::apply::apply;
-use super::{ROWS_MAX, Replies, STREAM_AHEAD, Work};
+use super::conversation::Conversation;
+use super::resuming::{Carried, Carrier, Resuming};
+use super::{Replies, STREAM_AHEAD, Work};
 use crate::{metrics, reply, status};
 
 /// The service on a store.
+#[derive(Clone)]
 pub struct RegisterService {
-    /// The store.
-    pub store: Arc<Store>,
+    store: Arc<Store>,
     /// What must be finished before the server stops: commits. A load that is not committed then is ended.
-    pub work: Work,
+    work: Work,
+    policy: HoldPolicy,
+    resuming: Arc<Resuming>,
+}
+
+impl RegisterService {
+    /// A service that holds loads as `policy` says, and keeps interrupted ones for `resume`.
+    #[must_use]
+    pub fn new(store: Arc<Store>, work: Work, policy: HoldPolicy, resume: Duration) -> RegisterService {
+        RegisterService { store, work, policy, resuming: Arc::new(Resuming::new(resume)) }
+    }
+
+    /// Ends the loads that wait for their client.
+    pub fn end_interrupted(&self) {
+        self.resuming.clear();
+    }
+
+    /// Does something with a held load, on a thread that may wait for the disk.
+    async fn held<T: Send + 'static>(
+        &self,
+        id: &str,
+        act: impl FnOnce(&Store, HeldId) -> Result<T, sesshu_engine::error::HeldError> + Send + 'static,
+    ) -> Result<T, Status> {
+        let id = HeldId::parse(id).map_err(|error| status::of_held(&error))?;
+        let (store, _pass) = (Arc::clone(&self.store), self.work.begin().await?);
+        let done = tokio::task::spawn_blocking(move || act(&store, id)).await;
+        done.map_err(|_| status::shutting_down())?.map_err(|error| status::of_held(&error))
+    }
 }
 
 #[tonic::async_trait]
@@ -40,11 +69,11 @@ impl Register for RegisterService {
         &self,
         request: Request<Streaming<LoadSnapshotRequest>>,
     ) -> Result<Response<Self::LoadSnapshotStream>, Status> {
-        let (store, work) = (Arc::clone(&self.store), self.work.clone());
+        let service = self.clone();
         let requests = request.into_inner();
         let (replies, stream) = mpsc::channel(STREAM_AHEAD);
         tokio::spawn(async move {
-            if let Err(status) = converse(&store, &work, requests, &replies).await {
+            if let Err(status) = service.converse(requests, &replies).await {
                 // A client that has gone does not hear why its load ended.
                 drop(replies.send(Err(status)).await);
             }
@@ -64,34 +93,118 @@ impl Register for RegisterService {
         });
         Ok(Response::new(Box::pin(replies)))
     }
+
+    async fn list_held_loads(
+        &self,
+        _request: Request<ListHeldLoadsRequest>,
+    ) -> Result<Response<ListHeldLoadsReply>, Status> {
+        let store = Arc::clone(&self.store);
+        let held = tokio::task::spawn_blocking(move || store.held()).await.map_err(|_| status::shutting_down())?;
+        Ok(Response::new(ListHeldLoadsReply { loads: held.iter().map(reply::of_held).collect() }))
+    }
+
+    async fn confirm_load(&self, request: Request<ConfirmLoadRequest>) -> Result<Response<ConfirmLoadReply>, Status> {
+        let report = self.held(&request.get_ref().id, Store::confirm).await?;
+        metrics::loaded(&report);
+        Ok(Response::new(ConfirmLoadReply { summary: Some(reply::of_load(&report)) }))
+    }
+
+    async fn discard_load(&self, request: Request<DiscardLoadRequest>) -> Result<Response<DiscardLoadReply>, Status> {
+        self.held(&request.get_ref().id, Store::discard).await?;
+        Ok(Response::new(DiscardLoadReply {}))
+    }
 }
 
 type ReplySender = mpsc::Sender<Result<LoadSnapshotReply, Status>>;
 
-async fn converse(
-    store: &Store,
-    work: &Work,
-    mut requests: Streaming<LoadSnapshotRequest>,
-    replies: &ReplySender,
-) -> Result<(), Status> {
-    let answer = async |step| drop(replies.send(Ok(LoadSnapshotReply { step: Some(step) })).await);
-    let Some(Step::Open(open)) = next_step(&mut requests).await? else {
-        return Err(status::invalid("a load begins with `open`"));
-    };
-    let mut conversation = Conversation::open(store, &open)?;
-    answer(ReplyStep::Opened(LoadOpened {})).await;
-    loop {
-        match next_step(&mut requests).await? {
-            None => return Err(status::invalid("the load ended without `commit`: nothing was loaded")),
-            Some(Step::Open(_)) => return Err(status::invalid("the load is open already: one load a stream")),
-            Some(Step::Rows(rows)) => answer(ReplyStep::RowsTaken(conversation.take(rows)?)).await,
-            Some(Step::Commit(_)) => {
-                let _pass = work.begin().await?;
-                let committed = tokio::task::spawn_blocking(move || conversation.commit());
-                let committed = committed.await.map_err(|_| status::shutting_down())??;
-                answer(ReplyStep::Committed(committed)).await;
-                return Ok(());
+/// How a stream ended that did not bring its load to an end.
+enum Ended {
+    /// It broke, or another carries the load: that waits.
+    Interrupted,
+    /// The client is at fault, or ended it: nothing is left of the load.
+    Refused(Status),
+}
+
+impl From<Status> for Ended {
+    fn from(status: Status) -> Ended {
+        Ended::Refused(status)
+    }
+}
+
+impl RegisterService {
+    async fn converse(
+        &self,
+        mut requests: Streaming<LoadSnapshotRequest>,
+        replies: &ReplySender,
+    ) -> Result<(), Status> {
+        let answer = async |step| drop(replies.send(Ok(LoadSnapshotReply { step: Some(step) })).await);
+        let Some(Step::Open(open)) = next_step(&mut requests).await? else {
+            return Err(status::invalid("a load begins with `open`"));
+        };
+        let (carrier, carried, opened) = self.resuming.open(&self.store, &open).await?;
+        answer(ReplyStep::Opened(opened)).await;
+        let committed = match carried {
+            Carried::Over(committed) => {
+                // This stream may break too.
+                carrier.over((*committed).clone());
+                let Some(Step::Commit(_)) = next_step(&mut requests).await? else {
+                    return Err(status::invalid("the load was committed: nothing but `commit` can be asked of it"));
+                };
+                *committed
             }
+            Carried::Open(mut conversation) => match take(&carrier, &mut conversation, &mut requests, replies).await {
+                Ok(dry_run) => {
+                    let committed = self.conclude(*conversation, dry_run).await?;
+                    carrier.over(committed.clone());
+                    committed
+                }
+                Err(Ended::Refused(status)) => return Err(status),
+                Err(Ended::Interrupted) => {
+                    carrier.interrupted(conversation);
+                    return Err(status::interrupted());
+                }
+            },
+        };
+        answer(ReplyStep::Committed(committed)).await;
+        Ok(())
+    }
+
+    async fn conclude(&self, conversation: Conversation, dry_run: bool) -> Result<LoadCommitted, Status> {
+        let (policy, _pass) = (self.policy, self.work.begin().await?);
+        let concluded = tokio::task::spawn_blocking(move || conversation.conclude(&policy, dry_run));
+        concluded.await.map_err(|_| status::shutting_down())?
+    }
+}
+
+/// Takes rows until the commit; whether that asks for a dry run.
+async fn take(
+    carrier: &Carrier,
+    conversation: &mut Conversation,
+    requests: &mut Streaming<LoadSnapshotRequest>,
+    replies: &ReplySender,
+) -> Result<bool, Ended> {
+    loop {
+        let step = tokio::select! {
+            step = requests.next() => step,
+            () = carrier.wanted() => return Err(Ended::Interrupted),
+        };
+        match step {
+            // The connection, or the client, is gone.
+            Some(Err(_)) => return Err(Ended::Interrupted),
+            None => return Err(status::invalid("the load ended without `commit`: nothing was loaded").into()),
+            Some(Ok(LoadSnapshotRequest { step: None })) => return Err(no_step().into()),
+            Some(Ok(LoadSnapshotRequest { step: Some(step) })) => match step {
+                Step::Open(_) => return Err(status::invalid("the load is open already: one load a stream").into()),
+                Step::Rows(rows) => {
+                    let taken = ReplyStep::RowsTaken(conversation.take(rows)?);
+                    tokio::select! {
+                        _ = replies.send(Ok(LoadSnapshotReply { step: Some(taken) })) => {}
+                        // Nobody reads the answers any more; the other stream tells what was rejected.
+                        () = carrier.wanted() => return Err(Ended::Interrupted),
+                    }
+                }
+                Step::Commit(commit) => return Ok(commit.dry_run),
+            },
         }
     }
 }
@@ -99,84 +212,11 @@ async fn converse(
 async fn next_step(requests: &mut Streaming<LoadSnapshotRequest>) -> Result<Option<Step>, Status> {
     match requests.next().await.transpose()? {
         None => Ok(None),
-        Some(LoadSnapshotRequest { step: None }) => Err(status::invalid("a message without a step")),
+        Some(LoadSnapshotRequest { step: None }) => Err(no_step()),
         Some(LoadSnapshotRequest { step }) => Ok(step),
     }
 }
 
-/// One load, from open to commit.
-struct Conversation {
-    load: Load,
-    expected_rows: Option<u64>,
-    taken: u64,
-    rejected: u64,
-}
-
-impl Conversation {
-    fn open(store: &Store, open: &LoadOpen) -> Result<Conversation, Status> {
-        let municipality = Municipality::from_code(open.municipality).map_err(status::invalid)?;
-        let load = store.load(municipality).map_err(|error| status::of_load(&error))?;
-        let expected_rows = (open.expected_rows > 0).then_some(open.expected_rows);
-        Ok(Conversation { load, expected_rows, taken: 0, rejected: 0 })
-    }
-
-    fn take(&mut self, rows: LoadRows) -> Result<LoadRowsTaken, Status> {
-        if rows.rows.len() > ROWS_MAX {
-            return Err(status::invalid(format!("{} rows in a batch, where at most {ROWS_MAX} fit", rows.rows.len())));
-        }
-        let mut rejected = Vec::new();
-        for row in rows.rows {
-            let (line, number) = (row.line, row.number);
-            self.taken += 1;
-            match checked(row) {
-                Ok(row) => self.load.push(row).map_err(|error| status::of_load(&error))?,
-                Err(fault) => {
-                    if number <= NUMBER_MAX {
-                        self.load.keep(number);
-                    }
-                    self.rejected += 1;
-                    rejected.push(reply::of_rejected(&Rejected { line, fault }));
-                }
-            }
-        }
-        for number in rows.kept_numbers {
-            if number > NUMBER_MAX {
-                return Err(status::invalid(format!("kept_numbers: {number} is no ticket number: it has ten digits")));
-            }
-            self.taken += 1;
-            self.load.keep(number);
-        }
-        Ok(LoadRowsTaken { rows: self.taken, rejected })
-    }
-
-    fn commit(self) -> Result<LoadCommitted, Status> {
-        if let Some(expected) = self.expected_rows.filter(|&expected| expected != self.taken) {
-            let taken = self.taken;
-            return Err(status::of_load(&sesshu_engine::error::LoadError::RowCount { expected, taken }));
-        }
-        let report = self.load.commit(None).map_err(|error| status::of_load(&error))?;
-        metrics::loaded(&report);
-        let rejected = report.rejected.iter().map(reply::of_rejected).collect();
-        Ok(LoadCommitted { rejected, summary: Some(reply::of_load(&report, self.rejected)) })
-    }
-}
-
-/// Checks a row that came from outside.
-pub(super) fn checked(row: RegisterRow) -> Result<Row, Fault> {
-    let my_number = match row.my_number {
-        0 => None,
-        value => Some(
-            MyNumber::from_value(value)
-                .map_err(|error| Fault::new(Column::MyNumber, my_number_code(&error), error.to_string()))?,
-        ),
-    };
-    Row::check(row.number, my_number, row.resident.unwrap_or_default(), row.line)
-}
-
-fn my_number_code(error: &MyNumberError) -> FaultCode {
-    match error {
-        MyNumberError::CheckDigit => FaultCode::CheckDigit,
-        MyNumberError::AllZeros => FaultCode::UnknownValue,
-        _ => FaultCode::NotDigits,
-    }
+fn no_step() -> Status {
+    status::invalid("a message without a step")
 }

@@ -1,7 +1,7 @@
 //! Registers that are not what they should be: each is told by name and reason, and the register from before still answers.
 
 use crate::people::{CHIYODA, Person, REGISTER_HEADER, cp932, csv, line, register, still_there, store_of};
-use crate::process::{Folder, sesshu};
+use crate::process::{Folder, NEVER_HELD, sesshu};
 
 /// Rows that must be rejected: what is wrong with each, and the column and code that it is told by.
 fn bad_rows() -> Vec<(Person, &'static str, &'static str)> {
@@ -44,7 +44,8 @@ fn each_bad_row_is_rejected_by_column_and_code_and_the_rest_goes_on() {
     rows.extend(bad_rows().into_iter().map(|(row, ..)| row));
     rows.extend([Person::new(2), Person::new(99)]);
     let (file, rejects) = (folder.write("second.csv", register(&rows)), folder.path("rejects.csv"));
-    let ended = sesshu!["load", "--store", store, file, "--rejects", rejects, "--json"].code(1);
+    let ended =
+        sesshu!["load", "--store", store, file, "--rejects", rejects, "--json", NEVER_HELD[0], NEVER_HELD[1]].code(1);
     let bad = bad_rows();
     assert_eq!(ended.objects()[0]["accepted"], 3);
     assert_eq!(ended.objects()[1]["rejected"], bad.len());
@@ -89,7 +90,10 @@ fn bytes_in_a_wrong_encoding_reject_their_row_only() {
     windows.extend(Person::new(2).with(|row| row.name = "\u{20bb7}野".into()).to_string().into_bytes());
     for (name, bytes) in [("utf8.csv", utf8), ("windows.csv", windows)] {
         let (file, rejects) = (folder.write(name, bytes), folder.path("rejects.csv"));
-        let loaded = sesshu!["load", "--store", store, file, "--rejects", rejects, "--json"].code(1).objects();
+        let loaded =
+            sesshu!["load", "--store", store, file, "--rejects", rejects, "--json", NEVER_HELD[0], NEVER_HELD[1]]
+                .code(1)
+                .objects();
         assert_eq!((&loaded[0]["accepted"], &loaded[0]["rejected"]), (&1.into(), &1.into()), "{name}");
         assert!(std::fs::read_to_string(rejects).unwrap().contains("\r\n3,"), "{name}");
         still_there(&store, 2, 0);

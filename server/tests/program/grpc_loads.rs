@@ -13,7 +13,7 @@ use crate::served::Served;
 const CHIYODA: u32 = 131_016;
 
 fn open(municipality: u32, expected_rows: u64) -> Step {
-    Step::Open(LoadOpen { municipality, expected_rows })
+    Step::Open(LoadOpen { municipality, expected_rows, ..LoadOpen::default() })
 }
 
 fn row(number: u64, change: impl FnOnce(&mut RegisterRow)) -> RegisterRow {
@@ -24,7 +24,7 @@ fn row(number: u64, change: impl FnOnce(&mut RegisterRow)) -> RegisterRow {
 }
 
 fn rows(rows: Vec<RegisterRow>) -> Step {
-    Step::Rows(LoadRows { rows, kept_numbers: Vec::new() })
+    Step::Rows(LoadRows { rows, ..LoadRows::default() })
 }
 
 /// Holds a conversation; the replies up to its end, and how it ended.
@@ -45,7 +45,7 @@ async fn converse(served: &Served, steps: Vec<Step>) -> (Vec<Reply>, Option<Stat
 async fn a_conversation_out_of_order_loads_nothing() {
     let served = Served::with(2).await;
     let one = || rows(vec![row(1, |_| {}), row(77, |_| {})]);
-    let commit = || Step::Commit(LoadCommit {});
+    let commit = || Step::Commit(LoadCommit::default());
     for (steps, code, word) in [
         (vec![], Code::InvalidArgument, "begins with `open`"),
         (vec![one()], Code::InvalidArgument, "begins with `open`"),
@@ -86,7 +86,8 @@ async fn a_bad_row_comes_back_and_its_resident_stays() {
     ];
     let mut sent = vec![row(8, |_| {})];
     sent.extend((1..).zip(&bad).map(|(number, (change, ..))| row(number, change)));
-    let (replies, status) = converse(&served, vec![open(CHIYODA, 0), rows(sent), Step::Commit(LoadCommit {})]).await;
+    let (replies, status) =
+        converse(&served, vec![open(CHIYODA, 0), rows(sent), Step::Commit(LoadCommit::default())]).await;
     assert!(status.is_none(), "{status:?}");
     let [Reply::Opened(_), Reply::RowsTaken(taken), Reply::Committed(committed)] = &replies[..] else {
         panic!("{replies:?}")
@@ -136,7 +137,7 @@ async fn a_missing_or_wrong_key_is_a_failed_precondition() {
         served.still_holds(1, 0).await;
     }
     std::fs::write(&served.key, key).unwrap();
-    let commit = Step::Commit(LoadCommit {});
+    let commit = Step::Commit(LoadCommit::default());
     let (replies, status) = converse(&served, vec![open(CHIYODA, 1), rows(vec![row(1, |_| {})]), commit]).await;
     assert!(status.is_none() && replies.len() == 3, "{status:?}");
     served.stop().await;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::people::{CHIYODA, Person, cp932, csv, line, register, still_there, store_of};
-use crate::process::{Folder, sesshu};
+use crate::process::{Folder, NEVER_HELD, sesshu};
 
 #[test]
 fn a_file_is_told_of_and_then_the_total() {
@@ -12,18 +12,19 @@ fn a_file_is_told_of_and_then_the_total() {
         (folder.path("store"), folder.write("any-name.csv", register(&[Person::new(1), Person::new(2)])));
     let first = sesshu!["load", "--store", store, file, "--json"].code(0).objects();
     let expected = serde_json::json!({
-        "file": file, "municipality": CHIYODA, "accepted": 2, "rejected": 0,
-        "added": 2, "changed": 0, "unchanged": 0, "kept": 0, "removed": 0
+        "file": file, "municipality": CHIYODA, "outcome": "loaded", "accepted": 2, "rejected": 0,
+        "added": 2, "changed": 0, "unchanged": 0, "kept": 0, "removed": 0,
+        "held": null, "expires_at": null, "reason": null, "samples": null
     });
     assert_eq!(first[0], expected);
     let total = first[1].as_object().unwrap();
-    assert_eq!(total.keys().map(String::as_str).collect::<Vec<_>>(), ["accepted", "rejected", "seconds"]);
+    assert_eq!(total.keys().map(String::as_str).collect::<Vec<_>>(), ["accepted", "held", "rejected", "seconds"]);
     assert!(total["seconds"].as_f64().unwrap() > 0.0);
     assert_eq!(first.len(), 2);
 
     let changed = Person::new(2).with(|person| person.name = "試験 改名".into());
     let file = folder.write("second.csv", register(&[changed, Person::new(3)]));
-    let second = &sesshu!["load", "--store", store, file, "--json"].code(0).objects()[0];
+    let second = &sesshu!["load", "--store", store, file, "--json", NEVER_HELD[0]].code(0).objects()[0];
     let counts = ["accepted", "added", "changed", "unchanged", "removed"].map(|name| second[name].as_u64().unwrap());
     assert_eq!(counts, [2, 1, 1, 0, 1]);
     let removed = sesshu!["match", "--store", store, line(1), "--json"].code(0).object();
@@ -56,7 +57,8 @@ fn rejected_rows_end_with_1_and_are_listed_with_line_column_code_and_masked_row(
     ];
     let (store, file) = (folder.path("store"), folder.write("register.csv", register(&rows)));
     let rejects = folder.path("rejects.csv");
-    let loaded = sesshu!["load", "--store", store, file, "--rejects", rejects, "--json"].code(1).objects();
+    let loaded =
+        sesshu!["load", "--store", store, file, "--rejects", rejects, "--json", NEVER_HELD[1]].code(1).objects();
     assert_eq!((&loaded[0]["accepted"], &loaded[1]["rejected"]), (&1.into(), &4.into()));
 
     let text = std::fs::read_to_string(&rejects).unwrap();
@@ -88,7 +90,7 @@ fn a_resident_whose_new_row_is_rejected_stays_as_they_were() {
     let store = store_of(&folder, 3);
     let rows = [Person::new(1), Person::new(2).with(|person| person.sex = "3".into())];
     let file = folder.write("second.csv", register(&rows));
-    let loaded = &sesshu!["load", "--store", store, file, "--json"].code(1).objects()[0];
+    let loaded = &sesshu!["load", "--store", store, file, "--json", NEVER_HELD[0], NEVER_HELD[1]].code(1).objects()[0];
     assert_eq!((&loaded["kept"], &loaded["removed"]), (&1.into(), &1.into()));
     let kept = sesshu!["match", "--store", store, line(2), "--json"].code(0).object();
     assert_eq!((&kept["resident"]["status"], &kept["resident"]["sex"]), (&"active".into(), &"female".into()));

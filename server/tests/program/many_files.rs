@@ -1,7 +1,7 @@
 //! `sesshu load` of many files: as many at a time as asked, and still one result a file, in order, and the same ledgers.
 
 use crate::people::{CHIYODA, Person, ShotLine, line, register, shots, store_of};
-use crate::process::{Ended, Folder, Server, command, run, sesshu};
+use crate::process::{Ended, Folder, NEVER_HELD, Server, command, run, sesshu};
 
 const SAPPORO: &str = "011002";
 const MUNICIPALITIES: usize = 12;
@@ -17,7 +17,8 @@ struct Loaded {
 /// Loads the folder `registers` into a place, and reads back what is there then.
 fn load(folder: &Folder, name: &str, place: [&str; 2], more: &[&str]) -> Loaded {
     let (registers, rejects) = (folder.path("registers"), folder.path(&format!("{name}.csv")));
-    let all = [&["load", &registers, "--rejects", &rejects, "--json"][..], &place, more].concat();
+    let hold = if place[0] == "--store" { &NEVER_HELD[..] } else { &[] };
+    let all = [&["load", &registers, "--rejects", &rejects, "--json"][..], &place, more, hold].concat();
     let ended = run(command(all.into_iter().map(AsRef::as_ref)), "").code(1);
     let told = told(&ended);
     let municipalities =
@@ -53,8 +54,8 @@ fn however_many_files_at_a_time_the_ledgers_the_output_and_the_rejects_are_the_s
     let four = load(&folder, "four", ["--store", &store("four")], &["--jobs", "4"]);
     assert_eq!(four, one);
     assert_eq!(load(&folder, "default", ["--store", &store("default")], &[]), one);
-    sesshu!["load", "--store", store("served"), store("registers/register-0.csv")].code(1);
-    let server = Server::start(&store("served"));
+    sesshu!["load", "--store", store("served"), store("registers/register-0.csv"), NEVER_HELD[1]].code(1);
+    let server = Server::start_with(&store("served"), &NEVER_HELD, "info");
     let served = load(&folder, "server", ["--server", &server.url], &["--jobs", "4"]);
     // Of the file that was loaded before, nothing is added.
     assert_eq!((&served.told[1..], served.rejects, served.ledgers), (&one.told[1..], one.rejects, one.ledgers));
@@ -65,7 +66,9 @@ fn without_json_the_files_are_told_in_their_order_too() {
     let folder = Folder::new();
     registers(&folder);
     let lines = |jobs: &str| {
-        let ended = sesshu!["load", "--store", folder.path(jobs), folder.path("registers"), "--jobs", jobs].code(1);
+        let ended =
+            sesshu!["load", "--store", folder.path(jobs), folder.path("registers"), "--jobs", jobs, NEVER_HELD[1]]
+                .code(1);
         ended.stdout.lines().take(MUNICIPALITIES + 1).map(str::to_owned).collect::<Vec<_>>()
     };
     let one = lines("1");
@@ -144,10 +147,11 @@ fn of_files_of_one_municipality_the_later_wins_and_none_is_refused() {
         folder.write("other.csv", register(&sapporo)),
         folder.write("third.csv", register(&[Person::new(1), renamed])),
     ];
-    let server = Server::start(&store_of(&folder, 1));
-    for place in [["--store", &folder.path("four")], ["--server", &server.url]] {
-        let ended =
-            sesshu!["load", place[0], place[1], files[0], files[1], files[2], files[3], "--jobs", "4", "--json"];
+    let server = Server::start_with(&store_of(&folder, 1), &NEVER_HELD, "info");
+    for (place, hold) in [(["--store", &folder.path("four")], &NEVER_HELD[..]), (["--server", &server.url], &[])] {
+        let all =
+            [&["load", "--jobs", "4", "--json"], &place[..], &files.each_ref().map(String::as_str), hold].concat();
+        let ended = run(command(all.into_iter().map(AsRef::as_ref)), "");
         let objects = ended.code(0).objects();
         let told: Vec<_> = objects[..4].iter().map(|object| object["file"].as_str().unwrap()).collect();
         assert_eq!(told, files);

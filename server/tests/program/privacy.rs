@@ -78,7 +78,12 @@ fn my_numbers_of_a_register_are_shown_nowhere() {
         let municipality = municipalities(&out).into_iter().next().unwrap();
         for place in [["--store", &*store], ["--server", &*server.url]] {
             for (arguments, input) in [
-                (&["load", &out, "--rejects", &rejects, "--json"][..], ""),
+                // More than a tenth of the rows are bad: held where the share is a tenth, shown where nothing is to be loaded.
+                (&["load", &out, "--dry-run", "--json"][..], ""),
+                (&["load", &out], ""),
+                (&["load", "--held"], ""),
+                (&["load", "--held", "--json"], ""),
+                (&["load", &out, "--rejects", &rejects, "--json"], ""),
                 (&["load", &out], ""),
                 (&["record", "--file", &shots, "--json"], ""),
                 (&["match", "-", "--json"], &*lines),
@@ -93,6 +98,10 @@ fn my_numbers_of_a_register_are_shown_nowhere() {
                 (&["ledger", &number[..6]], ""),
             ] {
                 texts.push(printed(&[&arguments[..1], &place, &arguments[1..]].concat(), input));
+                let held = |line: &str| Some(line.strip_prefix("{\"held\":\"")?.split('"').next()?.to_owned());
+                for held in texts.last().unwrap().lines().filter_map(held).collect::<Vec<_>>() {
+                    texts.push(printed(&["load", place[0], place[1], "--confirm", &held], ""));
+                }
             }
             for path in [&rejects, &csv] {
                 let text = std::fs::read_to_string(path).unwrap();
@@ -110,6 +119,8 @@ fn my_numbers_of_a_register_are_shown_nowhere() {
             let shown = first_shown(text, &numbers);
             assert!(shown.is_none(), "the My Number {shown:?} in {text}");
         }
+        let confirmed = texts.iter().filter(|text| text.contains(": confirmed, visible now")).count();
+        assert!(confirmed >= 2, "a load was held and confirmed in each place: {confirmed}");
         assert!(texts.iter().any(|text| text.contains("TRACE")), "nothing was logged");
     }
 }

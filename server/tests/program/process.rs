@@ -17,6 +17,9 @@ use tempfile::TempDir;
 /// Long enough for a slow machine; reached only by what hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// For registers that are a small part of what was there, or mostly wrong: they are loaded all the same.
+pub(crate) const NEVER_HELD: [&str; 2] = ["--hold-removed=100", "--hold-rejected=100"];
+
 /// Runs `sesshu` with arguments of any text type and waits for its end.
 macro_rules! sesshu {
     ($($argument:expr),* $(,)?) => {

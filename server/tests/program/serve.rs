@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use crate::people::{CHIYODA, line, record, register, still_there, store_of};
-use crate::process::{Folder, Server, free_address, page, sesshu, until};
+use crate::process::{Folder, NEVER_HELD, Server, free_address, page, sesshu, until};
 
 #[test]
 fn the_bound_address_is_printed_and_nothing_else() {
@@ -66,7 +66,7 @@ fn metrics_count_outcomes_and_tell_of_nobody() {
     let store = store_of(&folder, 2);
     record(&store, 2, "before").code(0);
     let metrics = free_address();
-    let server = Server::start_with(&store, &["--metrics", &metrics], "info");
+    let server = Server::start_with(&store, &["--metrics", &metrics, NEVER_HELD[0]], "info");
     sesshu!["match", "--server", server.url, line(1), line(2), line(7)].code(1);
     let file = folder.write("register-131016.csv", register(&[crate::people::Person::new(1)]));
     sesshu!["load", "--server", server.url, file].code(0);

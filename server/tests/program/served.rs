@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sesshu::app;
-use sesshu_engine::{Options, Store};
+use sesshu_engine::{HoldPolicy, Options, Store};
 use sesshu_proto::v1::match_request::Ticket as MatchTicket;
 use sesshu_proto::v1::matching_client::MatchingClient;
 use sesshu_proto::v1::record_request::Ticket as RecordTicket;
@@ -21,6 +21,7 @@ use crate::process::{Folder, PATIENCE};
 /// A server and the store behind it.
 pub(crate) struct Served {
     pub(crate) store: Arc<Store>,
+    pub(crate) url: String,
     pub(crate) channel: Channel,
     pub(crate) key: PathBuf,
     stop: oneshot::Sender<()>,
@@ -29,8 +30,14 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    /// Serves a store with the residents 1 to `residents` of Chiyoda.
+    /// Serves a store with the residents 1 to `residents` of Chiyoda. No load is held.
     pub(crate) async fn with(residents: u64) -> Served {
+        let hold = HoldPolicy { removed_percent: 100, rejected_percent: 100, ..HoldPolicy::default() };
+        Served::with_choices(residents, app::Choices { hold, ..app::Choices::default() }).await
+    }
+
+    /// As [`Served::with`], by other choices.
+    pub(crate) async fn with_choices(residents: u64, choices: app::Choices) -> Served {
         let folder = Folder::new();
         let path = crate::people::store_of(&folder, residents);
         let (store, _) = Store::open(path.as_ref(), Options::default()).unwrap();
@@ -38,9 +45,9 @@ impl Served {
         let listener = app::listen("127.0.0.1:0".parse().unwrap(), false).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
-        let running = tokio::spawn(app::run(Arc::clone(&store), listener, async { drop(stopped.await) }));
-        let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
-        Served { store, channel, key: format!("{path}.key").into(), stop, running, _folder: folder }
+        let running = tokio::spawn(app::run(Arc::clone(&store), listener, choices, async { drop(stopped.await) }));
+        let channel = Channel::from_shared(url.clone()).unwrap().connect().await.unwrap();
+        Served { store, url, channel, key: format!("{path}.key").into(), stop, running, _folder: folder }
     }
 
     pub(crate) fn matching(&self) -> MatchingClient<Channel> {

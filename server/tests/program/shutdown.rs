@@ -62,7 +62,7 @@ async fn streams_that_stay_open_do_not_keep_the_server_from_ending() {
     assert_eq!(replies.message().await.unwrap().unwrap().replies.len(), 1);
 
     let (load, stream) = mpsc::channel(1);
-    let open = Step::Open(LoadOpen { municipality: 131_016, expected_rows: 0 });
+    let open = Step::Open(LoadOpen { municipality: 131_016, ..LoadOpen::default() });
     load.send(LoadSnapshotRequest { step: Some(open) }).await.unwrap();
     let mut register = RegisterClient::connect(server.url.clone()).await.unwrap();
     let mut loading = register.load_snapshot(ReceiverStream::new(stream)).await.unwrap().into_inner();

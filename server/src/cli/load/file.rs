@@ -5,10 +5,11 @@
 use std::path::Path;
 use std::sync::mpsc;
 
+use sesshu_engine::HoldPolicy;
 use sesshu_engine::intake::Row;
-use sesshu_proto::v1::{self, LoadCommitted, LoadSummary};
+use sesshu_proto::v1;
 
-use crate::answer::LoadAnswer;
+use crate::answer_load::LoadAnswer;
 use crate::backend::Backend;
 use crate::failure::Failure;
 use crate::input::{InputError, RegisterFile, RejectedRow};
@@ -39,36 +40,43 @@ struct Batch {
     bytes_read: u64,
 }
 
+/// How the loads of a command end.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Ending {
+    /// A store's.
+    pub(crate) policy: HoldPolicy,
+    pub(crate) dry_run: bool,
+}
+
 /// Loads one file. `told` hears of every batch before it is staged, and may end the load.
 pub(crate) fn load_file(
     backend: &Backend,
     path: &Path,
+    ending: Ending,
     told: &mut dyn FnMut(Step) -> Result<(), Failure>,
 ) -> Result<LoadAnswer, Failure> {
     let mut file = RegisterFile::open(path)?;
     let municipality = file.municipality();
     let mut loading = backend.load(municipality)?;
-    let (mut rejected_by_reader, mut read_so_far) = (0, 0);
+    let mut read_so_far = 0;
     std::thread::scope(|scope| {
         let (batches, received) = mpsc::sync_channel(4);
         let reader = scope.spawn(move || read(&mut file, &batches));
         for Batch { rows, rejected, bytes_read } in received {
             read_so_far = bytes_read;
-            rejected_by_reader += rejected.len() as u64;
-            let kept = rejected.iter().filter_map(|row| row.kept_number).collect();
+            let kept: Vec<u64> = rejected.iter().filter_map(|row| row.kept_number).collect();
+            let unreadable = (rejected.len() - kept.len()) as u64;
             let rows_read = (rows.len() + rejected.len()) as u64;
             let rejected = rejected.into_iter().map(Rejected::ByReader).collect();
             told(Step { bytes_read, rows: rows_read, rejected })?;
-            loading.push(rows, kept)?;
+            loading.push(rows, kept, unreadable)?;
         }
         reader.join().map_err(|_| Failure::Machine("reading the file panicked".into()))?.map_err(Failure::from)
     })?;
-    let LoadCommitted { rejected, summary } = loading.commit()?;
-    let rejected = rejected.into_iter().map(Rejected::ByStore).collect();
+    let mut committed = loading.commit(&ending.policy, ending.dry_run)?;
+    let rejected = std::mem::take(&mut committed.rejected).into_iter().map(Rejected::ByStore).collect();
     told(Step { bytes_read: read_so_far, rows: 0, rejected })?;
-    let summary = summary.unwrap_or_default();
-    let summary = LoadSummary { rejected: summary.rejected + rejected_by_reader, ..summary };
-    Ok(LoadAnswer::new(path.display().to_string(), municipality.to_string(), &summary))
+    Ok(LoadAnswer::new(path.display().to_string(), municipality, committed))
 }
 
 /// Reads and checks a whole file. Ends early if nobody takes the rows any more: whoever does not says why.

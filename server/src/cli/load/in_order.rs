@@ -11,7 +11,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::bars::Bars;
 use super::file::Rejected;
-use crate::answer::{self, LoadAnswer, LoadFailed, LoadTotal};
+use crate::answer;
+use crate::answer_load::{LoadAnswer, LoadFailed, LoadTotal};
 use crate::cli::results::results;
 use crate::failure::Failure;
 use crate::input::RejectsFile;
@@ -53,6 +54,7 @@ struct Held {
 pub(super) struct Told {
     pub(super) accepted: u64,
     pub(super) rejected: u64,
+    pub(super) held: u64,
     pub(super) failed: Vec<(PathBuf, Failure)>,
 }
 
@@ -132,7 +134,7 @@ impl<'a> InOrder<'a> {
     fn tell(&self, file: &Path, outcome: &Outcome) -> Result<(), Failure> {
         let line = match outcome {
             Ok(answer) if self.json => line_of(answer)?,
-            Ok(answer) => text(answer),
+            Ok(answer) => super::text::of(answer),
             Err(failure) if self.json => line_of(&LoadFailed {
                 file: file.display().to_string(),
                 exit_code: failure.exit_code(),
@@ -159,8 +161,9 @@ impl Told {
     fn take(&mut self, file: &Path, outcome: Outcome) {
         match outcome {
             Ok(answer) => {
-                self.accepted += answer.accepted;
-                self.rejected += answer.rejected;
+                self.accepted += answer.visible();
+                self.rejected += answer.effect.rejected;
+                self.held += u64::from(answer.waits());
             }
             Err(failure) => self.failed.push((file.to_owned(), failure)),
         }
@@ -168,7 +171,7 @@ impl Told {
 
     /// The last object, without the time.
     pub(super) fn total(&self, seconds: f64) -> LoadTotal {
-        LoadTotal { accepted: self.accepted, rejected: self.rejected, seconds }
+        LoadTotal { accepted: self.accepted, rejected: self.rejected, held: self.held, seconds }
     }
 }
 
@@ -198,14 +201,6 @@ fn line_of(object: &impl serde::Serialize) -> Result<String, Failure> {
     let mut line = Vec::new();
     answer::write_line(&mut line, object)?;
     Ok(String::from_utf8_lossy(&line).into_owned())
-}
-
-fn text(answer: &LoadAnswer) -> String {
-    let LoadAnswer { file, municipality, accepted, rejected, added, changed, kept, removed, .. } = answer;
-    format!(
-        "{file}: {municipality}  {accepted} accepted ({added} added, {changed} changed), {rejected} rejected \
-         ({kept} kept), {removed} removed\n"
-    )
 }
 
 #[cfg(test)]

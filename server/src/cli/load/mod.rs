@@ -5,8 +5,10 @@
 
 mod bars;
 mod file;
+mod held;
 mod in_order;
 mod queue;
+mod text;
 
 use std::io::Write as _;
 use std::num::NonZero;
@@ -18,34 +20,52 @@ use sesshu_engine::ticket::Municipality;
 
 use bars::Bars;
 use file::Step;
-pub(super) use file::load_file;
+pub(super) use file::{Ending, load_file};
 use in_order::{InOrder, Told};
 use queue::{Queue, Waiting};
 
+use super::hold::Hold;
 use super::jobs::available_cores;
 use super::results::results;
 use super::table;
 use super::target::Target;
-use crate::answer::{self, LoadTotal};
+use crate::answer;
+use crate::answer_load::LoadTotal;
 use crate::backend::Backend;
 use crate::failure::{Done, Failure};
 use crate::input::{InputError, RegisterFile, RejectsFile, find_registers};
 
 /// Load register files; each replaces its municipality's register, whole or not at all
+///
+/// A load that would remove too many residents, or rejects too many rows, is held: nothing of it is visible until it is confirmed. The command ends with 2 then.
 #[derive(Debug, Args)]
 pub(super) struct Load {
     #[command(flatten)]
     target: Target,
     /// Register files, or directories of register-*.csv
-    #[arg(value_name = "FILE|DIR", required = true)]
+    #[arg(value_name = "FILE|DIR", required_unless_present_any = ["confirm", "discard", "held"])]
     paths: Vec<PathBuf>,
+    /// Say what the loads would do, and load nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Make a held load visible
+    #[arg(long, value_name = "ID", conflicts_with_all = ["paths", "discard", "held", "dry_run", "rejects", "jobs"])]
+    confirm: Option<String>,
+    /// Throw a held load away
+    #[arg(long, value_name = "ID", conflicts_with_all = ["paths", "held", "dry_run", "rejects", "jobs"])]
+    discard: Option<String>,
+    /// List the held loads
+    #[arg(long, conflicts_with_all = ["paths", "dry_run", "rejects", "jobs"])]
+    held: bool,
+    #[command(flatten)]
+    hold: Hold,
     /// Write the rows that were not taken here, with line, column, code and reason
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
     /// Files loaded at a time; with 1 the first file that fails ends the command [default: two for each core, at most 4]
     #[arg(long, value_name = "J")]
     jobs: Option<NonZero<usize>>,
-    /// One object a file, then {"accepted", "rejected", "seconds"}
+    /// One object a file, then {"accepted", "rejected", "held", "seconds"}
     #[arg(long)]
     json: bool,
 }
@@ -64,6 +84,13 @@ struct Seen {
 
 impl Load {
     pub(super) fn run(self) -> Result<Done, Failure> {
+        if self.hold.is_said() && self.target.is_server() {
+            let text = "--hold-removed, --hold-rejected and --hold-hours are the server's to choose: say them to `sesshu serve`";
+            return Err(Failure::Request(text.into()));
+        }
+        if let Some(asked) = held::Asked::of(self.confirm.as_deref(), self.discard.as_deref(), self.held)? {
+            return asked.run(&self.target, self.json);
+        }
         let started = Instant::now();
         let mut files = Vec::new();
         for path in &self.paths {
@@ -74,12 +101,14 @@ impl Load {
         let seen = look(&files, jobs == 1)?;
         let backend = if seen.iter().any(Result::is_ok) { Some(self.target.open(true)?) } else { None };
         let rejects = self.rejects.as_deref().map(RejectsFile::create).transpose()?;
-        let (told, ended) = load(backend.as_ref(), &files, seen, jobs, rejects, self.json);
+        let ending = Ending { policy: self.hold.policy(), dry_run: self.dry_run };
+        let (told, ended) = load(backend.as_ref(), &files, seen, jobs, ending, rejects, self.json);
         let ended = ended.and_then(|()| backend.map_or(Ok(()), Backend::close));
         let total = told.total(started.elapsed().as_secs_f64());
         let ended = ended.and_then(|()| self.tell_total(&total));
         let failed = (!told.failed.is_empty()).then(|| Failure::Files { failed: told.failed, of: files.len() });
         match (ended, failed) {
+            (Ok(()), None) if total.held > 0 => Ok(Done::Held),
             (Ok(()), None) => Ok(Done::whole_if(total.rejected == 0)),
             (Ok(()), Some(failed)) => Err(failed),
             (Err(failure), failed) => {
@@ -98,6 +127,11 @@ impl Load {
         let rate = table::count((total.accepted as f64 / total.seconds) as u64);
         let seconds = total.seconds;
         writeln!(results(), "{accepted} rows accepted, {rejected} rejected in {seconds:.1} s: {rate} rows/s")?;
+        if total.held > 0 {
+            let held = table::count(total.held);
+            let are = if self.dry_run { "would be held" } else { "held: `sesshu load --held` tells which" };
+            writeln!(results(), "{held} loads {are}")?;
+        }
         if total.rejected > 0 && self.rejects.is_none() {
             writeln!(results(), "--rejects FILE tells which rows were rejected, and why")?;
         }
@@ -122,6 +156,7 @@ fn load(
     files: &[PathBuf],
     seen: Vec<Result<Seen, Failure>>,
     jobs: usize,
+    ending: Ending,
     rejects: Option<RejectsFile>,
     json: bool,
 ) -> (Told, Result<(), Failure>) {
@@ -141,6 +176,7 @@ fn load(
             queue: Queue::new(readable),
             in_order: &in_order,
             bars: &bars,
+            ending,
             first_ends: jobs == 1,
         };
         std::thread::scope(|scope| {
@@ -158,6 +194,7 @@ struct Loads<'a> {
     queue: Queue,
     in_order: &'a InOrder<'a>,
     bars: &'a Bars,
+    ending: Ending,
     first_ends: bool,
 }
 
@@ -169,10 +206,11 @@ impl Loads<'_> {
         while let Some(taken) = self.queue.take() {
             let Waiting { place, municipality, bytes } = taken.file;
             let mut bar = self.bars.begin(bytes, municipality.name());
-            let outcome = load_file(self.backend, &self.files[place], &mut |Step { bytes_read, rows, rejected }| {
-                bar.read(bytes_read, rows);
-                self.in_order.rejected(place, rejected)
-            });
+            let outcome =
+                load_file(self.backend, &self.files[place], self.ending, &mut |Step { bytes_read, rows, rejected }| {
+                    bar.read(bytes_read, rows);
+                    self.in_order.rejected(place, rejected)
+                });
             drop(bar);
             let goes_on = match outcome {
                 Err(failure) if self.first_ends => {

@@ -1,0 +1,182 @@
+//! A load on a server, from the client's side.
+//!
+//! Owns what was sent and not answered: where the connection breaks, the load goes on with that on another stream. Batches are sent ahead of their answers.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use sesshu_engine::intake::Row;
+use sesshu_engine::ticket::Municipality;
+use sesshu_proto::v1::load_snapshot_reply::Step as ReplyStep;
+use sesshu_proto::v1::load_snapshot_request::Step;
+use sesshu_proto::v1::{
+    LoadCommit, LoadCommitted, LoadOpen, LoadOpened, LoadRows, LoadSnapshotReply, LoadSnapshotRequest, RegisterRow,
+    RejectedRow,
+};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+
+use crate::client::{Client, ClientError, register_row};
+use crate::service::ROWS_MAX;
+
+/// Batches on their way before the first reply is read.
+const AHEAD: usize = 8;
+
+/// How long to wait before each attempt to go on after the connection broke: some three seconds in all.
+const BACKOFF_MS: [u64; 6] = [0, 100, 200, 400, 800, 1600];
+
+/// A load under way on a server.
+pub struct ClientLoad {
+    client: Client,
+    municipality: Municipality,
+    load_id: String,
+    stream: Stream,
+    /// Batches that were sent and not answered, in order.
+    unanswered: VecDeque<LoadRows>,
+    answered: u64,
+    rejected: Vec<RejectedRow>,
+}
+
+/// One stream of the load.
+struct Stream {
+    requests: mpsc::Sender<LoadSnapshotRequest>,
+    replies: Streaming<LoadSnapshotReply>,
+}
+
+impl ClientLoad {
+    pub(crate) fn begin(client: Client, municipality: Municipality) -> Result<ClientLoad, ClientError> {
+        // Whoever loads a register again after a command that died does not wait for that one.
+        let open = LoadOpen { municipality: municipality.code(), replace: true, ..LoadOpen::default() };
+        let (stream, opened) = Stream::open(&client, open)?;
+        let (unanswered, rejected) = (VecDeque::new(), Vec::new());
+        Ok(ClientLoad { client, municipality, load_id: opened.load_id, stream, unanswered, answered: 0, rejected })
+    }
+
+    /// Sends rows, the numbers of rows that were rejected before they got here, and how many were whose number nobody could read.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Status`].
+    pub fn push(&mut self, rows: Vec<Row>, kept_numbers: Vec<u64>, unreadable_rows: u64) -> Result<(), ClientError> {
+        let mut rows: Vec<RegisterRow> = rows.into_iter().map(register_row).collect();
+        let mut next = LoadRows { rows: Vec::new(), kept_numbers, unreadable_rows };
+        while !rows.is_empty() || !next.kept_numbers.is_empty() || next.unreadable_rows > 0 {
+            let rest = rows.split_off(rows.len().min(ROWS_MAX));
+            next.rows = std::mem::replace(&mut rows, rest);
+            let batch = std::mem::take(&mut next);
+            self.unanswered.push_back(batch.clone());
+            let sent = self.stream.send(&self.client, Step::Rows(batch)).and_then(|()| self.settle(AHEAD));
+            self.or_resume(sent)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the register visible, or has it held, as the server's policy is. `dry_run`: only says what it does.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Status`].
+    pub fn commit(mut self, dry_run: bool) -> Result<LoadCommitted, ClientError> {
+        loop {
+            let committed = self.settle(0).and_then(|()| {
+                self.stream.send(&self.client, Step::Commit(LoadCommit { dry_run }))?;
+                self.stream.next(&self.client)
+            });
+            match committed {
+                Ok(LoadSnapshotReply { step: Some(ReplyStep::Committed(mut committed)) }) => {
+                    let at_commit = std::mem::replace(&mut committed.rejected, self.rejected);
+                    committed.rejected.extend(at_commit);
+                    return Ok(committed);
+                }
+                Ok(_) => return Err(ClientError::Ended),
+                Err(error) => self.or_resume(Err(error))?,
+            }
+        }
+    }
+
+    /// Reads replies until at most `ahead` are missing.
+    fn settle(&mut self, ahead: usize) -> Result<(), ClientError> {
+        while self.unanswered.len() > ahead {
+            let reply = self.stream.next(&self.client)?;
+            let Some(ReplyStep::RowsTaken(taken)) = reply.step else { return Err(ClientError::Ended) };
+            self.rejected.extend(taken.rejected);
+            self.unanswered.pop_front();
+            self.answered += 1;
+        }
+        Ok(())
+    }
+
+    /// Goes on with the load on another stream, if it was the connection that failed.
+    fn or_resume(&mut self, done: Result<(), ClientError>) -> Result<(), ClientError> {
+        let Err(mut error) = done else { return Ok(()) };
+        for wait_ms in BACKOFF_MS {
+            if !error.is_broken_connection() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(wait_ms));
+            match self.resume() {
+                Ok(()) => return Ok(()),
+                Err(other) => error = other,
+            }
+        }
+        Err(error)
+    }
+
+    /// Opens another stream, and sends again what the server has not taken.
+    fn resume(&mut self) -> Result<(), ClientError> {
+        let open = LoadOpen {
+            municipality: self.municipality.code(),
+            resume: self.load_id.clone(),
+            answered_batches: self.answered,
+            ..LoadOpen::default()
+        };
+        let (stream, LoadOpened { batches, rejected, .. }) = Stream::open(&self.client, open)?;
+        tracing::info!(municipality = %self.municipality, batches, "a load goes on after its connection broke");
+        self.stream = stream;
+        self.rejected.extend(rejected);
+        while self.answered < batches && self.unanswered.pop_front().is_some() {
+            self.answered += 1;
+        }
+        // What was sent is answered in order; some of it may be answered before the last is sent.
+        let again: Vec<LoadRows> = self.unanswered.iter().cloned().collect();
+        again.into_iter().try_for_each(|batch| self.stream.send(&self.client, Step::Rows(batch)))
+    }
+}
+
+impl Stream {
+    /// Opens a stream of a load; its first answer.
+    fn open(client: &Client, open: LoadOpen) -> Result<(Stream, LoadOpened), ClientError> {
+        // Room for all that may be sent before an answer is read.
+        let (requests, stream) = mpsc::channel(AHEAD + 2);
+        let first = LoadSnapshotRequest { step: Some(Step::Open(open)) };
+        let mut register = client.register();
+        let opened = client.runtime.block_on(async {
+            requests.send(first).await.map_err(|_| ClientError::Ended)?;
+            Ok::<_, ClientError>(register.load_snapshot(ReceiverStream::new(stream)).await?.into_inner())
+        })?;
+        let mut stream = Stream { requests, replies: opened };
+        match stream.next(client)?.step {
+            Some(ReplyStep::Opened(opened)) => Ok((stream, opened)),
+            _ => Err(ClientError::Ended),
+        }
+    }
+
+    fn send(&mut self, client: &Client, step: Step) -> Result<(), ClientError> {
+        let request = LoadSnapshotRequest { step: Some(step) };
+        if self.requests.blocking_send(request).is_err() {
+            // The stream has ended: its last replies say why.
+            while self.replies(client)?.is_some() {}
+            return Err(ClientError::Ended);
+        }
+        Ok(())
+    }
+
+    fn next(&mut self, client: &Client) -> Result<LoadSnapshotReply, ClientError> {
+        self.replies(client)?.ok_or(ClientError::Ended)
+    }
+
+    fn replies(&mut self, client: &Client) -> Result<Option<LoadSnapshotReply>, ClientError> {
+        Ok(client.runtime.block_on(self.replies.message())?)
+    }
+}
