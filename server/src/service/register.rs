@@ -1,7 +1,7 @@
 //! `Register`: register snapshots, as a conversation, single changes, and loads that are held.
 //!
-//! Open, rows in batches, commit; each step is answered. A stream that ends by itself before its commit leaves nothing behind; one that breaks leaves its load to
-//! `resuming`.
+//! Open, rows in batches, commit; each step is answered. A stream that ends by itself before its commit, or is cancelled, leaves nothing behind; one that breaks
+//! leaves its load to `resuming`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use sesshu_proto::v1::{
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::apply::apply;
 use super::conversation::Conversation;
@@ -189,6 +189,8 @@ async fn take(
             () = carrier.wanted() => return Err(Ended::Interrupted),
         };
         match step {
+            // The client says that it does not want it any more.
+            Some(Err(status)) if status.code() == Code::Cancelled => return Err(status.into()),
             // The connection, or the client, is gone.
             Some(Err(_)) => return Err(Ended::Interrupted),
             None => return Err(status::invalid("the load ended without `commit`: nothing was loaded").into()),
