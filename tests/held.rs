@@ -26,7 +26,7 @@ fn conclude(store: &Store, rows: impl IntoIterator<Item = u64>, version: u32, dr
 /// A load that must be held.
 fn hold(store: &Store, rows: impl IntoIterator<Item = u64>, version: u32) -> Held {
     match conclude(store, rows, version, false) {
-        LoadOutcome::Held(held, _) => held,
+        LoadOutcome::Held(held, _) => *held,
         other => panic!("{other:?}"),
     }
 }

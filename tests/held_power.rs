@@ -86,6 +86,11 @@ fn cut_everywhere(prepare: impl Fn(&Store), work: impl Fn(&Store) -> Option<()>,
         machine.disk.kill();
         drop(store);
         check(told, stands(&machine.place.copy()));
+        // What the next program shows, it shows for good.
+        let shown = machine.open().held();
+        for unsynced in [Unsynced::Lost, Unsynced::Zeros] {
+            assert_eq!(machine.cut(unsynced).open().held(), shown);
+        }
         if done {
             assert!(count > 2 && told, "{count} operations");
             return;
@@ -97,7 +102,7 @@ fn hold_one(store: &Store) -> Option<Held> {
     let mut load = store.load(municipality(CHIYODA)).ok()?;
     (1..=3).for_each(|number| load.push(row(number, 2)).unwrap());
     match load.conclude(None, &HoldPolicy::default(), false) {
-        Ok(LoadOutcome::Held(held, _)) => Some(held),
+        Ok(LoadOutcome::Held(held, _)) => Some(*held),
         _ => None,
     }
 }

@@ -34,6 +34,7 @@ fn a_simulated_store_holds_what_a_model_holds() {
     let Ran { recorded, installed, stopped, ended_recoveries, torn, restored, doubts_present, doubts_absent, .. } = sum;
     let reached = [recorded, installed, stopped, ended_recoveries, torn, restored, doubts_present, doubts_absent];
     assert!(reached.iter().all(|&count| count > 10), "every kind of thing came to happen: {sum}");
+    assert!(sum.held > 100 && sum.confirmed > 20, "{sum}");
     assert!(sum.no_room > 5 && sum.refused > 5 && sum.rebuilt > 0, "{sum}");
 }
 

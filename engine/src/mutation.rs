@@ -82,6 +82,7 @@ mutations! {
     WithdrawInDoubt = "withdraw-in-doubt",
     LeaveFailedLoad = "leave-failed-load",
     SkipHeldSync = "skip-held-sync",
+    TrustUnsyncedHeld = "trust-unsynced-held",
     ConfirmUnverified = "confirm-unverified",
     ConfirmVoid = "confirm-void",
     CheckpointOfNoMoment = "checkpoint-of-no-moment",

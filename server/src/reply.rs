@@ -159,11 +159,7 @@ pub fn of_concluded(municipality: Municipality, concluded: &Loaded) -> LoadCommi
     };
     match concluded {
         Loaded::Loaded(report) => reply(LoadOutcome::Loaded, report),
-        Loaded::Held(held, rejected) => LoadCommitted {
-            held: Some(of_held(held)),
-            rejected: rejected.iter().map(of_rejected).collect(),
-            ..reply(LoadOutcome::Held, &held.report)
-        },
+        Loaded::Held(held, report) => LoadCommitted { held: Some(of_held(held)), ..reply(LoadOutcome::Held, report) },
         Loaded::Shown(report, reason) => LoadCommitted {
             reason: reason.map(|reason| reason.to_string()).unwrap_or_default(),
             samples: Some(of_samples(municipality, &report.samples)),

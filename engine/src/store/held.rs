@@ -321,10 +321,8 @@ pub(super) fn restore(platform: &Platform, store_id: StoreId, view: &View) -> Re
         move |source| OpenError::Disk { doing, path, source }
     };
     let files = disk.list(directory).map_err(failed("listing", directory))?;
-    if files.is_empty() {
-        return Ok(Restored::default());
-    }
-    let now_ms = platform.environment.now_ms();
+    // The clock is asked only where something is held.
+    let now_ms = if files.is_empty() { 0 } else { platform.environment.now_ms() };
     let (mut restored, mut void) = (Restored::default(), Vec::new());
     for path in &files {
         let id = path.file_name().and_then(|name| HeldId::parse(name.to_str()?).ok()).filter(|id| id.path() == *path);
@@ -358,9 +356,15 @@ pub(super) fn restore(platform: &Platform, store_id: StoreId, view: &View) -> Re
         }
     }
     restored.removed = void.len() as u64;
-    // What was read may never have been synced, and what was removed must not come back.
-    disk.sync_directory(directory).map_err(failed("making durable", directory))?;
-    Ok(restored)
+    // What was read may never have been synced, and what is gone, by this program or the one before, must not come back. Where nothing was ever held there is
+    // no directory.
+    if broken(Mutation::TrustUnsyncedHeld) {
+        return Ok(restored);
+    }
+    match disk.sync_directory(directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("making durable", directory)(error)),
+        _ => Ok(restored),
+    }
 }
 
 /// The load, if its generation is there, under its own name or under the one that a confirmation gave it which did not come to its end.

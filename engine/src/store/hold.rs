@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::held::Held;
-use super::load::{BuiltLoad, Load, LoadReport, Rejected};
+use super::load::{BuiltLoad, Load, LoadReport};
 use crate::error::LoadError;
 
 /// When a load waits for somebody, and how long.
@@ -83,8 +83,8 @@ impl fmt::Display for HoldReason {
 pub enum LoadOutcome {
     /// It is visible.
     Loaded(LoadReport),
-    /// It waits, durably: nothing of it is visible. Rows that could not be taken at commit are told now, and not again.
-    Held(Held, Vec<Rejected>),
+    /// It waits, durably: nothing of it is visible. The report tells what is told once: of which lines of the file something is to be said.
+    Held(Box<Held>, LoadReport),
     /// Nothing was asked for but this: what it does, and why it would be held, if it would.
     Shown(LoadReport, Option<HoldReason>),
 }
@@ -106,8 +106,8 @@ impl Load {
             reason if dry_run => Ok(LoadOutcome::Shown(built.report().clone(), reason)),
             None => built.install().map(LoadOutcome::Loaded),
             Some(_) => {
-                let rejected = built.report().rejected.clone();
-                Ok(LoadOutcome::Held(built.hold(policy)?, rejected))
+                let report = built.report().clone();
+                Ok(LoadOutcome::Held(Box::new(built.hold(policy)?), report))
             }
         }
     }

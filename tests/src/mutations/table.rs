@@ -310,6 +310,11 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         tests: &[test("held_power", "a_load_that_was_said_to_be_held_is_held_after_a_cut_after_any_operation")],
     },
     Mutation {
+        name: "trust-unsynced-held",
+        breaks: "held loads are, and are not, what an opened store shows, for good",
+        tests: &[test("held_power", "a_load_that_was_said_to_be_discarded_does_not_come_back")],
+    },
+    Mutation {
         name: "confirm-unverified",
         breaks: "a held load is installed only as it was built",
         tests: &[test("held", "no_changed_byte_of_a_held_load_is_ever_installed")],

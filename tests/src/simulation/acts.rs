@@ -23,7 +23,7 @@ use crate::{my_number, resident, ticket};
 const FILL_TICKETS: u64 = 40;
 
 /// What could excuse an error, before the act that ended with it.
-struct Before {
+pub(super) struct Before {
     faults: u64,
     without_room: u64,
     operations: u64,
@@ -40,6 +40,9 @@ impl Runner {
             }
             Step::Build(register) => self.build(register),
             Step::Install(ledger) => self.install(*ledger),
+            Step::Hold(register) => self.hold(register),
+            Step::Confirm(ledger) => self.confirm(*ledger),
+            Step::Discard(ledger) => self.discard(*ledger),
             Step::Abandon(ledger) => {
                 self.builds[*ledger] = None;
                 Ok(())
@@ -86,7 +89,7 @@ impl Runner {
         }
     }
 
-    fn before(&self) -> Before {
+    pub(super) fn before(&self) -> Before {
         let trouble = self.store().status().trouble;
         Before {
             faults: self.disk.faults(),
@@ -101,7 +104,7 @@ impl Runner {
         self.disk.faults() > before.faults || self.disk.stopped()
     }
 
-    fn excuse(&self, before: &Before, error: &dyn Error) -> Result<(), Failure> {
+    pub(super) fn excuse(&self, before: &Before, error: &dyn Error) -> Result<(), Failure> {
         ensure(self.excused(before), "without a fault nothing fails", || chain(error))
     }
 
@@ -277,7 +280,7 @@ impl Runner {
         self.record(&offered)
     }
 
-    fn build(&mut self, register: &Register) -> Result<(), Failure> {
+    pub(super) fn build(&mut self, register: &Register) -> Result<(), Failure> {
         let before = self.before();
         let pending = self.builds[register.ledger].is_some();
         let mut load = match self.store().load(of(register.ledger)) {
@@ -324,7 +327,7 @@ impl Runner {
     }
 
     /// A load failed, and changed nothing.
-    fn not_loaded(&mut self, before: &Before, error: &LoadError) -> Result<(), Failure> {
+    pub(super) fn not_loaded(&mut self, before: &Before, error: &LoadError) -> Result<(), Failure> {
         self.ran.not_loaded += 1;
         match error {
             LoadError::Damaged(damage) | LoadError::Install(RecordError::Damaged(damage)) => {
@@ -452,7 +455,7 @@ fn push(load: &mut Load, register: &Register) {
     register.kept.iter().for_each(|&number| load.keep(number));
 }
 
-fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

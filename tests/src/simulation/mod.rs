@@ -6,7 +6,7 @@
 //! | `world` | clock and chance |
 //! | `model` | what a store should hold |
 //! | `properties` | what must hold at every moment |
-//! | `runner`, `acts` | the run: programs start, work, end; every answer is judged |
+//! | `runner`, `acts`, `held` | the run: programs start, work, end; every answer is judged |
 //! | `crash_points` | small workloads, ended after every single operation, in the recovery too |
 //! | `shrink` | the smallest workload that fails the same way |
 //!
@@ -14,6 +14,7 @@
 
 mod acts;
 pub mod crash_points;
+mod held;
 mod model;
 mod properties;
 mod runner;
@@ -45,6 +46,10 @@ pub struct Ran {
     pub changed: u64,
     /// Registers that were acknowledged.
     pub installed: u64,
+    /// Registers that were said to be held.
+    pub held: u64,
+    /// Of them, confirmed.
+    pub confirmed: u64,
     /// Registers that failed.
     pub not_loaded: u64,
     /// Programs that ended, kills and power cuts.
@@ -91,6 +96,8 @@ impl Ran {
         self.recorded += other.recorded;
         self.changed += other.changed;
         self.installed += other.installed;
+        self.held += other.held;
+        self.confirmed += other.confirmed;
         self.not_loaded += other.not_loaded;
         self.ends += other.ends;
         self.stopped += other.stopped;
@@ -125,7 +132,8 @@ impl fmt::Display for Ran {
             f,
             "{torn} torn tails cut, {restored} checkpoints restored, {rebuilt} not usable, {no_room} times no room"
         )?;
-        let Ran { flipped, refused, cut_short, digest, .. } = self;
+        let Ran { flipped, refused, cut_short, digest, held, confirmed, .. } = self;
+        writeln!(f, "{held} registers held, {confirmed} of them confirmed")?;
         writeln!(f, "{flipped} bytes flipped, {refused} opens refused, {cut_short} ends of the log lost to damage")?;
         write!(f, "digest {digest:016x}")
     }

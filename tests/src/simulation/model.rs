@@ -113,6 +113,14 @@ impl Model {
         self.events.len() as u64
     }
 
+    /// How many registers of a ledger were installed.
+    pub(super) fn installs(&self, ledger: usize) -> usize {
+        self.events
+            .iter()
+            .filter(|event| matches!(event, Event::Install(register, ..) if register.ledger == ledger))
+            .count()
+    }
+
     /// What becomes of an offered shot, if the `placed` come before it; the shot it would be, if it is new.
     pub(super) fn judge(&self, offered: &Offered, placed: &[Event]) -> (RecordOutcome, u64, Option<Event>) {
         let record = shot_record(offered);

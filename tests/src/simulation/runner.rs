@@ -10,6 +10,7 @@ use sesshu_engine::error::OpenError;
 use sesshu_engine::{BuiltLoad, CheckpointOutcome, LogOutcome, Opened, Options, Platform, Store, ViewGuard};
 
 use super::Ran;
+use super::held::Waiting;
 use super::model::{CODES, Event, Model};
 use super::properties::{Damaged, Failure, blame, counts, ensure, shows};
 use super::workload::{End, Fate, LEDGERS, Offered, Workload};
@@ -24,6 +25,8 @@ pub(super) struct Runner {
     pub(super) store: Option<Store>,
     /// Registers that are built and not installed.
     pub(super) builds: [Option<(BuiltLoad, Event)>; LEDGERS],
+    /// Loads that may be held.
+    pub(super) waiting: [Vec<Waiting>; LEDGERS],
     /// Readers that look at an earlier moment.
     pub(super) pins: Vec<(ViewGuard, Model)>,
     pub(super) model: Model,
@@ -63,6 +66,7 @@ impl Runner {
             world: Arc::new(World::new(workload.seed)),
             store: None,
             builds: Default::default(),
+            waiting: Default::default(),
             pins: Vec::new(),
             model: Model::default(),
             doubt: Vec::new(),
@@ -128,6 +132,7 @@ impl Runner {
         for (view, model) in &self.pins {
             shows(view, model, &self.damaged)?;
         }
+        self.holds_the_held(false)?;
         if index.is_multiple_of(4) || !self.damaged.is_empty() { self.shows_the_model() } else { Ok(()) }
     }
 
@@ -300,6 +305,9 @@ impl Runner {
             self.model = self.model.at(found);
         }
         self.ran.mix(found);
+        if !self.ran.over {
+            self.holds_the_held(true)?;
+        }
         self.shows_the_model()?;
         counts(self.store(), &self.model, &self.damaged)
     }

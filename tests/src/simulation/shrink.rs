@@ -70,6 +70,7 @@ fn smaller(step: &Step) -> Vec<Step> {
         }
         Step::Fill(ledger, count) if *count > 1 => vec![Step::Fill(*ledger, count / 2), Step::Fill(*ledger, count - 1)],
         Step::Load(register) => fewer(register).into_iter().map(Step::Load).collect(),
+        Step::Hold(register) => fewer(register).into_iter().map(Step::Hold).collect(),
         Step::Build(register) => fewer(register).into_iter().map(Step::Build).collect(),
         Step::Clock(ms) if *ms != 0 => vec![Step::Clock(ms / 2)],
         _ => Vec::new(),

@@ -54,6 +54,12 @@ pub enum Step {
     Install(usize),
     /// The register that was built for a ledger is thrown away.
     Abandon(usize),
+    /// A register is built and held.
+    Hold(Register),
+    /// The held register of a ledger is confirmed, or that of the next ledger that has one.
+    Confirm(usize),
+    /// The held register of a ledger is thrown away.
+    Discard(usize),
     /// Shots are recorded in one call.
     Record(Vec<Offered>),
     /// Rows of one ledger change in one call, of different tickets.
@@ -177,12 +183,17 @@ impl Workload {
             reissue(&mut rng),
             Step::Install(other),
             change(&mut rng),
+            Step::Hold(Register { ledger, ..register(&mut rng) }),
+            Step::Record(record(&mut rng)),
+            Step::Confirm(ledger),
+            Step::Hold(Register { ledger: other, ..register(&mut rng) }),
+            Step::Discard(other),
             Step::Load(Register { ledger, ..register(&mut rng) }),
             Step::Tick,
             Step::Reopen,
             Step::Record(record(&mut rng)),
         ];
-        for _ in 0..rng.random_range(3..9) {
+        for _ in 0..rng.random_range(5..12) {
             steps.remove(rng.random_range(0..steps.len()));
         }
         if rng.random_range(0..4) == 0 {
@@ -277,8 +288,11 @@ fn step(rng: &mut impl Rng, theme: Theme) -> Step {
         return Step::Fault(PlannedFault { on, count: rng.random_range(1..6), fault: Fault::End });
     }
     match rng.random_range(0..100) {
-        0..14 => Step::Load(register(rng)),
-        14..22 => Step::Build(register(rng)),
+        0..11 => Step::Load(register(rng)),
+        11..15 => Step::Hold(register(rng)),
+        15..18 => Step::Confirm(rng.random_range(0..LEDGERS)),
+        18..19 => Step::Discard(rng.random_range(0..LEDGERS)),
+        19..22 => Step::Build(register(rng)),
         22..30 => Step::Install(rng.random_range(0..LEDGERS)),
         30..32 => Step::Abandon(rng.random_range(0..LEDGERS)),
         32..39 => change(rng),
