@@ -25,7 +25,7 @@ use crate::failure::{Done, Failure};
 
 /// From an inoculation ticket to its resident, and from a shot to the ledger.
 ///
-/// Exit codes: 0 done; 1 done, with some rows rejected or some tickets not matched; 2 the request is at fault; 3 the store or the machine is at fault.
+/// Exit codes: 0 done; 1 done, with some rows rejected or some tickets not matched; 2 the request is at fault, or a load is held; 3 the store or the machine is at fault.
 /// Results go to standard output, errors and progress to standard error. SESSHU_LOG sets the log level.
 #[derive(Debug, Parser)]
 #[command(name = "sesshu", version, propagate_version = true, max_term_width = 110)]
