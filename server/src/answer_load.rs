@@ -26,12 +26,14 @@ pub struct Effect {
     pub kept: u64,
     /// Residents whom the register no longer has.
     pub removed: u64,
+    /// Remarks on rows that were taken.
+    pub remarks: u64,
 }
 
 impl From<&LoadSummary> for Effect {
     fn from(summary: &LoadSummary) -> Effect {
-        let LoadSummary { accepted, rejected, added, changed, unchanged, kept, removed, .. } = *summary;
-        Effect { accepted, rejected, added, changed, unchanged, kept, removed }
+        let LoadSummary { accepted, rejected, added, changed, unchanged, kept, removed, remarks, .. } = *summary;
+        Effect { accepted, rejected, added, changed, unchanged, kept, removed, remarks }
     }
 }
 
@@ -181,6 +183,8 @@ pub struct LoadTotal {
     pub accepted: u64,
     /// Rows that are not.
     pub rejected: u64,
+    /// Remarks on rows that were taken.
+    pub remarks: u64,
     /// Loads that wait for somebody, or, of a dry run, would.
     pub held: u64,
     /// How long it took.

@@ -11,7 +11,7 @@ use sesshu_engine::{HeldId, HoldPolicy, Load, Store};
 use sesshu_proto::v1::{ChangeReply, HeldRegister, LoadCommitted, LoadSummary, MatchReply, RecordReply, StatusReply};
 
 use crate::client::Client;
-use crate::client_load::ClientLoad;
+use crate::client_load::{ClientLoad, Findings};
 use crate::failure::Failure;
 use crate::input::ChangeRow;
 use crate::reply;
@@ -185,18 +185,21 @@ pub enum Loading {
 }
 
 impl Loading {
-    /// Takes rows, the numbers of rows that were rejected before they got here, and how many were whose number nobody could read.
+    /// Takes rows, the numbers of rows that were rejected before they got here, and how many were whose number nobody could read. Returns what is found
+    /// in these rows or in earlier ones.
     ///
     /// # Errors
     ///
     /// [`Failure`].
-    pub fn push(&mut self, rows: Vec<Row>, kept_numbers: Vec<u64>, unreadable: u64) -> Result<(), Failure> {
+    pub fn push(&mut self, rows: Vec<Row>, kept_numbers: Vec<u64>, unreadable: u64) -> Result<Findings, Failure> {
         match self {
             Loading::Server(load) => Ok(load.push(rows, kept_numbers, unreadable)?),
             Loading::Store(load) => {
                 kept_numbers.into_iter().for_each(|number| load.keep(number));
                 load.reject(unreadable);
-                Ok(rows.into_iter().try_for_each(|row| load.push(row))?)
+                let remarks = rows.iter().flat_map(Row::remarks).map(|remark| reply::of_remark(&remark)).collect();
+                rows.into_iter().try_for_each(|row| load.push(row))?;
+                Ok(Findings { remarks, ..Findings::default() })
             }
         }
     }

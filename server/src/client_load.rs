@@ -11,7 +11,7 @@ use sesshu_proto::v1::load_snapshot_reply::Step as ReplyStep;
 use sesshu_proto::v1::load_snapshot_request::Step;
 use sesshu_proto::v1::{
     LoadCommit, LoadCommitted, LoadOpen, LoadOpened, LoadRows, LoadSnapshotReply, LoadSnapshotRequest, RegisterRow,
-    RejectedRow,
+    RejectedRow, Remark,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -35,7 +35,23 @@ pub struct ClientLoad {
     /// Batches that were sent and not answered, in order.
     unanswered: VecDeque<LoadRows>,
     answered: u64,
-    rejected: Vec<RejectedRow>,
+    findings: Findings,
+}
+
+/// What the store, or the server, says of rows.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// Of those that were not taken.
+    pub rejected: Vec<RejectedRow>,
+    /// Of those that were.
+    pub remarks: Vec<Remark>,
+}
+
+impl Findings {
+    fn add(&mut self, rejected: Vec<RejectedRow>, remarks: Vec<Remark>) {
+        self.rejected.extend(rejected);
+        self.remarks.extend(remarks);
+    }
 }
 
 /// One stream of the load.
@@ -49,16 +65,22 @@ impl ClientLoad {
         // Whoever loads a register again after a command that died does not wait for that one.
         let open = LoadOpen { municipality: municipality.code(), replace: true, ..LoadOpen::default() };
         let (stream, opened) = Stream::open(&client, open)?;
-        let (unanswered, rejected) = (VecDeque::new(), Vec::new());
-        Ok(ClientLoad { client, municipality, load_id: opened.load_id, stream, unanswered, answered: 0, rejected })
+        let (unanswered, findings) = (VecDeque::new(), Findings::default());
+        Ok(ClientLoad { client, municipality, load_id: opened.load_id, stream, unanswered, answered: 0, findings })
     }
 
-    /// Sends rows, the numbers of rows that were rejected before they got here, and how many were whose number nobody could read.
+    /// Sends rows, the numbers of rows that were rejected before they got here, and how many were whose number nobody could read. Returns what the server has
+    /// said meanwhile.
     ///
     /// # Errors
     ///
     /// [`ClientError::Status`].
-    pub fn push(&mut self, rows: Vec<Row>, kept_numbers: Vec<u64>, unreadable_rows: u64) -> Result<(), ClientError> {
+    pub fn push(
+        &mut self,
+        rows: Vec<Row>,
+        kept_numbers: Vec<u64>,
+        unreadable_rows: u64,
+    ) -> Result<Findings, ClientError> {
         let mut rows: Vec<RegisterRow> = rows.into_iter().map(register_row).collect();
         let mut next = LoadRows { rows: Vec::new(), kept_numbers, unreadable_rows };
         while !rows.is_empty() || !next.kept_numbers.is_empty() || next.unreadable_rows > 0 {
@@ -69,7 +91,7 @@ impl ClientLoad {
             let sent = self.stream.send(&self.client, Step::Rows(batch)).and_then(|()| self.settle(AHEAD));
             self.or_resume(sent)?;
         }
-        Ok(())
+        Ok(std::mem::take(&mut self.findings))
     }
 
     /// Makes the register visible, or has it held, as the server's policy is. `dry_run`: only says what it does.
@@ -81,15 +103,14 @@ impl ClientLoad {
         loop {
             let committed = self.settle(0).and_then(|()| {
                 self.stream.send(&self.client, Step::Commit(LoadCommit { dry_run }))?;
-                self.stream.next(&self.client)
+                self.stream.committed(&self.client)
             });
             match committed {
-                Ok(LoadSnapshotReply { step: Some(ReplyStep::Committed(mut committed)) }) => {
-                    let at_commit = std::mem::replace(&mut committed.rejected, self.rejected);
-                    committed.rejected.extend(at_commit);
+                Ok(mut committed) => {
+                    self.findings.add(std::mem::take(&mut committed.rejected), std::mem::take(&mut committed.remarks));
+                    (committed.rejected, committed.remarks) = (self.findings.rejected, self.findings.remarks);
                     return Ok(committed);
                 }
-                Ok(_) => return Err(ClientError::Ended),
                 Err(error) => self.or_resume(Err(error))?,
             }
         }
@@ -100,7 +121,7 @@ impl ClientLoad {
         while self.unanswered.len() > ahead {
             let reply = self.stream.next(&self.client)?;
             let Some(ReplyStep::RowsTaken(taken)) = reply.step else { return Err(ClientError::Ended) };
-            self.rejected.extend(taken.rejected);
+            self.findings.add(taken.rejected, taken.remarks);
             self.unanswered.pop_front();
             self.answered += 1;
         }
@@ -131,10 +152,10 @@ impl ClientLoad {
             answered_batches: self.answered,
             ..LoadOpen::default()
         };
-        let (stream, LoadOpened { batches, rejected, .. }) = Stream::open(&self.client, open)?;
+        let (stream, LoadOpened { batches, rejected, remarks, .. }) = Stream::open(&self.client, open)?;
         tracing::info!(municipality = %self.municipality, batches, "a load goes on after its connection broke");
         self.stream = stream;
-        self.rejected.extend(rejected);
+        self.findings.add(rejected, remarks);
         while self.answered < batches && self.unanswered.pop_front().is_some() {
             self.answered += 1;
         }
@@ -174,6 +195,21 @@ impl Stream {
 
     fn next(&mut self, client: &Client) -> Result<LoadSnapshotReply, ClientError> {
         self.replies(client)?.ok_or(ClientError::Ended)
+    }
+
+    /// The answer to a commit, with what came before it for want of room.
+    fn committed(&mut self, client: &Client) -> Result<LoadCommitted, ClientError> {
+        let mut rejected = Vec::new();
+        loop {
+            match self.next(client)?.step {
+                Some(ReplyStep::RowsTaken(taken)) => rejected.extend(taken.rejected),
+                Some(ReplyStep::Committed(mut committed)) => {
+                    rejected.append(&mut committed.rejected);
+                    return Ok(LoadCommitted { rejected, ..committed });
+                }
+                _ => return Err(ClientError::Ended),
+            }
+        }
     }
 
     fn replies(&mut self, client: &Client) -> Result<Option<LoadSnapshotReply>, ClientError> {

@@ -3,12 +3,13 @@
 //! Owns the replies of matches and records. The gRPC services send them; the commands on a store print them: one path, so both say the same.
 
 use sesshu_engine::error::{Damage, RecordError};
-use sesshu_engine::intake::{Column, Fault, FaultCode, ShotRecord};
+use sesshu_engine::intake::{Column, Fault, FaultCode, Remark, ShotRecord};
 use sesshu_engine::ticket::{Municipality, Ticket, TicketLine};
 use sesshu_engine::{
     ChangeOutcome as Change, Changed, Held, LoadOutcome as Loaded, LoadReport, Match, Person, RecordOutcome as Outcome,
     Recorded, Rejected, Samples,
 };
+use sesshu_proto::v1;
 use sesshu_proto::v1::record_request::Ticket as RecordTicket;
 use sesshu_proto::v1::{
     ChangeOutcome, ChangeReply, HeldRegister, LoadCommitted, LoadOutcome, LoadSamples, LoadSummary, MatchOutcome,
@@ -207,7 +208,15 @@ pub fn of_load(report: &LoadReport) -> LoadSummary {
         removed: report.removed,
         generation: report.generation,
         sequence: report.sequence,
+        remarks: report.remarks,
     }
+}
+
+/// What is remarkable in a row that was taken.
+#[must_use]
+pub fn of_remark(remark: &Remark) -> v1::Remark {
+    let Remark { line, column, code, reason } = remark;
+    v1::Remark { line: *line, column: column.header().into(), code: code.as_str().into(), reason: reason.clone() }
 }
 
 /// The state of a store.

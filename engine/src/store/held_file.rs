@@ -138,7 +138,8 @@ pub(super) fn read(disk: &dyn Disk, store_id: StoreId, id: HeldId) -> io::Result
 }
 
 fn encode(store_id: StoreId, held: &Held) -> Vec<u8> {
-    let LoadReport { accepted, added, changed, unchanged, kept, removed, known, rows, rejected_rows, .. } = held.report;
+    let LoadReport { accepted, added, changed, unchanged, kept, removed, known, rows, rejected_rows, remarks, .. } =
+        held.report;
     let samples = &held.report.samples;
     let message = HeldLoad {
         store_id: store_id.0.to_vec(),
@@ -161,6 +162,7 @@ fn encode(store_id: StoreId, held: &Held) -> Vec<u8> {
         sample_changed: samples.changed.clone(),
         sample_removed: samples.removed.clone(),
         mark: held.id.mark.into(),
+        remarks,
     };
     let payload = message.encode_to_vec();
     let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len());
@@ -198,6 +200,7 @@ fn decode(bytes: &[u8], store_id: StoreId) -> Option<Held> {
         known: message.known,
         rows: message.rows,
         rejected_rows: message.rejected,
+        remarks: message.remarks,
         samples: Samples {
             added: message.sample_added,
             changed: message.sample_changed,

@@ -34,6 +34,8 @@ pub struct Load {
     /// Rows that were rejected and whose ticket number nobody could read.
     unreadable: u64,
     prints: Prints,
+    /// Remarks on rows alone.
+    remarks: u64,
 }
 
 /// A row that the load could not take.
@@ -75,6 +77,8 @@ pub struct LoadReport {
     pub shared: Vec<Remark>,
     /// How many share a resident number, and how many a My Number.
     pub shared_counts: SharedCounts,
+    /// Remarks in all: on rows alone, and those that are shared.
+    pub remarks: u64,
     /// Some of the tickets that the load is about.
     pub samples: Samples,
     /// The generation that is now the ledger's base.
@@ -94,7 +98,16 @@ impl Store {
         let place = Place::take(&self.shared, municipality)?;
         let prints = Prints::new(&*self.shared.platform.environment)
             .map_err(failed("drawing a number for", generation::STAGING))?;
-        Ok(Load { place, key, arena: Vec::new(), rows: Vec::new(), kept: Vec::new(), unreadable: 0, prints })
+        Ok(Load {
+            place,
+            key,
+            arena: Vec::new(),
+            rows: Vec::new(),
+            kept: Vec::new(),
+            unreadable: 0,
+            prints,
+            remarks: 0,
+        })
     }
 }
 
@@ -143,6 +156,7 @@ impl Load {
     ///
     /// None today: a checked row can be taken. The result leaves room for a staging area that can fail.
     pub fn push(&mut self, row: Row) -> Result<(), LoadError> {
+        self.remarks += row.remarks().count() as u64;
         let start = self.arena.len();
         row.resident().encode(&mut self.arena).expect("a vector grows");
         let row_bytes = (self.arena.len() - start) as u32;
@@ -213,6 +227,7 @@ impl Load {
             rejected,
             shared,
             shared_counts,
+            remarks: self.remarks + shared_counts.resident_numbers + shared_counts.my_numbers,
             samples: tally.samples,
             generation: identity.generation,
             sequence: 0,

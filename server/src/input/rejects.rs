@@ -3,6 +3,8 @@
 //! The file is for the people who must mend the rows: CSV that a spreadsheet opens, with the line in their own file, the column, a word, a reason, and the row
 //! itself. It holds names and birth dates, so only its owner may read it, and it never holds a My Number: see `mask`.
 //!
+//! Remarks on rows that were taken are told in files of the same form.
+//!
 //! The store rejects rows too (a ticket number that stands twice). It knows the line and not the text, so there the row is left blank.
 
 use std::fmt;
@@ -111,6 +113,16 @@ impl RejectsFile {
     pub fn write_reported(&mut self, file: &Path, rejected: &v1::RejectedRow) -> Result<(), InputError> {
         let v1::RejectedRow { line, column, code, reason } = rejected;
         self.write_record([&line.to_string(), column, code, &masked(reason), "", &file.to_string_lossy()])
+    }
+
+    /// Writes a remark on a row of `file` that was taken.
+    ///
+    /// # Errors
+    ///
+    /// [`InputError::WriteRejects`].
+    pub fn write_remark(&mut self, file: &Path, remark: &v1::Remark) -> Result<(), InputError> {
+        let v1::Remark { line, column, code, reason } = remark;
+        self.write_record([&line.to_string(), column, code, reason, "", &file.to_string_lossy()])
     }
 
     /// Writes what is buffered. Rows that a dropped file still held are lost.

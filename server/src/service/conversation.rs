@@ -7,7 +7,9 @@ use std::collections::VecDeque;
 use sesshu_engine::intake::{Column, Fault, FaultCode, Row};
 use sesshu_engine::ticket::{Municipality, MyNumber, MyNumberError, NUMBER_MAX};
 use sesshu_engine::{HoldPolicy, Load, Rejected, Store};
-use sesshu_proto::v1::{LoadCommitted, LoadOpen, LoadOpened, LoadRows, LoadRowsTaken, RegisterRow, RejectedRow};
+use sesshu_proto::v1::{
+    LoadCommitted, LoadOpen, LoadOpened, LoadRows, LoadRowsTaken, RegisterRow, RejectedRow, Remark,
+};
 use tonic::Status;
 
 use super::ROWS_MAX;
@@ -24,7 +26,7 @@ pub(super) struct Conversation {
     batches: u64,
     taken: u64,
     /// What the newest messages of rows were answered, the newest last.
-    unheard: VecDeque<Vec<RejectedRow>>,
+    unheard: VecDeque<(Vec<RejectedRow>, Vec<Remark>)>,
 }
 
 impl Conversation {
@@ -44,20 +46,27 @@ impl Conversation {
                  last {kept} are kept: begin again"
             )));
         };
-        let rejected = self.unheard.iter().skip(self.unheard.len() - unheard).flatten().cloned().collect();
-        Ok(LoadOpened { load_id, batches: self.batches, rows: self.taken, rejected })
+        let (mut rejected, mut remarks) = (Vec::new(), Vec::new());
+        for (of_rows, on_rows) in self.unheard.iter().skip(self.unheard.len() - unheard) {
+            rejected.extend_from_slice(of_rows);
+            remarks.extend_from_slice(on_rows);
+        }
+        Ok(LoadOpened { load_id, batches: self.batches, rows: self.taken, rejected, remarks })
     }
 
     pub(super) fn take(&mut self, rows: LoadRows) -> Result<LoadRowsTaken, Status> {
         if rows.rows.len() > ROWS_MAX {
             return Err(status::invalid(format!("{} rows in a batch, where at most {ROWS_MAX} fit", rows.rows.len())));
         }
-        let mut rejected = Vec::new();
+        let (mut rejected, mut remarks) = (Vec::new(), Vec::new());
         for row in rows.rows {
             let (line, number) = (row.line, row.number);
             self.taken += 1;
             match checked(row) {
-                Ok(row) => self.load.push(row).map_err(|error| status::of_load(&error))?,
+                Ok(row) => {
+                    remarks.extend(row.remarks().map(|remark| reply::of_remark(&remark)));
+                    self.load.push(row).map_err(|error| status::of_load(&error))?;
+                }
                 Err(fault) => {
                     if number <= NUMBER_MAX {
                         self.load.keep(number);
@@ -80,8 +89,8 @@ impl Conversation {
         if self.unheard.len() == UNHEARD_BATCHES_MAX {
             self.unheard.pop_front();
         }
-        self.unheard.push_back(rejected.clone());
-        Ok(LoadRowsTaken { rows: self.taken, rejected })
+        self.unheard.push_back((rejected.clone(), remarks.clone()));
+        Ok(LoadRowsTaken { rows: self.taken, rejected, remarks })
     }
 
     pub(super) fn conclude(self, policy: &HoldPolicy, dry_run: bool) -> Result<LoadCommitted, Status> {

@@ -12,7 +12,8 @@ use sesshu_proto::v1::load_snapshot_request::Step;
 use sesshu_proto::v1::register_server::Register;
 use sesshu_proto::v1::{
     ApplyReply, ApplyRequest, ConfirmLoadReply, ConfirmLoadRequest, DiscardLoadReply, DiscardLoadRequest,
-    ListHeldLoadsReply, ListHeldLoadsRequest, LoadCommitted, LoadSnapshotReply, LoadSnapshotRequest,
+    ListHeldLoadsReply, ListHeldLoadsRequest, LoadCommitted, LoadRowsTaken, LoadSnapshotReply, LoadSnapshotRequest,
+    RejectedRow,
 };
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
@@ -115,6 +116,9 @@ impl Register for RegisterService {
     }
 }
 
+/// Rejected rows in one message at a commit.
+const REJECTED_MAX: usize = 8192;
+
 type ReplySender = mpsc::Sender<Result<LoadSnapshotReply, Status>>;
 
 /// How a stream ended that did not bring its load to an end.
@@ -165,6 +169,10 @@ impl RegisterService {
                 }
             },
         };
+        let (before, committed) = in_messages(committed);
+        for taken in before {
+            answer(ReplyStep::RowsTaken(taken)).await;
+        }
         answer(ReplyStep::Committed(committed)).await;
         Ok(())
     }
@@ -209,6 +217,16 @@ async fn take(
             },
         }
     }
+}
+
+/// What a commit rejected, in messages of a size that every client takes.
+fn in_messages(mut committed: LoadCommitted) -> (Vec<LoadRowsTaken>, LoadCommitted) {
+    let last = committed.rejected.len().saturating_sub(1) / REJECTED_MAX * REJECTED_MAX;
+    let rest = committed.rejected.split_off(last);
+    let before = std::mem::replace(&mut committed.rejected, rest);
+    let rows = committed.summary.as_ref().map_or(0, |summary| summary.accepted + summary.rejected);
+    let message = |rejected: &[RejectedRow]| LoadRowsTaken { rows, rejected: rejected.to_vec(), remarks: Vec::new() };
+    (before.chunks(REJECTED_MAX).map(message).collect(), committed)
 }
 
 async fn next_step(requests: &mut Streaming<LoadSnapshotRequest>) -> Result<Option<Step>, Status> {

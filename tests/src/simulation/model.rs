@@ -271,8 +271,13 @@ impl Model {
     pub(super) fn report(&self, register: &Register) -> LoadReport {
         let row = |number: &u64| self.ledgers[register.ledger].get(number).and_then(|ticket| ticket.row.as_ref());
         let (rows, rejected) = (register.rows.len() as u64, register.kept.len() as u64);
-        let mut report =
-            LoadReport { accepted: rows, rows: rows + rejected, rejected_rows: rejected, ..LoadReport::default() };
+        let mut report = LoadReport {
+            accepted: rows,
+            rows: rows + rejected,
+            rejected_rows: rejected,
+            remarks: rows,
+            ..LoadReport::default()
+        };
         let before = self.ledgers[register.ledger].values().filter_map(|ticket| ticket.row.as_ref());
         let counts = |row: &&Resident| row.status() != ResidentStatus::Removed && row.reissued_as.is_none();
         report.known = before.filter(counts).count() as u64;

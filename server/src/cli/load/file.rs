@@ -11,26 +11,29 @@ use sesshu_proto::v1;
 
 use crate::answer_load::LoadAnswer;
 use crate::backend::Backend;
+use crate::client_load::Findings;
 use crate::failure::Failure;
 use crate::input::{InputError, RegisterFile, RejectedRow};
 
 /// Rows that are read and checked at a time.
 const BATCH_ROWS: usize = 4096;
 
-/// How far a file has come, and what was not taken on the way since it was last told.
+/// How far a file has come, and what was found on the way since it was last told.
 pub(crate) struct Step {
     pub(crate) bytes_read: u64,
     /// Rows read, taken or not.
     pub(crate) rows: u64,
-    pub(crate) rejected: Vec<Rejected>,
+    pub(crate) found: Vec<Finding>,
 }
 
-/// A row that was not taken, and by whom.
-pub(crate) enum Rejected {
+/// Something about a row.
+pub(crate) enum Finding {
     /// It cannot be read as a resident.
-    ByReader(RejectedRow),
+    RejectedByReader(RejectedRow),
     /// The store, or the server, said no.
-    ByStore(v1::RejectedRow),
+    RejectedByStore(v1::RejectedRow),
+    /// It was taken, and may be looked at.
+    Remark(v1::Remark),
 }
 
 /// What the reading thread hands over.
@@ -67,16 +70,22 @@ pub(crate) fn load_file(
             let kept: Vec<u64> = rejected.iter().filter_map(|row| row.kept_number).collect();
             let unreadable = (rejected.len() - kept.len()) as u64;
             let rows_read = (rows.len() + rejected.len()) as u64;
-            let rejected = rejected.into_iter().map(Rejected::ByReader).collect();
-            told(Step { bytes_read, rows: rows_read, rejected })?;
-            loading.push(rows, kept, unreadable)?;
+            let found = rejected.into_iter().map(Finding::RejectedByReader).collect();
+            told(Step { bytes_read, rows: rows_read, found })?;
+            let Findings { rejected, remarks } = loading.push(rows, kept, unreadable)?;
+            told(Step { bytes_read, rows: 0, found: found_by_store(rejected, remarks) })?;
         }
         reader.join().map_err(|_| Failure::Machine("reading the file panicked".into()))?.map_err(Failure::from)
     })?;
     let mut committed = loading.commit(&ending.policy, ending.dry_run)?;
-    let rejected = std::mem::take(&mut committed.rejected).into_iter().map(Rejected::ByStore).collect();
-    told(Step { bytes_read: read_so_far, rows: 0, rejected })?;
+    let found = found_by_store(std::mem::take(&mut committed.rejected), std::mem::take(&mut committed.remarks));
+    told(Step { bytes_read: read_so_far, rows: 0, found })?;
     Ok(LoadAnswer::new(path.display().to_string(), municipality, committed))
+}
+
+fn found_by_store(rejected: Vec<v1::RejectedRow>, remarks: Vec<v1::Remark>) -> Vec<Finding> {
+    let rejected = rejected.into_iter().map(Finding::RejectedByStore);
+    rejected.chain(remarks.into_iter().map(Finding::Remark)).collect()
 }
 
 /// Reads and checks a whole file. Ends early if nobody takes the rows any more: whoever does not says why.

@@ -1,7 +1,7 @@
-//! Results and rejected rows in the order of the files, however the loads overlap.
+//! Results, rejected rows and remarks in the order of the files, however the loads overlap.
 //!
-//! Owns whose turn it is: the first file that has not been told. Its rejected rows go straight to the rejects file. Those of later files are held in memory
-//! until their turn, at most [`HELD_BYTES_MAX`] of all files together. A load that would exceed it waits for its turn, with what it has in its hands: one
+//! Owns whose turn it is: the first file that has not been told. What is found in it goes straight to where it is listed. What is found in later files is held
+//! in memory until their turn, at most [`HELD_BYTES_MAX`] of all files together. A load that would exceed it waits for its turn, with what it has in its hands: one
 //! batch, or what the store rejected at the commit.
 
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::bars::Bars;
-use super::file::Rejected;
+use super::file::Finding;
 use crate::answer;
 use crate::answer_load::{LoadAnswer, LoadFailed, LoadTotal};
 use crate::cli::results::results;
@@ -37,15 +37,22 @@ struct State {
     /// Of files whose turn it is not yet.
     held: HashMap<usize, Held>,
     held_bytes: usize,
-    rejects: Option<RejectsFile>,
+    listed: Listed,
     told: Told,
     /// Why the command is to end: nobody's turn comes any more.
     over: Option<Failure>,
 }
 
+/// Where findings are listed, if anybody asked for that.
+#[derive(Default)]
+pub(super) struct Listed {
+    pub(super) rejects: Option<RejectsFile>,
+    pub(super) remarks: Option<RejectsFile>,
+}
+
 #[derive(Default)]
 struct Held {
-    rejected: Vec<Rejected>,
+    found: Vec<Finding>,
     outcome: Option<Outcome>,
 }
 
@@ -54,33 +61,35 @@ struct Held {
 pub(super) struct Told {
     pub(super) accepted: u64,
     pub(super) rejected: u64,
+    pub(super) remarks: u64,
     pub(super) held: u64,
     pub(super) failed: Vec<(PathBuf, Failure)>,
 }
 
 impl<'a> InOrder<'a> {
-    pub(super) fn new(files: &'a [PathBuf], json: bool, rejects: Option<RejectsFile>, bars: &'a Bars) -> InOrder<'a> {
+    pub(super) fn new(files: &'a [PathBuf], json: bool, listed: Listed, bars: &'a Bars) -> InOrder<'a> {
         let (held, told) = (HashMap::new(), Told::default());
-        let state = State { turn: 0, held, held_bytes: 0, rejects, told, over: None };
+        let state = State { turn: 0, held, held_bytes: 0, listed, told, over: None };
         InOrder { files, json, bars, state: Mutex::new(state), moved: Condvar::new() }
     }
 
-    /// Takes rows of the file at `place` that were rejected.
+    /// Takes what was found in the file at `place`.
     ///
     /// # Errors
     ///
     /// A failure without news if the command is to end: the reason is `finish`'s to tell.
-    pub(super) fn rejected(&self, place: usize, rows: Vec<Rejected>) -> Result<(), Failure> {
+    pub(super) fn found(&self, place: usize, mut found: Vec<Finding>) -> Result<(), Failure> {
         let mut state = self.lock();
-        let bytes: usize = rows.iter().map(Rejected::bytes).sum();
-        if state.rejects.is_some() && bytes > 0 {
+        found.retain(|finding| state.listed.file(finding).is_some());
+        let bytes: usize = found.iter().map(Finding::bytes).sum();
+        if bytes > 0 {
             while state.over.is_none() && !state.has_room(place, bytes) {
                 state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
             if place != state.turn {
                 state.held_bytes += bytes;
-                state.held.entry(place).or_default().rejected.extend(rows);
-            } else if let Err(failure) = write(&mut state, &self.files[place], rows) {
+                state.held.entry(place).or_default().found.extend(found);
+            } else if let Err(failure) = state.listed.write(&self.files[place], found) {
                 self.over(&mut state, failure);
             }
         }
@@ -105,10 +114,11 @@ impl<'a> InOrder<'a> {
         self.over(&mut self.lock(), failure);
     }
 
-    /// What came of the files that were told, and why the command ended before all were. The rejects file is written to its end.
+    /// What came of the files that were told, and why the command ended before all were. What is listed is written to its end.
     pub(super) fn finish(self) -> (Told, Result<(), Failure>) {
-        let State { rejects, told, over, .. } = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let written = rejects.map_or(Ok(()), RejectsFile::finish).map_err(Failure::from);
+        let State { listed, told, over, .. } = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut files = listed.rejects.into_iter().chain(listed.remarks);
+        let written = files.try_for_each(RejectsFile::finish).map_err(Failure::from);
         (told, over.map_or(written, Err))
     }
 
@@ -119,10 +129,10 @@ impl<'a> InOrder<'a> {
 
     /// Tells what is held until it comes to a file that has not ended. Of that one, what is held is written, and the rest goes straight on.
     fn tell_on(&self, state: &mut State) -> Result<(), Failure> {
-        while let Some(Held { rejected, outcome }) = state.held.remove(&state.turn) {
+        while let Some(Held { found, outcome }) = state.held.remove(&state.turn) {
             let file = &self.files[state.turn];
-            state.held_bytes -= rejected.iter().map(Rejected::bytes).sum::<usize>();
-            write(state, file, rejected)?;
+            state.held_bytes -= found.iter().map(Finding::bytes).sum::<usize>();
+            state.listed.write(file, found)?;
             let Some(outcome) = outcome else { break };
             self.tell(file, &outcome)?;
             state.told.take(file, outcome);
@@ -163,6 +173,7 @@ impl Told {
             Ok(answer) => {
                 self.accepted += answer.visible();
                 self.rejected += answer.effect.rejected;
+                self.remarks += answer.effect.remarks;
                 self.held += u64::from(answer.waits());
             }
             Err(failure) => self.failed.push((file.to_owned(), failure)),
@@ -171,30 +182,43 @@ impl Told {
 
     /// The last object, without the time.
     pub(super) fn total(&self, seconds: f64) -> LoadTotal {
-        LoadTotal { accepted: self.accepted, rejected: self.rejected, held: self.held, seconds }
+        let Told { accepted, rejected, remarks, held, .. } = *self;
+        LoadTotal { accepted, rejected, remarks, held, seconds }
     }
 }
 
-impl Rejected {
+impl Finding {
     /// What it takes in memory, nearly.
     fn bytes(&self) -> usize {
-        size_of::<Rejected>()
+        size_of::<Finding>()
             + match self {
-                Rejected::ByReader(row) => row.fault.reason.len() + row.row.len(),
-                Rejected::ByStore(row) => row.column.len() + row.code.len() + row.reason.len(),
+                Finding::RejectedByReader(row) => row.fault.reason.len() + row.row.len(),
+                Finding::RejectedByStore(row) => row.column.len() + row.code.len() + row.reason.len(),
+                Finding::Remark(remark) => remark.column.len() + remark.code.len() + remark.reason.len(),
             }
     }
 }
 
-fn write(state: &mut State, file: &Path, rows: Vec<Rejected>) -> Result<(), Failure> {
-    let Some(rejects) = &mut state.rejects else { return Ok(()) };
-    for row in rows {
-        match row {
-            Rejected::ByReader(row) => rejects.write(file, &row)?,
-            Rejected::ByStore(row) => rejects.write_reported(file, &row)?,
+impl Listed {
+    /// Where a finding goes, if anywhere.
+    fn file(&mut self, finding: &Finding) -> Option<&mut RejectsFile> {
+        match finding {
+            Finding::RejectedByReader(_) | Finding::RejectedByStore(_) => self.rejects.as_mut(),
+            Finding::Remark(_) => self.remarks.as_mut(),
         }
     }
-    Ok(())
+
+    fn write(&mut self, file: &Path, found: Vec<Finding>) -> Result<(), Failure> {
+        for finding in found {
+            let Some(list) = self.file(&finding) else { continue };
+            match finding {
+                Finding::RejectedByReader(row) => list.write(file, &row)?,
+                Finding::RejectedByStore(row) => list.write_reported(file, &row)?,
+                Finding::Remark(remark) => list.write_remark(file, &remark)?,
+            }
+        }
+        Ok(())
+    }
 }
 
 fn line_of(object: &impl serde::Serialize) -> Result<String, Failure> {
@@ -208,9 +232,13 @@ fn line_of(object: &impl serde::Serialize) -> Result<String, Failure> {
 mod tests {
     use super::*;
 
-    fn rejected(reason: &str) -> Vec<Rejected> {
+    fn rejected(reason: &str) -> Vec<Finding> {
         let row = sesshu_proto::v1::RejectedRow { line: 2, reason: reason.into(), ..Default::default() };
-        vec![Rejected::ByStore(row)]
+        vec![Finding::RejectedByStore(row)]
+    }
+
+    fn listed(rejects: RejectsFile) -> Listed {
+        Listed { rejects: Some(rejects), remarks: None }
     }
 
     fn refused() -> Outcome {
@@ -222,14 +250,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (path, bars) = (folder.path().join("rejects.csv"), Bars::new(std::iter::empty()));
         let files = ["a", "b", "c"].map(PathBuf::from);
-        let in_order = InOrder::new(&files, true, Some(RejectsFile::create(&path).unwrap()), &bars);
+        let in_order = InOrder::new(&files, true, listed(RejectsFile::create(&path).unwrap()), &bars);
         for (place, reason) in [(2, "c1"), (1, "b1"), (0, "a1"), (2, "c2"), (0, "a2")] {
-            in_order.rejected(place, rejected(reason)).unwrap();
+            in_order.found(place, rejected(reason)).unwrap();
         }
         assert!(in_order.ended(2, refused()));
         assert!(in_order.ended(0, refused()));
         assert_eq!(in_order.lock().turn, 1);
-        in_order.rejected(1, rejected("b2")).unwrap();
+        in_order.found(1, rejected("b2")).unwrap();
         assert!(in_order.ended(1, refused()));
         assert_eq!(in_order.lock().turn, 3);
         assert_eq!(in_order.lock().held_bytes, 0);
@@ -247,8 +275,8 @@ mod tests {
         let bars = Bars::new(std::iter::empty());
         let files = ["a", "b", "c"].map(PathBuf::from);
         let rejects = RejectsFile::create(&folder.path().join("rejects.csv")).unwrap();
-        let in_order = InOrder::new(&files, true, Some(rejects), &bars);
-        in_order.rejected(1, rejected("b1")).unwrap();
+        let in_order = InOrder::new(&files, true, listed(rejects), &bars);
+        in_order.found(1, rejected("b1")).unwrap();
         let has_room = |place, bytes| in_order.lock().has_room(place, bytes);
         let held = in_order.lock().held_bytes;
         assert!(held > 0);
@@ -265,10 +293,10 @@ mod tests {
         let bars = Bars::new(std::iter::empty());
         let files = ["a", "b"].map(PathBuf::from);
         let rejects = RejectsFile::create(&folder.path().join("rejects.csv")).unwrap();
-        let in_order = InOrder::new(&files, true, Some(rejects), &bars);
+        let in_order = InOrder::new(&files, true, listed(rejects), &bars);
         in_order.lock().held_bytes = HELD_BYTES_MAX;
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| in_order.rejected(1, rejected("b1")));
+            let waiting = scope.spawn(|| in_order.found(1, rejected("b1")));
             in_order.end(Failure::Request("first".into()));
             assert!(waiting.join().unwrap().is_err());
         });

@@ -21,7 +21,7 @@ use sesshu_engine::ticket::Municipality;
 use bars::Bars;
 use file::Step;
 pub(super) use file::{Ending, load_file};
-use in_order::{InOrder, Told};
+use in_order::{InOrder, Listed, Told};
 use queue::{Queue, Waiting};
 
 use super::hold::Hold;
@@ -62,10 +62,13 @@ pub(super) struct Load {
     /// Write the rows that were not taken here, with line, column, code and reason
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
+    /// Write remarks on rows that were taken here: private characters, open birth dates, shared numbers
+    #[arg(long, value_name = "FILE")]
+    remarks: Option<PathBuf>,
     /// Files loaded at a time; with 1 the first file that fails ends the command [default: two for each core, at most 4]
     #[arg(long, value_name = "J")]
     jobs: Option<NonZero<usize>>,
-    /// One object a file, then {"accepted", "rejected", "held", "seconds"}
+    /// One object a file, then {"accepted", "rejected", "remarks", "held", "seconds"}
     #[arg(long)]
     json: bool,
 }
@@ -100,9 +103,10 @@ impl Load {
         let jobs = jobs.min(files.len());
         let seen = look(&files, jobs == 1)?;
         let backend = if seen.iter().any(Result::is_ok) { Some(self.target.open(true)?) } else { None };
-        let rejects = self.rejects.as_deref().map(RejectsFile::create).transpose()?;
+        let create = |path: &Option<PathBuf>| path.as_deref().map(RejectsFile::create).transpose();
+        let listed = Listed { rejects: create(&self.rejects)?, remarks: create(&self.remarks)? };
         let ending = Ending { policy: self.hold.policy(), dry_run: self.dry_run };
-        let (told, ended) = load(backend.as_ref(), &files, seen, jobs, ending, rejects, self.json);
+        let (told, ended) = load(backend.as_ref(), &files, seen, jobs, ending, listed, self.json);
         let ended = ended.and_then(|()| backend.map_or(Ok(()), Backend::close));
         let total = told.total(started.elapsed().as_secs_f64());
         let ended = ended.and_then(|()| self.tell_total(&total));
@@ -135,6 +139,10 @@ impl Load {
         if total.rejected > 0 && self.rejects.is_none() {
             writeln!(results(), "--rejects FILE tells which rows were rejected, and why")?;
         }
+        if total.remarks > 0 && self.remarks.is_none() {
+            let remarks = table::count(total.remarks);
+            writeln!(results(), "{remarks} remarks on rows that were taken: --remarks FILE tells which")?;
+        }
         Ok(())
     }
 }
@@ -157,11 +165,11 @@ fn load(
     seen: Vec<Result<Seen, Failure>>,
     jobs: usize,
     ending: Ending,
-    rejects: Option<RejectsFile>,
+    listed: Listed,
     json: bool,
 ) -> (Told, Result<(), Failure>) {
     let bars = Bars::new(seen.iter().flatten().map(|seen| seen.bytes));
-    let in_order = InOrder::new(files, json, rejects, &bars);
+    let in_order = InOrder::new(files, json, listed, &bars);
     let mut readable = Vec::new();
     for (place, seen) in seen.into_iter().enumerate() {
         match seen {
@@ -207,9 +215,9 @@ impl Loads<'_> {
             let Waiting { place, municipality, bytes } = taken.file;
             let mut bar = self.bars.begin(bytes, municipality.name());
             let outcome =
-                load_file(self.backend, &self.files[place], self.ending, &mut |Step { bytes_read, rows, rejected }| {
+                load_file(self.backend, &self.files[place], self.ending, &mut |Step { bytes_read, rows, found }| {
                     bar.read(bytes_read, rows);
-                    self.in_order.rejected(place, rejected)
+                    self.in_order.found(place, found)
                 });
             drop(bar);
             let goes_on = match outcome {
