@@ -2,7 +2,7 @@
 //!
 //! Owns the connection and a small runtime of its own, so that commands stay plain functions. Streams are sent ahead of their replies.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::sync::Arc;
 
 use sesshu_engine::HeldId;
@@ -63,6 +63,23 @@ impl ClientError {
             ClientError::Connect { .. } | ClientError::Ended => true,
             ClientError::Url(_) | ClientError::Runtime(_) => false,
         }
+    }
+
+    /// Whether nobody listens there: what the server knew of a load has ended with it.
+    #[must_use]
+    pub fn is_refused_connection(&self) -> bool {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(match self {
+            ClientError::Status(status) => &**status,
+            other => other,
+        });
+        while let Some(error) = cause {
+            let error_kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+            if error_kind == Some(std::io::ErrorKind::ConnectionRefused) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
     }
 
     /// Whether the request is at fault.

@@ -132,7 +132,7 @@ impl ClientLoad {
     fn or_resume(&mut self, done: Result<(), ClientError>) -> Result<(), ClientError> {
         let Err(mut error) = done else { return Ok(()) };
         for wait_ms in BACKOFF_MS {
-            if !error.is_broken_connection() {
+            if !error.is_broken_connection() || error.is_refused_connection() {
                 break;
             }
             std::thread::sleep(Duration::from_millis(wait_ms));

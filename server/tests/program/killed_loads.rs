@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::people::{Person, register};
-use crate::process::{Folder, Server, command, run, sesshu, wait};
+use crate::process::{Folder, NEVER_HELD, Server, command, run, sesshu, wait};
 
 const ROUNDS: usize = 50;
 const CODES: [&str; 8] = ["131016", "131024", "131032", "131041", "131059", "131067", "131075", "131083"];
@@ -38,7 +38,9 @@ fn name(version: usize) -> String {
 
 fn load(place: [&str; 2], files: &[String]) -> Command {
     let fixed = ["load", place[0], place[1], "--jobs", "8"];
-    command(fixed.into_iter().chain(files.iter().map(String::as_str)).map(AsRef::as_ref))
+    // A version has other people than the one before. Over gRPC the share is the server's.
+    let hold = if place[0] == "--store" { &NEVER_HELD[..] } else { &[] };
+    command(fixed.into_iter().chain(hold.iter().copied()).chain(files.iter().map(String::as_str)).map(AsRef::as_ref))
 }
 
 /// How many ledgers are of version `new`. The others must be of the version before.
@@ -96,7 +98,7 @@ fn load_and_kill(store: &str, files: &[String], on_server: bool, moment: Duratio
         load.kill().unwrap();
         return !wait(&mut load).success();
     }
-    let mut server = Server::start(store);
+    let mut server = Server::start_with(store, &NEVER_HELD, "info");
     let mut load = start(["--server", &server.url]);
     std::thread::sleep(moment);
     server.kill();
