@@ -156,6 +156,7 @@ pub fn of_concluded(municipality: Municipality, concluded: &Loaded) -> LoadCommi
         outcome: outcome.into(),
         summary: Some(of_load(report)),
         rejected: report.rejected.iter().map(of_rejected).collect(),
+        remarks: report.shared.iter().map(of_remark).collect(),
         ..LoadCommitted::default()
     };
     match concluded {

@@ -13,12 +13,15 @@ fn a_file_is_told_of_and_then_the_total() {
     let first = sesshu!["load", "--store", store, file, "--json"].code(0).objects();
     let expected = serde_json::json!({
         "file": file, "municipality": CHIYODA, "outcome": "loaded", "accepted": 2, "rejected": 0,
-        "added": 2, "changed": 0, "unchanged": 0, "kept": 0, "removed": 0,
+        "added": 2, "changed": 0, "unchanged": 0, "kept": 0, "removed": 0, "remarks": 2,
         "held": null, "expires_at": null, "reason": null, "samples": null
     });
     assert_eq!(first[0], expected);
     let total = first[1].as_object().unwrap();
-    assert_eq!(total.keys().map(String::as_str).collect::<Vec<_>>(), ["accepted", "held", "rejected", "seconds"]);
+    assert_eq!(
+        total.keys().map(String::as_str).collect::<Vec<_>>(),
+        ["accepted", "held", "rejected", "remarks", "seconds"]
+    );
     assert!(total["seconds"].as_f64().unwrap() > 0.0);
     assert_eq!(first.len(), 2);
 

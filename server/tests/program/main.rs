@@ -27,6 +27,7 @@ mod pipes;
 mod privacy;
 mod process;
 mod record;
+mod remarks;
 mod resume;
 mod same_answers;
 mod serve;

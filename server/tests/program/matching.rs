@@ -27,8 +27,9 @@ fn a_matched_ticket_shows_resident_and_shots_field_by_field() {
         "resident": {
             "municipality": CHIYODA, "number": "0000012345", "resident_number": "A012345", "name": "試験 一子",
             "name_kana": "シケン タロウ", "birth_date": "1940-00-00", "sex": "female", "status": "moved_out",
-            "status_date": "2021-04-01", "protected": true
+            "status_date": "2021-04-01", "protected": true, "previous_numbers": [], "reissued_as": null
         },
+        "tickets": [],
         "shots": [{
             "shot_id": recorded["shot_id"], "sequence": recorded["sequence"], "date": "2021-04-12", "dose": 1,
             "vaccine": "ファイザー", "lot": "ET3674", "venue": "区民ホール", "institution": "", "doctor": "",
