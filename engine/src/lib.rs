@@ -52,6 +52,7 @@
 pub mod error;
 pub mod intake;
 pub mod limits;
+pub mod names;
 pub mod ticket;
 
 mod frame;
