@@ -94,6 +94,9 @@ pub enum KeyError {
     /// The key file could not be read or written.
     #[error("the key file {}", .0.display())]
     Disk(PathBuf, #[source] io::Error),
+    /// A row names a data key that the manifest does not list.
+    #[error("a row was sealed with data key {0}, which the manifest does not list: it is damaged")]
+    NotListed(u32),
     /// A sealed My Number or data key is not what the key sealed.
     #[error("a sealed value did not open: it is damaged")]
     Unsealed,
@@ -151,6 +154,64 @@ pub enum ChangeError {
     /// A change holds a My Number and the key is not there.
     #[error("changing a row with a My Number needs the store's key")]
     Key(#[from] KeyError),
+}
+
+/// Changing the store's keys.
+#[derive(Debug, thiserror::Error)]
+pub enum RotateError {
+    /// The key, old or new, could not be read or made.
+    #[error("the store's keys stay as they were")]
+    Key(#[from] KeyError),
+    /// The new key is the old one.
+    #[error("{} holds the key that the store has already: name a file of another key, or one that is not there", .0.display())]
+    SameKey(PathBuf),
+    /// The new key's file is the old one's.
+    #[error("{} is the store's key file: leave out the name to put a new key in its place", .0.display())]
+    SameFile(PathBuf),
+    /// The store was closed.
+    #[error("the store was closed")]
+    Closed,
+    /// The manifest could not be written: it names the old key or the new one, and both are there.
+    #[error("the manifest could not be written; keep both key files, and rotate again")]
+    Manifest(#[from] OpenError),
+}
+
+/// Looking people up by My Number. There is no answer then.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// Nobody said what for.
+    #[error("a My Number is looked up for a purpose: say which")]
+    NoPurpose,
+    /// The key is not there.
+    #[error("looking up a My Number needs the store's key")]
+    Key(#[from] KeyError),
+    /// Stored bytes that had to be read are damaged.
+    #[error("a look-up, or a row that it names, cannot be read")]
+    Damaged(#[from] Damage),
+    /// The access log could not be opened.
+    #[error("the access log could not be opened: nothing is answered without it")]
+    Open(#[from] OpenError),
+    /// No room for the next segment of the access log.
+    #[error("the access log could not go on ({0}): nothing is answered without it; make room, and ask again")]
+    NoRoom(String),
+    /// A write or sync of the access log failed, now or earlier.
+    #[error(
+        "the access log failed ({0}): nothing is answered without it; look at the disk, close the store and open it again"
+    )]
+    Failed(String),
+}
+
+impl AccessError {
+    /// What to do about it.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            AccessError::NoPurpose | AccessError::Key(_) => Kind::Request,
+            AccessError::Damaged(_) | AccessError::Open(OpenError::Damaged(_)) => Kind::Repair,
+            AccessError::NoRoom(_) => Kind::Retry,
+            AccessError::Open(_) | AccessError::Failed(_) => Kind::Restart,
+        }
+    }
 }
 
 /// Loading a register.

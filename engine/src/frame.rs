@@ -22,6 +22,7 @@ pub(crate) mod kind {
     pub(crate) const SHOT_RECORDED: u8 = 1;
     pub(crate) const RESIDENT_CHANGED: u8 = 16;
     pub(crate) const GENERATION_INSTALLED: u8 = 32;
+    pub(crate) const ACCESSED: u8 = 48;
     pub(crate) const ENTRY: u8 = 64;
     pub(crate) const COLD_ENTRY: u8 = 65;
 }

@@ -15,6 +15,7 @@ use sesshu_proto::v1::WrappedDataKey;
 use zeroize::Zeroizing;
 
 use crate::error::KeyError;
+use crate::lookup::HASH_BITS;
 use crate::platform::Environment;
 use crate::ticket::{MyNumber, Ticket};
 
@@ -84,6 +85,37 @@ impl OutsideKey {
         Ok(key)
     }
 
+    /// Reads the key whose id is `id`: from `path`, or from where [`OutsideKey::prepare`] left it before a rotation was cut short.
+    pub(crate) fn with_id(path: &Path, id: &[u8]) -> Result<OutsideKey, KeyError> {
+        let key = OutsideKey::read(path);
+        if key.as_ref().is_ok_and(|key| key.id()[..] == *id) {
+            return key;
+        }
+        let next = beside(path, "new");
+        match OutsideKey::read(&next) {
+            Ok(key) if key.id()[..] == *id => {
+                // The rest of the rotation. Where it fails, the next one does it: the key is found here too.
+                let _ = take_place(path);
+                Ok(key)
+            }
+            _ => Err(key.err().unwrap_or_else(|| KeyError::Wrong(path.to_owned()))),
+        }
+    }
+
+    /// Makes the key that will take the place of the one in `path`, beside it and synced. What an earlier attempt left there wraps nothing.
+    pub(crate) fn prepare(path: &Path, environment: &dyn Environment) -> Result<OutsideKey, KeyError> {
+        let next = beside(path, "new");
+        match std::fs::remove_file(&next) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(KeyError::Disk(next, error)),
+            _ => OutsideKey::create(&next, environment),
+        }
+    }
+
+    /// Puts the prepared key in its place, when the manifest names it. Returns where the key before it lies from now on.
+    pub(crate) fn take_place(path: &Path) -> Result<Option<PathBuf>, KeyError> {
+        take_place(path).map_err(|error| KeyError::Disk(path.to_owned(), error))
+    }
+
     /// Where the key of a store lies unless the operator says otherwise: `<store>.key`, beside the store.
     #[must_use]
     pub fn default_path(store: &Path) -> PathBuf {
@@ -93,7 +125,7 @@ impl OutsideKey {
     }
 
     /// Tells a wrong key from damage, and says nothing about the key.
-    fn id(&self) -> [u8; 8] {
+    pub(crate) fn id(&self) -> [u8; 8] {
         let derived = blake3::derive_key("sesshu 2026 outside key id", &*self.bytes);
         let mut id = [0; 8];
         id.copy_from_slice(&derived[..8]);
@@ -109,15 +141,20 @@ impl OutsideKey {
 pub(crate) struct DataKey {
     id: u32,
     cipher: Aes256GcmSiv,
+    /// Keys the hashes that My Numbers are looked up by.
+    lookup: Zeroizing<[u8; 32]>,
 }
 
 impl DataKey {
     /// Makes a new data key and wraps it.
     pub(crate) fn create(outside: &OutsideKey, id: u32, environment: &dyn Environment) -> io::Result<WrappedDataKey> {
-        let bytes = random_key(environment)?;
+        DataKey::wrap(outside, id, &*random_key(environment)?, environment)
+    }
+
+    fn wrap(outside: &OutsideKey, id: u32, bytes: &[u8], environment: &dyn Environment) -> io::Result<WrappedDataKey> {
         let mut nonce = [0; 12];
         environment.fill(&mut nonce)?;
-        let payload = Payload { msg: &*bytes, aad: WRAP_CONTEXT };
+        let payload = Payload { msg: bytes, aad: WRAP_CONTEXT };
         let ciphertext = outside
             .cipher()
             .encrypt(&Nonce::from(nonce), payload)
@@ -125,17 +162,39 @@ impl DataKey {
         Ok(WrappedDataKey { id, outside_key_id: outside.id().to_vec(), nonce: nonce.to_vec(), ciphertext })
     }
 
+    /// Wraps it again, under another outside key.
+    pub(crate) fn rewrap(
+        outside: &OutsideKey,
+        next: &OutsideKey,
+        wrapped: &WrappedDataKey,
+        path: &Path,
+        environment: &dyn Environment,
+    ) -> Result<WrappedDataKey, KeyError> {
+        let bytes = DataKey::unwrap_bytes(outside, wrapped, path)?;
+        let failed = |error| KeyError::Disk(path.to_owned(), error);
+        DataKey::wrap(next, wrapped.id, &bytes, environment).map_err(failed)
+    }
+
     /// Opens a wrapped data key. `path` names the outside key in errors.
     pub(crate) fn unwrap(outside: &OutsideKey, wrapped: &WrappedDataKey, path: &Path) -> Result<DataKey, KeyError> {
+        let bytes = DataKey::unwrap_bytes(outside, wrapped, path)?;
+        let cipher = Aes256GcmSiv::new_from_slice(&bytes).map_err(|_| KeyError::Unsealed)?;
+        let lookup = Zeroizing::new(blake3::derive_key("sesshu 2026 my number look-up", &bytes));
+        Ok(DataKey { id: wrapped.id, cipher, lookup })
+    }
+
+    fn unwrap_bytes(
+        outside: &OutsideKey,
+        wrapped: &WrappedDataKey,
+        path: &Path,
+    ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         if wrapped.outside_key_id != outside.id() {
             return Err(KeyError::Wrong(path.to_owned()));
         }
         let nonce: [u8; 12] = wrapped.nonce.as_slice().try_into().map_err(|_| KeyError::Unsealed)?;
         let payload = Payload { msg: &wrapped.ciphertext, aad: WRAP_CONTEXT };
         let bytes = outside.cipher().decrypt(&Nonce::from(nonce), payload).map_err(|_| KeyError::Unsealed)?;
-        let bytes = Zeroizing::new(bytes);
-        let cipher = Aes256GcmSiv::new_from_slice(&bytes).map_err(|_| KeyError::Unsealed)?;
-        Ok(DataKey { id: wrapped.id, cipher })
+        Ok(Zeroizing::new(bytes))
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -154,8 +213,22 @@ impl DataKey {
         sealed
     }
 
+    /// What the access log keeps of a My Number that was asked for: another hash than the one it is looked up by.
+    pub(crate) fn hash_for_access_log(&self, my_number: MyNumber) -> [u8; 16] {
+        let key = Zeroizing::new(blake3::derive_key("sesshu 2026 access log", &*self.lookup));
+        let value = Zeroizing::new(my_number.reveal().to_le_bytes());
+        *blake3::keyed_hash(&key, &*value).as_bytes().first_chunk().expect("a hash has 32 bytes")
+    }
+
+    /// What a My Number is looked up by: without the key nobody can tell whose it is, and with it whoever finds it opens what is sealed.
+    pub(crate) fn hash(&self, my_number: MyNumber) -> u64 {
+        let value = Zeroizing::new(my_number.reveal().to_le_bytes());
+        let hash = blake3::keyed_hash(&self.lookup, &*value);
+        let first = hash.as_bytes().first_chunk().expect("a hash has 32 bytes");
+        u64::from_le_bytes(*first) >> (64 - HASH_BITS)
+    }
+
     /// Opens what [`DataKey::seal`] sealed for the same ticket.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nothing asks for a My Number yet"))]
     pub(crate) fn open(&self, ticket: Ticket, sealed: &[u8]) -> Result<MyNumber, KeyError> {
         let aad = ticket.to_bits().to_le_bytes();
         let payload = Payload { msg: sealed, aad: &aad };
@@ -184,8 +257,36 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let linked = std::fs::hard_link(&temporary, path);
     std::fs::remove_file(&temporary)?;
     linked?;
+    sync_parent(path)
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::File::open(parent)?.sync_all()
+}
+
+/// A name beside a key file's.
+fn beside(path: &Path, what: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or(path.as_os_str()).to_owned();
+    name.push(".");
+    name.push(what);
+    path.with_file_name(name)
+}
+
+/// The file beside `path` takes its name; what had it keeps the key's id as a part of its own. Each step leaves the right key in one of two places.
+fn take_place(path: &Path) -> io::Result<Option<PathBuf>> {
+    let before = match OutsideKey::read(path) {
+        Ok(key) => {
+            let id: String = key.id().iter().map(|byte| format!("{byte:02x}")).collect();
+            let kept = beside(path, &format!("{id}.old"));
+            std::fs::rename(path, &kept)?;
+            Some(kept)
+        }
+        Err(_) => None,
+    };
+    std::fs::rename(beside(path, "new"), path)?;
+    sync_parent(path)?;
+    Ok(before)
 }
 
 fn nonce_of(ticket: Ticket) -> Nonce {

@@ -56,6 +56,7 @@ pub mod names;
 pub mod ticket;
 
 mod frame;
+mod lookup;
 mod mutation;
 mod options;
 mod stored;
@@ -87,9 +88,10 @@ pub use mutation::NAMES as MUTATIONS;
 pub use options::{KeyLocation, Options};
 pub use platform::{Environment, Platform};
 pub use store::{
-    BuiltLoad, ChangeOutcome, Changed, CheckpointOutcome, CommitStatistics, Completion, Held, HeldId, HoldPolicy,
-    HoldReason, Kept, LedgerReader, Load, LoadOutcome, LoadReport, Match, Opened, RecordOutcome, Recorded, Rejected,
-    SHARED_LISTED_MAX, Samples, Share, SharedCounts, Status, Store, View, ViewGuard,
+    Access, BuiltLoad, ChangeOutcome, Changed, CheckpointOutcome, CommitStatistics, Completion, Found, Held, HeldId,
+    HoldPolicy, HoldReason, Kept, LedgerReader, ListedKey, Load, LoadOutcome, LoadReport, Match, MyNumberQuestion,
+    OpenDataKeys, Opened, RecordOutcome, Recorded, Rejected, Rotated, Rotation, SHARED_LISTED_MAX, Samples, Share,
+    SharedCounts, Status, Store, View, ViewGuard, Within,
 };
 pub use stored::ShotView;
 

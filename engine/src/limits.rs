@@ -23,6 +23,11 @@ pub const CAPTURE_ID_CHARACTERS_MAX: usize = 40;
 /// Who recorded a shot.
 pub const RECORDED_BY_CHARACTERS_MAX: usize = 40;
 
+/// What a My Number was looked up for, and who asked, in the access log.
+pub const ACCESS_PURPOSE_CHARACTERS_MAX: usize = 200;
+/// See [`ACCESS_PURPOSE_CHARACTERS_MAX`].
+pub const ACCESS_WHO_CHARACTERS_MAX: usize = 100;
+
 /// Bytes of one frame, header included: a length beyond it is damage. An entry of this size holds half a million shots of one ticket.
 pub const FRAME_BYTES_MAX: usize = 16 << 20;
 

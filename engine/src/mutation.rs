@@ -96,6 +96,11 @@ mutations! {
     PoisonWhenFull = "poison-when-full",
     RefuseToOpenWhenFull = "refuse-to-open-when-full",
     TakeMarkForRoom = "take-mark-for-room",
+    TrustLookUps = "trust-look-ups",
+    ForgetOverlay = "forget-overlay",
+    AnswerBeforeAccessLog = "answer-before-access-log",
+    TakePlaceBeforeManifest = "take-place-before-manifest",
+    KeepOldSeals = "keep-old-seals",
     LetEverybodyWait = "let-everybody-wait",
 }
 

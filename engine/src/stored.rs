@@ -6,6 +6,7 @@
 use sesshu_proto::v1::{RecordedShot, Shot};
 
 use crate::frame::{Header, flag};
+use crate::lookup::HASH_BITS;
 use crate::wire::take_field;
 
 /// A register row that the store holds.
@@ -16,6 +17,8 @@ pub(crate) struct RowView<'a> {
     /// Empty if the row has no My Number.
     pub(crate) sealed_my_number: &'a [u8],
     pub(crate) data_key_id: u32,
+    /// The keyed hash of the My Number; 0 if there is none.
+    pub(crate) my_number_hash: u64,
     /// It names other tickets of the person.
     pub(crate) linked: bool,
     /// Sequence and time of the event since which it is known.
@@ -32,6 +35,7 @@ impl<'a> RowView<'a> {
                 (1, value) => row.bytes = value.bytes()?,
                 (2, value) => row.sealed_my_number = value.bytes()?,
                 (3, value) => row.data_key_id = value.number_u32()?,
+                (4, value) => row.my_number_hash = value.number().filter(|hash| hash >> HASH_BITS == 0)?,
                 _ => {}
             }
         }

@@ -139,11 +139,15 @@ fn logs(segment: &[u8], second: &[Vec<u8>]) {
     write("log", "none", &[64, 0, 0, 0, 0]);
 }
 
-/// Offset and length of every section.
+/// Offset and length of the sections that the target lays out: entries, index, resident numbers, dictionary, cold.
 fn sections(generation: &[u8]) -> Vec<(usize, usize)> {
     let footer = &generation[generation.len() - 512..];
-    let place = |index: usize, at| number(footer, 64 + index * 24 + at, 8) as usize;
-    (0..5).map(|index| (place(index, 8), place(index, 16))).collect()
+    let count = number(footer, 12, 4) as usize;
+    let place = |tag: u64| {
+        let at = (64..).step_by(24).take(count).find(|&at| number(footer, at, 4) == tag).expect("a section");
+        (number(footer, at + 8, 8) as usize, number(footer, at + 16, 8) as usize)
+    };
+    (1..=5).map(place).collect()
 }
 
 fn generations(generation: &[u8]) {

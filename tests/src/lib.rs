@@ -22,7 +22,7 @@ use rand_chacha::ChaCha8Rng;
 use sesshu_engine::error::{Damage, OpenError};
 use sesshu_engine::intake::{Row, ShotRecord};
 use sesshu_engine::ticket::{Municipality, MyNumber, Ticket, TicketLine};
-use sesshu_engine::{LoadReport, Match, Opened, Options, Person, RecordOutcome, Recorded, Store, View};
+use sesshu_engine::{LoadReport, Match, Opened, Options, Person, RecordOutcome, Recorded, Store, View, Within};
 use sesshu_proto::v1::{Manifest, RecordedShot, Resident, Shot};
 use tempfile::TempDir;
 
@@ -320,6 +320,33 @@ impl Drop for Over<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Release);
     }
+}
+
+/// The ticket numbers of the people of a municipality who have a resident's name, kana and birth date, or the beginning of those kana.
+pub fn by_names(view: &View, code: u32, resident: &Resident) -> [Result<Vec<u64>, Damage>; 3] {
+    let within = Within { municipality: Some(municipality(code)), limit: 1000 };
+    let beginning: String = resident.name_kana.chars().take(2).collect();
+    let found = [
+        view.with_name(within, &resident.name, None),
+        view.with_kana_and_birth_date(within, &resident.name_kana, resident.birth_date),
+        view.with_kana_beginning(municipality(code), &beginning, 1000),
+    ];
+    found.map(|found| Ok(found?.people.iter().map(|person| person.ticket().number()).collect()))
+}
+
+/// Makes the checksum of a generation's footer match again, as `docs/format.md` has it.
+///
+/// # Panics
+///
+/// If it is no generation.
+pub fn reseal_footer(generation: &mut [u8]) {
+    let length = generation.len();
+    let (salt, footer) = (u64::from_le_bytes(generation[48..56].try_into().expect("eight bytes")), length - 512);
+    let mixed = (salt ^ (length as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_add(512);
+    let mixed = mixed.wrapping_mul(0xd6e8_feb8_6659_fd93);
+    let mut crc = crc32fast::Hasher::new_with_initial((mixed >> 32) as u32 ^ mixed as u32);
+    crc.update(&generation[footer + 12..]);
+    generation[footer + 8..footer + 12].copy_from_slice(&crc.finalize().to_le_bytes());
 }
 
 /// Changes one byte of a file so that it is another.

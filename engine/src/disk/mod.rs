@@ -13,6 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+mod instead;
 #[cfg(miri)]
 mod interpreted;
 mod map;
@@ -20,6 +21,7 @@ mod real;
 #[cfg(feature = "simulated-disk")]
 mod simulated;
 
+pub(crate) use instead::{Instead, exchanged};
 pub(crate) use map::{Map, prefetch, prefetch_value};
 pub use real::RealDisk;
 #[cfg(feature = "simulated-disk")]

@@ -17,10 +17,11 @@ use super::repair::{Parts, checksum, frame_size, put_u32, put_u64, seal_frames, 
 use crate::StoreId;
 use crate::error::Damage;
 use crate::frame::{Salt, u64_at};
-use crate::generation::{self, Generation, Identity, OpenGenerationError};
+use crate::generation::{self, Candidates, Generation, Identity, OpenGenerationError};
 use crate::ledger::{Horizon, Ledger, Match, Person, Step};
 use crate::limits::FILE_HEADER_BYTES;
 use crate::log::Segments;
+use crate::lookup::Key;
 use crate::stored::ShotView;
 use crate::ticket::{Municipality, NUMBER_MAX, Ticket};
 
@@ -83,8 +84,11 @@ pub fn generation(input: &[u8]) {
     }
     let generation = ledger.generation.as_ref().expect("it was put there");
     for resident_number in resident_numbers {
-        if let Ok(numbers) = generation.with_resident_number(&resident_number) {
-            assert!(numbers.len() as u64 <= length / 8, "the look-up ends");
+        let key = Key::resident_number(&resident_number);
+        match generation.look_up(key.kind(), key.hash(identity.store_id)) {
+            Ok(Candidates::These(numbers)) => assert!(numbers.len() as u64 <= length / 8, "the look-up ends"),
+            Ok(Candidates::Any) => panic!("the file has this look-up"),
+            Err(damage) => assert_eq!(damage.municipality, Some(chiyoda)),
         }
     }
 }

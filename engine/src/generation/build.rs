@@ -3,23 +3,22 @@
 //! Owns the writing of the file: chunks of 4 MiB, section checksums and the BLAKE3 of the whole, computed while the bytes pass. Which rows and shots an
 //! entry gets is decided by the load that calls it.
 //!
-//! In memory it keeps the cold section and sixteen bytes for each slot of index and look-up.
+//! In memory it keeps the cold section, sixteen bytes for each slot of the index, eight for each of a look-up, and 24 for each place in the order of kana.
 
-use std::hash::Hasher as _;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use siphasher::sip::SipHasher13;
-
 use super::cold::{ColdSection, ColdView};
 use super::dictionary::DictionaryBuilder;
 use super::entry::{self, FoldedShot};
+use super::kana_order::KanaOrderBuilder;
 use super::layout::{self, Counters, Footer, Identity, Section, tag};
 use super::slots;
 use crate::disk::{Disk, File};
 use crate::frame::{self, Header, Salt, flag, kind};
 use crate::limits::{FILE_HEADER_BYTES, GENERATION_BYTES_MAX, GENERATION_CHUNK_BYTES};
+use crate::lookup::{Kind, RowFields, RowHasher};
 use crate::mutation::{Mutation, broken};
 use crate::stored::ShotView;
 use crate::ticket::NUMBER_MAX;
@@ -29,8 +28,6 @@ use crate::ticket::NUMBER_MAX;
 pub(crate) struct RowToFold<'a> {
     /// The encoded `Resident`.
     pub(crate) bytes: &'a [u8],
-    /// The resident number's bytes; empty if there is none.
-    pub(crate) resident_number: &'a [u8],
     pub(crate) active: bool,
     /// It names other tickets of the person.
     pub(crate) linked: bool,
@@ -39,6 +36,8 @@ pub(crate) struct RowToFold<'a> {
     /// The sealed My Number and its data key; empty if there is none.
     pub(crate) sealed_my_number: &'a [u8],
     pub(crate) data_key_id: u32,
+    /// The keyed hash of the My Number; 0 if there is none.
+    pub(crate) my_number_hash: u64,
 }
 
 /// A shot as it is folded: texts resolved.
@@ -66,9 +65,14 @@ pub(crate) struct Built {
 pub(crate) struct Builder {
     identity: Identity,
     output: Output,
-    /// `(number, address)` of every entry.
-    index: Vec<(u64, u64)>,
-    resident_numbers: Vec<(u64, u64)>,
+    /// The last number that came.
+    last: Option<u64>,
+    /// Slots of every entry.
+    index: Vec<u64>,
+    hasher: RowHasher,
+    /// Slots of each look-up, by [`Kind`].
+    lookups: [Vec<u64>; Kind::ALL.len()],
+    kana_order: KanaOrderBuilder,
     dictionary: DictionaryBuilder,
     cold: ColdSection,
     counters: Counters,
@@ -87,14 +91,24 @@ impl Builder {
         Ok(Builder {
             identity,
             output,
+            last: None,
             index: Vec::new(),
-            resident_numbers: Vec::new(),
+            hasher: RowHasher::new(identity.store_id),
+            lookups: Default::default(),
+            kana_order: KanaOrderBuilder::default(),
             dictionary: DictionaryBuilder::default(),
             cold: ColdSection::default(),
             counters: Counters::default(),
             folded: Vec::new(),
             payload: Vec::new(),
         })
+    }
+
+    /// Makes room for what is kept in memory of so many rows.
+    pub(crate) fn reserve(&mut self, rows: usize) {
+        self.index.reserve(rows);
+        self.lookups.iter_mut().for_each(|slots| slots.reserve(rows));
+        self.kana_order.reserve(rows);
     }
 
     /// Adds the entry of `number`. Numbers come in ascending order. An entry has a row, or shots, or both.
@@ -104,7 +118,7 @@ impl Builder {
         row: Option<RowToFold<'_>>,
         shots: &[ShotToFold<'_>],
     ) -> Result<(), BuildError> {
-        assert!(number <= NUMBER_MAX && self.index.last().is_none_or(|&(last, _)| last < number));
+        assert!(number <= NUMBER_MAX && self.last.is_none_or(|last| last < number));
         assert!(row.is_some() || !shots.is_empty(), "an entry holds something");
         let address = self.output.position();
         if address + self.cold.size() > GENERATION_BYTES_MAX / 2 {
@@ -122,9 +136,10 @@ impl Builder {
         let header = Header { kind: kind::ENTRY, flags, time_ms: known_since.1, ticket_bits, sequence: known_since.0 };
         self.output.frame(self.identity.salt, header, &self.payload)?;
 
-        self.index.push((number, address));
-        if let Some(row) = row.filter(|row| !row.resident_number.is_empty()) {
-            self.resident_numbers.push((resident_number_key(self.identity.salt, row.resident_number), address));
+        self.last = Some(number);
+        self.index.push(slots::pack(number, address));
+        if let Some(row) = row {
+            self.look_up(&row, address);
         }
         self.counters.entries += 1;
         self.counters.rows += u64::from(row.is_some());
@@ -134,14 +149,31 @@ impl Builder {
         Ok(())
     }
 
+    /// Takes note of what a row can be looked up by.
+    fn look_up(&mut self, row: &RowToFold<'_>, address: u64) {
+        // A row that is no message can be looked up by its ticket alone, which tells of the damage.
+        let fields = RowFields::of(row.bytes).unwrap_or_default();
+        let (hashes, kana) = self.hasher.hash(&fields);
+        let my_number = (!row.sealed_my_number.is_empty()).then_some(row.my_number_hash);
+        for (slots, hash) in self.lookups.iter_mut().zip(hashes.into_iter().chain([my_number])) {
+            slots.extend(hash.map(|hash| slots::pack(hash, address)));
+        }
+        self.kana_order.push(kana, address);
+    }
+
     /// Writes what follows the entries, and syncs the file.
     pub(crate) fn finish(mut self) -> Result<Built, BuildError> {
         self.check_size(self.output.position())?;
         let mut sections = vec![self.output.end_section(tag::ENTRIES)];
         self.output.align(64)?;
-        sections.push(self.output.section(tag::INDEX, &slots::build(self.index.iter().copied()))?);
-        sections
-            .push(self.output.section(tag::RESIDENT_NUMBERS, &slots::build(self.resident_numbers.iter().copied()))?);
+        sections.push(self.output.section(tag::INDEX, &slots::build(&self.index))?);
+        for kind in Kind::ALL {
+            self.output.align(64)?;
+            let slots = std::mem::take(&mut self.lookups[kind as usize]);
+            sections.push(self.output.section(tag::of(kind), &slots::build(&slots))?);
+        }
+        let kana_order = std::mem::take(&mut self.kana_order);
+        sections.push(self.output.section(tag::KANA_ORDER, &kana_order.finish())?);
         sections.push(self.output.section(tag::DICTIONARY, &self.dictionary.encode())?);
         self.output.align(8)?;
         self.output.begin_section();
@@ -159,7 +191,8 @@ impl Builder {
     }
 
     fn check_size(&self, position: u64) -> Result<(), BuildError> {
-        let slots = (self.index.len() + self.resident_numbers.len()) as u64 * 11;
+        let slots = self.lookups.iter().map(Vec::len).sum::<usize>() + self.index.len();
+        let slots = slots as u64 * 11 + self.index.len() as u64 * 4;
         let total = position + self.cold.size() + slots + (64 << 20);
         if total > GENERATION_BYTES_MAX { Err(BuildError::TooLarge) } else { Ok(()) }
     }
@@ -172,6 +205,7 @@ fn cold_of<'a>(row: Option<RowToFold<'a>>, shots: &[ShotToFold<'a>]) -> Option<C
     (!sealed.is_empty() || captured).then(|| ColdView {
         sealed_my_number: sealed,
         data_key_id: row.filter(|_| !sealed.is_empty()).map_or(0, |row| row.data_key_id),
+        my_number_hash: row.filter(|_| !sealed.is_empty()).map_or(0, |row| row.my_number_hash),
         capture_ids: shots.iter().filter(|_| captured).map(|shot| shot.capture_id).collect(),
     })
 }
@@ -192,13 +226,6 @@ fn fold(dictionary: &mut DictionaryBuilder, shot: &ShotToFold<'_>) -> FoldedShot
         doctor: dictionary.number(shot.doctor),
         recorded_by: dictionary.number(shot.recorded_by),
     }
-}
-
-/// The key of a resident number in its look-up: SipHash-1-3 keyed with the file's salt, so that nobody can choose numbers that collide.
-pub(super) fn resident_number_key(salt: Salt, resident_number: &[u8]) -> u64 {
-    let mut hasher = SipHasher13::new_with_keys(salt.0, tag::RESIDENT_NUMBERS.into());
-    hasher.write(resident_number);
-    hasher.finish() >> (64 - slots::KEY_BITS)
 }
 
 /// The file: bytes pass through one chunk, and every checksum sees them once.

@@ -6,6 +6,7 @@
 use smallvec::SmallVec;
 
 use crate::frame::{self, Header, kind};
+use crate::lookup::HASH_BITS;
 use crate::wire::{put_varint, take_field};
 
 /// Frames laid out behind one another in memory; only their checksums wait until the place of the section is known.
@@ -51,6 +52,7 @@ pub(crate) struct ColdView<'a> {
     /// Empty if the row has no My Number.
     pub(crate) sealed_my_number: &'a [u8],
     pub(crate) data_key_id: u32,
+    pub(crate) my_number_hash: u64,
     /// Of the folded shots in their order; shorter if the last ones have none.
     pub(crate) capture_ids: SmallVec<[&'a str; 4]>,
 }
@@ -73,6 +75,10 @@ impl<'a> ColdView<'a> {
         for capture_id in &self.capture_ids {
             put_bytes(out, 3, capture_id.as_bytes());
         }
+        if self.my_number_hash != 0 {
+            out.push(4 << 3);
+            put_varint(out, self.my_number_hash);
+        }
     }
 
     /// Reads a `ColdEntry`; `None` if the bytes are none.
@@ -83,6 +89,7 @@ impl<'a> ColdView<'a> {
                 (1, value) => view.sealed_my_number = value.bytes()?,
                 (2, value) => view.data_key_id = value.number_u32()?,
                 (3, value) => view.capture_ids.push(value.text()?),
+                (4, value) => view.my_number_hash = value.number().filter(|hash| hash >> HASH_BITS == 0)?,
                 _ => {}
             }
         }
@@ -102,18 +109,22 @@ mod tests {
         let sealed = [7; 21];
         for sealed_my_number in [&[][..], &sealed] {
             for capture_ids in [vec![], vec!["c-1"], vec!["", "読取-2", ""]] {
-                for data_key_id in [0, 1, 300] {
+                for (data_key_id, my_number_hash) in [(0, 0), (1, 5), (300, (1 << HASH_BITS) - 1)] {
                     let message = ColdEntry {
                         sealed_my_number: sealed_my_number.to_vec(),
                         data_key_id,
                         capture_ids: capture_ids.iter().map(|&id| id.to_owned()).collect(),
+                        my_number_hash,
                     };
-                    let view = ColdView { sealed_my_number, data_key_id, capture_ids: capture_ids.clone().into() };
+                    let capture_ids_held = capture_ids.clone().into();
+                    let view =
+                        ColdView { sealed_my_number, data_key_id, my_number_hash, capture_ids: capture_ids_held };
                     let mut bytes = Vec::new();
                     view.encode(&mut bytes);
                     assert_eq!(bytes, message.encode_to_vec());
                     let read = ColdView::decode(&bytes).expect("a message");
                     assert_eq!((read.sealed_my_number, read.data_key_id), (sealed_my_number, data_key_id));
+                    assert_eq!(read.my_number_hash, my_number_hash);
                     assert_eq!(read.capture_ids[..], capture_ids[..]);
                 }
             }

@@ -31,6 +31,20 @@ pub(super) mod tag {
     pub(in super::super) const RESIDENT_NUMBERS: u32 = 3;
     pub(in super::super) const DICTIONARY: u32 = 4;
     pub(in super::super) const COLD: u32 = 5;
+    pub(in super::super) const KANA_AND_BIRTH_DATES: u32 = 6;
+    pub(in super::super) const NAMES: u32 = 7;
+    pub(in super::super) const MY_NUMBERS: u32 = 8;
+    pub(in super::super) const KANA_ORDER: u32 = 9;
+
+    /// The table of a look-up.
+    pub(in super::super) fn of(kind: crate::lookup::Kind) -> u32 {
+        match kind {
+            crate::lookup::Kind::ResidentNumber => RESIDENT_NUMBERS,
+            crate::lookup::Kind::KanaAndBirthDate => KANA_AND_BIRTH_DATES,
+            crate::lookup::Kind::Name => NAMES,
+            crate::lookup::Kind::MyNumber => MY_NUMBERS,
+        }
+    }
 }
 
 /// Whose generation it is, which one, and what it folds.

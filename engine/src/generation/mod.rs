@@ -3,20 +3,21 @@
 //! Owns the file below `ledgers/<municipality>/`: its entries, its index, its look-ups, its dictionary, its cold section, its footer.
 //!
 //! ```text
-//! header | header | entries … | index | resident numbers | dictionary | cold | footer
-//! 0        4096     8192        64-byte aligned lines      8-byte aligned      last 512 bytes
+//! header | header | entries … | index | look-ups … | order of kana | dictionary | cold | footer
+//! 0        4096     8192        64-byte aligned lines  8-byte aligned              last 512 bytes
 //! ```
 //!
 //! Entries lie in the order of their ticket numbers: a whole ledger is read from front to back. The index is exact: a ticket that the ledger does not have
 //! is answered without touching an entry. The file is built aside, synced, then named by an event of the log; it never changes (I3).
 //!
-//! Damage: every entry has its own checksum and names its ticket, so the index cannot show a wrong person. Index, look-ups and dictionary are checked whole
-//! at first use, so damage cannot hide a person either.
+//! Damage: every entry has its own checksum and names its ticket, so the index cannot show a wrong person. Index and dictionary are checked whole at first
+//! use, and so is each look-up at its own, so damage cannot hide a person either. A file without a look-up is read through instead.
 
 mod build;
 mod cold;
 mod dictionary;
 mod entry;
+mod kana_order;
 mod layout;
 mod read;
 mod slots;
@@ -26,7 +27,7 @@ use std::path::PathBuf;
 pub(crate) use build::{BuildError, Builder, Built, RowToFold, ShotToFold};
 pub(crate) use entry::Entry;
 pub(crate) use layout::Identity;
-pub(crate) use read::{Generation, OpenGenerationError};
+pub(crate) use read::{Candidates, Generation, KanaRows, OpenGenerationError};
 
 use crate::ticket::Municipality;
 

@@ -1,6 +1,7 @@
 //! Reading a generation: a mapped file and the ways into it.
 //!
-//! Owns the checks on the way: lengths, header and footer when it is opened; index, look-ups and dictionary whole at first use; an entry at every read (I6).
+//! Owns the checks on the way: lengths, header and footer when it is opened; index and dictionary whole at first use, each look-up at its own; an entry at
+//! every read (I6).
 //! Every address is checked against the end of its section.
 
 use std::io;
@@ -8,17 +9,18 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::build::resident_number_key;
 use super::cold::ColdView;
 use super::dictionary::Dictionary;
 use super::entry::{Entry, FoldedShot};
 use super::layout::{self, Counters, Footer, Identity, Section, tag};
 use super::slots::Slots;
-use crate::disk::{Disk, Map, prefetch};
+use crate::disk::{Disk, Map, prefetch, prefetch_value};
 use crate::error::Damage;
 use crate::frame::{self, Salt, kind};
 use crate::limits::FILE_HEADER_BYTES;
+use crate::lookup::{Kind, RowFields};
 use crate::mutation::{Mutation, broken};
+use crate::names::fold_kana;
 use crate::stored::ShotView;
 use crate::ticket::{Municipality, NUMBER_MAX};
 
@@ -33,24 +35,58 @@ pub(crate) struct Generation {
     index_lines: u32,
     /// The municipality's: they fit, there is none above 47,999.
     five_digits: u16,
-    /// Index, look-ups and dictionary were checked and are sound.
+    /// Index and dictionary were checked and are sound.
     sound: AtomicBool,
     details: Box<Details>,
 }
 
 const _: () = assert!(cfg!(miri) || size_of::<Generation>() == 64, "one line");
 
-/// What only opening, folding and the expansion of shots need.
+/// What only opening, look-ups, folding and the expansion of shots need. What a look-up needs comes first, in one line.
+#[repr(C, align(64))]
 struct Details {
+    /// By [`Kind`].
+    places: [Place; Kind::ALL.len()],
+    /// By [`Kind`]; a file may lack one.
+    lookups: [Option<Lookup>; Kind::ALL.len()],
+    kana_order: Option<Lookup>,
     municipality: Municipality,
     identity: Identity,
     counters: Counters,
     index: Section,
-    resident_numbers: Section,
     dictionary: Section,
     cold: Section,
-    /// What the check of index, look-ups and dictionary found, once it was made.
+    /// What the check of index and dictionary found, once it was made.
     checked: OnceLock<Result<(), Damage>>,
+}
+
+/// Where the table of a look-up lies.
+struct Place {
+    offset: u64,
+    /// 0 if there is none.
+    lines: u32,
+    /// It was checked and is sound.
+    sound: AtomicBool,
+}
+
+const _: () = assert!(size_of::<[Place; Kind::ALL.len()]>() == 64, "one line");
+
+/// A section that is checked when it is first asked.
+struct Lookup {
+    section: Section,
+    checked: OnceLock<Result<(), Damage>>,
+}
+
+/// Folded kana and ticket number of rows, in this order.
+pub(crate) type KanaRows<'a> = Box<dyn Iterator<Item = Result<(String, u64), Damage>> + 'a>;
+
+/// A question that one look-up of a generation was asked.
+#[derive(Debug)]
+pub(crate) enum Candidates {
+    /// The ticket numbers of the entries whose row it may be: the look-up holds hashes, the caller compares.
+    These(Vec<u64>),
+    /// The file has no such look-up: it may be every entry's.
+    Any,
 }
 
 /// Opening failed.
@@ -104,16 +140,32 @@ impl Generation {
             let found = footer.sections.iter().find(|section| section.tag == tag);
             found.copied().ok_or_else(|| damaged(footer_at, "the generation lacks a section"))
         };
+        let lookup = |tag| {
+            let found = footer.sections.iter().find(|section| section.tag == tag);
+            found.map(|&section| Lookup { section, checked: OnceLock::new() })
+        };
+        let place = |kind| {
+            let Some(Lookup { section, .. }) = lookup(tag::of(kind)) else {
+                return Ok(Place { offset: 0, lines: 0, sound: AtomicBool::new(false) });
+            };
+            let lines = Slots::new(&bytes[section.offset as usize..][..section.length as usize])
+                .and_then(|slots| u32::try_from(slots.line_count()).ok())
+                .ok_or_else(|| damaged(section.offset, "the look-up is no slot table"))?;
+            Ok(Place { offset: section.offset, lines, sound: AtomicBool::new(false) })
+        };
+        let [numbers, kana, names, my_numbers] = Kind::ALL.map(place);
         let (index, entries) = (section(tag::INDEX)?, section(tag::ENTRIES)?);
         let lines = Slots::new(&bytes[index.offset as usize..][..index.length as usize])
             .and_then(|slots| u32::try_from(slots.line_count()).ok())
             .ok_or_else(|| damaged(index.offset, "the index is no slot table"))?;
         let details = Details {
+            places: [numbers?, kana?, names?, my_numbers?],
+            lookups: Kind::ALL.map(|kind| lookup(tag::of(kind))),
+            kana_order: lookup(tag::KANA_ORDER),
             municipality,
             identity,
             counters: footer.counters,
             index,
-            resident_numbers: section(tag::RESIDENT_NUMBERS)?,
             dictionary: section(tag::DICTIONARY)?,
             cold: section(tag::COLD)?,
             checked: OnceLock::new(),
@@ -201,15 +253,60 @@ impl Generation {
         })
     }
 
-    /// The ticket numbers of the entries whose row may have `resident_number`: the look-up holds hashes, the caller compares.
-    pub(crate) fn with_resident_number(&self, resident_number: &str) -> Result<Vec<u64>, Damage> {
-        self.check()?;
-        let key = resident_number_key(self.salt, resident_number.as_bytes());
-        let section = self.details.resident_numbers;
-        let slots = Slots::new(self.bytes(&section));
-        let slots = slots.ok_or_else(|| self.damage(section.offset, "the look-up is no slot table"))?;
+    /// Starts to fetch what says where the look-ups lie.
+    #[inline]
+    pub(crate) fn prefetch_details(&self) {
+        prefetch_value(&*self.details);
+    }
+
+    /// Starts to fetch the line of a look-up where `hash` belongs.
+    #[inline]
+    pub(crate) fn prefetch_lookup(&self, kind: Kind, hash: u64) {
+        self.slots_of(kind).into_iter().for_each(|slots| slots.prefetch(hash));
+    }
+
+    /// Asks a look-up.
+    pub(crate) fn look_up(&self, kind: Kind, hash: u64) -> Result<Candidates, Damage> {
+        let Some(slots) = self.slots_of(kind) else { return Ok(Candidates::Any) };
+        let sound = &self.details.places[kind as usize].sound;
+        if !sound.load(Ordering::Relaxed) {
+            self.details.lookups[kind as usize].iter().try_for_each(|lookup| self.check_lookup(lookup))?;
+            sound.store(true, Ordering::Relaxed);
+        }
         let number = |address| self.number(address, &self.entry_at(address)?.0);
-        slots.find_all(key).map(number).collect()
+        slots.find_all(hash).map(number).collect::<Result<_, _>>().map(Candidates::These)
+    }
+
+    /// The table of a look-up, if the file has one.
+    #[inline]
+    fn slots_of(&self, kind: Kind) -> Option<Slots<'_>> {
+        let &Place { offset, lines, .. } = &self.details.places[kind as usize];
+        (lines > 0).then(|| Slots::of_lines(&self.map.bytes()[offset as usize..], lines))
+    }
+
+    /// Folded kana and ticket number of the rows whose folded kana begins with `prefix`, in this order. `None` if the file has no order of kana.
+    pub(crate) fn beginning_with<'a>(&'a self, prefix: &'a str) -> Result<Option<KanaRows<'a>>, Damage> {
+        let Some(lookup) = &self.details.kana_order else { return Ok(None) };
+        self.check_lookup(lookup)?;
+        let (places, rest) = self.bytes(&lookup.section).as_chunks::<4>();
+        if !rest.is_empty() {
+            return Err(self.damage(lookup.section.offset, "the order of kana is none"));
+        }
+        let row = |place: &[u8; 4]| {
+            let address = u64::from(u32::from_le_bytes(*place)) * 8;
+            let (entry, _) = self.entry_at(address)?;
+            let kana = fold_kana(RowFields::of(entry.row).unwrap_or_default().name_kana);
+            Ok((kana, self.number(address, &entry)?))
+        };
+        let (mut from, mut to) = (0, places.len());
+        while from < to {
+            let middle = from.midpoint(to);
+            if *row(&places[middle])?.0 < *prefix { from = middle + 1 } else { to = middle }
+        }
+        let rows = places[from..].iter().map(row);
+        let begins_so =
+            move |row: &Result<(String, u64), Damage>| row.as_ref().map_or(true, |(kana, _)| kana.starts_with(prefix));
+        Ok(Some(Box::new(rows.take_while(begins_so))))
     }
 
     /// A folded shot with its texts.
@@ -301,7 +398,20 @@ impl Generation {
         Ok(number)
     }
 
-    /// Checks index, look-ups and dictionary, once.
+    /// Checks a look-up, once.
+    fn check_lookup(&self, lookup: &Lookup) -> Result<(), Damage> {
+        lookup.checked.get_or_init(|| self.check_section(&lookup.section)).clone()
+    }
+
+    fn check_section(&self, section: &Section) -> Result<(), Damage> {
+        let sound = crc32fast::hash(self.bytes(section)) == section.crc;
+        if !sound && !broken(Mutation::SkipSectionCheck) {
+            return Err(self.damage(section.offset, "the section's checksum does not match"));
+        }
+        Ok(())
+    }
+
+    /// Checks index and dictionary, once.
     #[inline]
     fn check(&self) -> Result<(), Damage> {
         // Whoever sees that the sections are sound needs to see nothing else of whoever found it.
@@ -310,16 +420,8 @@ impl Generation {
 
     #[cold]
     fn check_sections(&self) -> Result<(), Damage> {
-        let Details { index, resident_numbers, dictionary, checked, .. } = &*self.details;
-        let check = || {
-            for section in [index, resident_numbers, dictionary] {
-                let sound = crc32fast::hash(self.bytes(section)) == section.crc;
-                if !sound && !broken(Mutation::SkipSectionCheck) {
-                    return Err(self.damage(section.offset, "the section's checksum does not match"));
-                }
-            }
-            Ok(())
-        };
+        let Details { index, dictionary, checked, .. } = &*self.details;
+        let check = || [index, dictionary].into_iter().try_for_each(|section| self.check_section(section));
         checked.get_or_init(check).clone()?;
         self.sound.store(true, Ordering::Relaxed);
         Ok(())

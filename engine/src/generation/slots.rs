@@ -12,11 +12,12 @@
 
 use crate::disk::prefetch_value;
 use crate::frame::u64_at;
+use crate::lookup::HASH_BITS;
 
 const ADDRESS_BITS: u32 = 30;
 const ADDRESS_MASK: u64 = (1 << ADDRESS_BITS) - 1;
 /// Bits of a key.
-pub(super) const KEY_BITS: u32 = 34;
+pub(super) const KEY_BITS: u32 = HASH_BITS;
 const LINE_BYTES: usize = 64;
 const LINE_SLOTS: usize = LINE_BYTES / 8;
 
@@ -35,24 +36,69 @@ fn home(key: u64, lines: usize) -> usize {
     ((u128::from(mix(key)) * lines as u128) >> 64) as usize
 }
 
-/// Builds the table of `(key, address in bytes)` pairs.
-pub(super) fn build(pairs: impl ExactSizeIterator<Item = (u64, u64)>) -> Vec<u8> {
+/// A slot that leads from `key` to `address`, in bytes.
+#[inline]
+pub(super) fn pack(key: u64, address: u64) -> u64 {
+    debug_assert!(key >> KEY_BITS == 0 && address.is_multiple_of(8) && address > 0);
+    (key << ADDRESS_BITS) | (address / 8)
+}
+
+/// The address of a packed slot, in bytes.
+#[inline]
+fn address_of(slot: u64) -> u64 {
+    (slot & ADDRESS_MASK) * 8
+}
+
+/// Slots that are looked at before a key waits for all others to have their place. Names that many people share would fill lines for a long way, and each of
+/// them would walk it.
+const PROBES_MAX: usize = 64;
+
+/// How many slots before its turn a slot's line is asked for.
+const AHEAD: usize = 12;
+
+/// Builds the table of packed slots.
+pub(super) fn build(pairs: &[u64]) -> Vec<u8> {
     let lines = (pairs.len() * 4).div_ceil(3).div_ceil(LINE_SLOTS).max(1);
     let mut slots = vec![0u64; lines * LINE_SLOTS];
-    for (key, address) in pairs {
-        debug_assert!(key >> KEY_BITS == 0 && address % 8 == 0 && address > 0);
-        let slot = (key << ADDRESS_BITS) | (address / 8);
-        let mut at = home(key, lines) * LINE_SLOTS;
-        while slots[at] != 0 {
-            at = if at + 1 == slots.len() { 0 } else { at + 1 };
+    let first = |slot: u64| home(slot >> ADDRESS_BITS, lines) * LINE_SLOTS;
+    let mut crowded = Vec::new();
+    for (index, &slot) in pairs.iter().enumerate() {
+        if let Some(&ahead) = pairs.get(index + AHEAD) {
+            prefetch_value(&slots[first(ahead)]);
         }
-        slots[at] = slot;
+        let (mut at, mut probes) = (first(slot), 0);
+        while slots[at] != 0 && probes < PROBES_MAX {
+            at = if at + 1 == slots.len() { 0 } else { at + 1 };
+            probes += 1;
+        }
+        if slots[at] == 0 { slots[at] = slot } else { crowded.push(slot) }
     }
+    place_crowded(&mut slots, crowded, first);
     let mut bytes = Vec::with_capacity(slots.len() * 8);
     for slot in slots {
         bytes.extend_from_slice(&slot.to_le_bytes());
     }
     bytes
+}
+
+/// Places what found no room near its home: in the order of the homes, so that nothing between a home and where the last one was placed is free, and is looked
+/// at again.
+fn place_crowded(slots: &mut [u64], mut crowded: Vec<u64>, first: impl Fn(u64) -> usize) {
+    crowded.sort_unstable_by_key(|&slot| first(slot));
+    let (mut at, mut wrapped) = (0, 0);
+    for slot in crowded {
+        at = at.max(first(slot));
+        while at < slots.len() && slots[at] != 0 {
+            at += 1;
+        }
+        if at == slots.len() {
+            // From here to the end all is full, for this one and whatever comes after it.
+            while slots[wrapped] != 0 {
+                wrapped += 1;
+            }
+        }
+        slots[if at == slots.len() { wrapped } else { at }] = slot;
+    }
 }
 
 /// A table in a mapped file.
@@ -118,14 +164,14 @@ impl<'a> Slots<'a> {
     /// The addresses of all entries with `key`, in bytes.
     pub(super) fn find_all(self, key: u64) -> impl Iterator<Item = u64> + 'a {
         let lines = self.lines;
-        let first = home(key, lines.len()) * LINE_SLOTS;
-        let count = lines.len() * LINE_SLOTS;
-        (0..count)
-            .map(move |step| (first + step) % count)
-            .map(move |at| u64_at(&lines[at / LINE_SLOTS], at % LINE_SLOTS * 8))
+        let first = home(key, lines.len());
+        // Two ranges, and not a remainder for each slot: most questions are asked of tables that do not have the key.
+        let around = lines[first..].iter().chain(&lines[..first]);
+        around
+            .flat_map(|line| (0..LINE_SLOTS).map(move |slot| u64_at(line, slot * 8)))
             .take_while(|&slot| slot != 0)
             .filter(move |slot| slot >> ADDRESS_BITS == key)
-            .map(|slot| (slot & ADDRESS_MASK) * 8)
+            .map(address_of)
     }
 }
 
@@ -141,7 +187,7 @@ mod tests {
         #[test]
         fn every_key_is_found_and_no_other(keys in proptest::collection::btree_set(0u64..1 << KEY_BITS, 0..500), other in 0u64..1 << KEY_BITS) {
             let map: BTreeMap<u64, u64> = keys.iter().enumerate().map(|(at, &key)| (key, (at as u64 + 1) * 8)).collect();
-            let bytes = build(map.iter().map(|(&key, &address)| (key, address)));
+            let bytes = build(&map.iter().map(|(&key, &address)| pack(key, address)).collect::<Vec<_>>());
             let slots = Slots::new(&bytes).unwrap();
             for (&key, &address) in &map {
                 prop_assert_eq!(slots.find(key), Some(address));
@@ -150,8 +196,8 @@ mod tests {
         }
 
         #[test]
-        fn duplicates_are_all_found(keys in proptest::collection::vec(0u64..20, 0..200)) {
-            let bytes = build(keys.iter().enumerate().map(|(at, &key)| (key, (at as u64 + 1) * 8)));
+        fn duplicates_are_all_found(keys in proptest::collection::vec(0u64..20, 0..2000)) {
+            let bytes = build(&keys.iter().enumerate().map(|(at, &key)| pack(key, (at as u64 + 1) * 8)).collect::<Vec<_>>());
             let slots = Slots::new(&bytes).unwrap();
             for key in 0..20 {
                 let mut found: Vec<u64> = slots.find_all(key).collect();
@@ -163,8 +209,21 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_all_share_is_built_in_no_time_and_hides_nobody() {
+        // The home of the key may be anywhere, at the end too: what overflows goes on at the front.
+        for shared in 0..40 {
+            let count = 20_000;
+            let pairs = (0..count).map(|at| pack(if at % 50 == 0 { 1000 + at } else { shared }, (at + 1) * 8));
+            let bytes = build(&pairs.collect::<Vec<_>>());
+            let slots = Slots::new(&bytes).unwrap();
+            assert_eq!(slots.find_all(shared).count() as u64, count - count / 50);
+            assert!((0..count).step_by(50).all(|at| slots.find_all(1000 + at).eq([(at + 1) * 8])));
+        }
+    }
+
+    #[test]
     fn sequential_numbers_spread_over_the_lines() {
-        let bytes = build((0..30_000u32).map(|number| (number.into(), (u64::from(number) + 1) * 8)));
+        let bytes = build(&(0..30_000).map(|number| pack(number, (number + 1) * 8)).collect::<Vec<_>>());
         let full = bytes.chunks_exact(LINE_BYTES).filter(|line| u64_at(line, 56) != 0).count();
         // At a load of three quarters a Poisson line is full with a probability near 0.25; clustering would show as far more.
         assert!(full * 100 < bytes.len() / LINE_BYTES * 40, "{full} of {} lines are full", bytes.len() / LINE_BYTES);

@@ -102,6 +102,20 @@ impl<'v> Person<'v> {
         }
     }
 
+    /// As [`Person::newest_row`], also where there is one ticket; with the ticket whose own it is.
+    pub(crate) fn row_with_ticket(&self) -> Result<Option<(Ticket, RowView<'v>)>, Damage> {
+        if !self.is_linked()? {
+            return Ok(self.own_row()?.map(|row| (self.ticket, row)));
+        }
+        let Some(newest) = self.newest_row()? else { return Ok(None) };
+        for (person, _) in self.all_tickets()? {
+            if person.own_row()?.is_some_and(|row| row == newest) {
+                return Ok(Some((person.ticket, newest)));
+            }
+        }
+        Ok(None)
+    }
+
     /// The row that became known last, of all tickets. A ticket that the register never had has a row that says nothing but what replaced it.
     pub(super) fn newest_row(&self) -> Result<Option<RowView<'v>>, Damage> {
         let mut newest: Option<RowView<'v>> = None;

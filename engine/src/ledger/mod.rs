@@ -7,24 +7,27 @@ mod effect;
 mod links;
 #[cfg(all(test, loom))]
 mod loom;
+mod overlay;
 mod person;
 mod tail;
 
 pub(crate) use effect::{Counts, Effect};
 pub(crate) use links::Links;
+pub(crate) use overlay::Overlay;
 pub(crate) use person::{Horizon, Step, join};
 pub use person::{Match, Person};
 pub(crate) use tail::Tail;
 
-use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::disk::prefetch_value;
 use crate::error::Damage;
-use crate::frame::kind;
+use crate::frame::{Header, kind};
 use crate::generation::Generation;
 use crate::log::Segments;
 use crate::mutation::{Mutation, broken};
+use crate::stored::RowView;
 use crate::ticket::{Municipality, Ticket};
 
 /// What a checkpoint keeps of a ticket in a tail.
@@ -43,17 +46,19 @@ pub(crate) struct Ledger {
     pub(crate) generation: Option<Generation>,
     pub(crate) tail: Tail,
     pub(crate) municipality: Municipality,
+    /// Whether the overlay holds anything: most hold nothing most of the time. Set before the view that shows what it holds is published.
+    has_changes: AtomicBool,
     /// When the generation was installed: sequence and time of the event. Rows whose entry says zero are known since then.
     pub(crate) installed: (u64, u64),
-    /// Tickets whose row changed in the tail: the look-ups of the generation do not know of that. Held for one insertion, or one look.
-    changed: Mutex<BTreeSet<u64>>,
+    /// What rows that changed in the tail are looked up by: the look-ups of the generation do not know of them. Held for one insertion, or one look.
+    overlay: Mutex<Overlay>,
 }
 
 impl Ledger {
     /// A ledger of which nothing is known yet.
     pub(crate) fn new(municipality: Municipality) -> Ledger {
-        let (tail, changed) = (Tail::default(), Mutex::default());
-        Ledger { generation: None, tail, municipality, installed: (0, 0), changed }
+        let (tail, has_changes, overlay) = (Tail::default(), AtomicBool::new(false), Mutex::default());
+        Ledger { generation: None, tail, municipality, installed: (0, 0), has_changes, overlay }
     }
 
     /// Starts to fetch what a match needs of the ledger itself.
@@ -108,7 +113,7 @@ impl Ledger {
 
     /// Whether an event of the tail gave `ticket` a row.
     fn has_changed_row(&self, ticket: Ticket, segments: &Segments) -> bool {
-        if !self.changed().contains(&ticket.number()) {
+        if !self.overlay().is_some_and(|overlay| overlay.holds(ticket.number())) {
             return false;
         }
         let mut address = self.tail.newest(ticket.number()).unwrap_or(0);
@@ -122,17 +127,25 @@ impl Ledger {
         false
     }
 
-    /// Takes note of a durable event of `ticket`: the tail then starts its walk there. The writer's side alone.
-    pub(crate) fn event_recorded(&self, ticket: Ticket, address: u64, effect: Effect) {
+    /// Takes note of a durable event of `ticket`: the tail then starts its walk there. `message` is the event's. The writer's side alone.
+    pub(crate) fn event_recorded(&self, ticket: Ticket, address: u64, effect: Effect, message: &[u8]) {
         if let Effect::Row { .. } = effect {
-            self.changed().insert(ticket.number());
+            // What is looked at of the header is of no matter to a look-up.
+            let header = Header { kind: kind::RESIDENT_CHANGED, flags: 0, time_ms: 0, ticket_bits: 0, sequence: 0 };
+            self.row_changed(ticket.number(), RowView::of_change(header, message).as_ref());
         }
         self.tail.insert(ticket.number(), address, effect);
     }
 
-    /// Tickets whose row may have changed in the tail.
-    pub(crate) fn changed(&self) -> MutexGuard<'_, BTreeSet<u64>> {
-        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn row_changed(&self, number: u64, row: Option<&RowView<'_>>) {
+        self.overlay.lock().unwrap_or_else(PoisonError::into_inner).row_changed(number, row);
+        self.has_changes.store(true, Ordering::Relaxed);
+    }
+
+    /// What rows that changed in the tail are looked up by; `None` if none did.
+    pub(crate) fn overlay(&self) -> Option<MutexGuard<'_, Overlay>> {
+        let has_changes = self.has_changes.load(Ordering::Relaxed);
+        has_changes.then(|| self.overlay.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// This ledger with `generation` as its base, and a tail of what that does not fold.
@@ -151,9 +164,29 @@ impl Ledger {
     }
 
     /// Fills the empty tail with what a checkpoint kept of it.
-    pub(crate) fn restore(&self, tickets: impl ExactSizeIterator<Item = KeptTicket> + Clone, counts: Counts) {
-        self.changed().extend(tickets.clone().filter(|ticket| ticket.changed).map(|ticket| ticket.number));
+    pub(crate) fn restore(
+        &self,
+        tickets: impl ExactSizeIterator<Item = KeptTicket> + Clone,
+        counts: Counts,
+        segments: &Segments,
+    ) {
+        for ticket in tickets.clone().filter(|ticket| ticket.changed) {
+            self.restore_changes(&ticket, segments);
+        }
         self.tail.restore(tickets.map(|ticket| (ticket.number, ticket.newest)), counts);
+    }
+
+    /// Reads what changed a ticket's row.
+    fn restore_changes(&self, ticket: &KeptTicket, segments: &Segments) {
+        let mut address = ticket.newest;
+        while address >= self.folded_position() && address != 0 {
+            // Damage is told to whoever looks: one ticket's must not keep the store from opening.
+            let Ok(event) = segments.event(address) else { return self.row_changed(ticket.number, None) };
+            if event.header.kind == kind::RESIDENT_CHANGED {
+                self.row_changed(ticket.number, RowView::of_change(event.header, event.message).as_ref());
+            }
+            address = event.previous;
+        }
     }
 
     /// Fills the empty tail with the events, from each ticket's newest one back, that the generation does not fold.
@@ -164,15 +197,15 @@ impl Ledger {
             let mut address = newest;
             while address >= folded && address != 0 {
                 let event = segments.event(address)?;
-                events.push((address, event.header.kind));
+                events.push((address, event.header.kind, event.message));
                 address = event.previous;
             }
             let Ok(ticket) = Ticket::new(self.municipality, number) else { continue };
-            for (address, kind) in events.into_iter().rev() {
+            for (address, kind, message) in events.into_iter().rev() {
                 let effect = self.effect(ticket, kind, segments);
                 let effect =
                     effect.ok_or_else(|| segments.damage(address, "a ticket's event of a kind that is none"))?;
-                self.event_recorded(ticket, address, effect);
+                self.event_recorded(ticket, address, effect, message);
             }
         }
         Ok(())

@@ -279,6 +279,7 @@ impl<'v> Person<'v> {
             bytes: entry.row,
             sealed_my_number: cold.sealed_my_number,
             data_key_id: cold.data_key_id,
+            my_number_hash: cold.my_number_hash,
             linked: header.flags & flag::LINKED != 0,
             known_since,
         }))

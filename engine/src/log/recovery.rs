@@ -104,6 +104,18 @@ impl Recovery {
         self.segments.iter().any(|segment| (segment.first_batch()..=segment.limit()).contains(&start.position))
     }
 
+    /// Reads the log from its beginning and hands every event to `visit` in order; nothing is changed.
+    pub(crate) fn read(
+        self,
+        visit: &mut dyn FnMut(&Segments, &Event<'_>) -> Result<(), OpenError>,
+    ) -> Result<(), OpenError> {
+        if self.segments.is_empty() {
+            return Ok(());
+        }
+        let scanned = scan(&self.segments, self.vouched, None, visit)?;
+        judge(&self.segments, &scanned, self.vouched).map(drop)
+    }
+
     /// Reads the log from `start`, or from its beginning, hands every event to `apply` in order, makes the end durable, and returns its writer.
     pub(crate) fn replay(
         self,

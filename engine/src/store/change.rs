@@ -9,7 +9,7 @@
 use prost::Message as _;
 use sesshu_proto::v1::{Resident, ResidentChange};
 
-use super::load::newest_data_key;
+use super::key::newest_data_key;
 use super::view::{Match, View};
 use super::{Shared, Store};
 use crate::error::{ChangeError, Damage, RecordError};
@@ -88,6 +88,7 @@ struct SealedRow {
     resident: Resident,
     my_number: Vec<u8>,
     data_key_id: u32,
+    my_number_hash: u64,
 }
 
 impl Prepared {
@@ -103,16 +104,16 @@ fn prepare(shared: &Shared, changes: &[Change]) -> Result<Vec<Prepared>, ChangeE
     let view = shared.view.load();
     let mut key: Option<DataKey> = None;
     let mut seal = |ticket, row: &Row| {
-        let (resident, mut sealed) = (row.resident().clone(), (Vec::new(), 0));
+        let (resident, mut sealed) = (row.resident().clone(), (Vec::new(), 0, 0));
         if let Some(my_number) = row.my_number() {
             let key = match &key {
                 Some(key) => key,
                 None => key.insert(newest_data_key(shared)?),
             };
-            sealed = (key.seal(ticket, my_number).to_vec(), key.id());
+            sealed = (key.seal(ticket, my_number).to_vec(), key.id(), key.hash(my_number));
         }
-        let (my_number, data_key_id) = sealed;
-        Ok::<_, ChangeError>(SealedRow { resident, my_number, data_key_id })
+        let (my_number, data_key_id, my_number_hash) = sealed;
+        Ok::<_, ChangeError>(SealedRow { resident, my_number, data_key_id, my_number_hash })
     };
     let prepared = changes.iter().map(|change| {
         let ticket = change.ticket();
@@ -179,6 +180,7 @@ pub(super) fn judge(view: &View, change: &Prepared) -> Result<Judged, Damage> {
                 resident: Some(Resident { status: *status, status_date: *date, ..resident }),
                 sealed_my_number: row.sealed_my_number.to_vec(),
                 data_key_id: row.data_key_id,
+                my_number_hash: row.my_number_hash,
             })
         }
         To::Reissue { previous, row } => reissue(view, &before, *previous, row),
@@ -248,8 +250,12 @@ impl<'v> Before<'v> {
         let row = self.row.unwrap_or_default();
         let mut resident = Resident::decode(row.bytes).unwrap_or_default();
         links.put(&mut resident);
-        let (sealed_my_number, data_key_id) = (row.sealed_my_number.to_vec(), row.data_key_id);
-        ResidentChange { resident: Some(resident), sealed_my_number, data_key_id }
+        ResidentChange {
+            resident: Some(resident),
+            sealed_my_number: row.sealed_my_number.to_vec(),
+            data_key_id: row.data_key_id,
+            my_number_hash: row.my_number_hash,
+        }
     }
 
     fn stays(&self, outcome: ChangeOutcome) -> Judged {
@@ -281,7 +287,11 @@ impl SealedRow {
     fn with(&self, links: Links) -> ResidentChange {
         let mut resident = self.resident.clone();
         links.put(&mut resident);
-        let (sealed_my_number, data_key_id) = (self.my_number.clone(), self.data_key_id);
-        ResidentChange { resident: Some(resident), sealed_my_number, data_key_id }
+        ResidentChange {
+            resident: Some(resident),
+            sealed_my_number: self.my_number.clone(),
+            data_key_id: self.data_key_id,
+            my_number_hash: self.my_number_hash,
+        }
     }
 }

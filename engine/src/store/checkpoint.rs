@@ -102,8 +102,9 @@ fn write_file(disk: &dyn Disk, store_id: StoreId, captured: &Captured) -> Result
             }
         }
         if !broken(Mutation::ForgetChangesInCheckpoint) {
-            let changed = ledger.changed();
-            for (number, _) in tickets.iter_mut().filter(|(number, _)| changed.contains(number)) {
+            let changed = ledger.overlay();
+            let has_changed = |number| changed.as_ref().is_some_and(|overlay| overlay.holds(number));
+            for (number, _) in tickets.iter_mut().filter(|(number, _)| has_changed(*number)) {
                 *number |= CHANGED;
             }
         }
@@ -297,9 +298,9 @@ pub(super) fn restore(
         let ledger = state.ledger(tail.municipality);
         match tail.generation.cmp(&ledger.generation_number()) {
             _ if broken(Mutation::IgnoreGenerationOfCheckpoint) => {
-                ledger.restore(tail.tickets(), tail.counts);
+                ledger.restore(tail.tickets(), tail.counts, recovery.segments());
             }
-            std::cmp::Ordering::Equal => ledger.restore(tail.tickets(), tail.counts),
+            std::cmp::Ordering::Equal => ledger.restore(tail.tickets(), tail.counts, recovery.segments()),
             // A newer generation folds a part of it.
             std::cmp::Ordering::Less => {
                 ledger.refill(tail.tickets().map(|ticket| (ticket.number, ticket.newest)), recovery.segments())?

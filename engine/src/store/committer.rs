@@ -211,7 +211,7 @@ impl Committer {
     pub(super) fn show(&mut self, shared: &Shared, landed: Landed) {
         let Landed { batch, took, end, sequence, time_ms } = landed;
         for &Placed { ticket, appended, orphan, .. } in batch.placed() {
-            self.state.event_recorded(ticket, appended.address, Effect::Shot { orphan });
+            self.state.event_recorded(ticket, appended.address, Effect::Shot { orphan }, &[]);
         }
         self.publish(shared, end, sequence, time_ms);
         self.found_room(shared);
@@ -230,7 +230,7 @@ impl Committer {
         if broken(Mutation::ShowBeforeSync) {
             for placed in self.flying.iter().flat_map(|(batch, _)| batch.placed()) {
                 let Placed { ticket, appended, orphan, .. } = *placed;
-                self.state.event_recorded(ticket, appended.address, Effect::Shot { orphan });
+                self.state.event_recorded(ticket, appended.address, Effect::Shot { orphan }, &[]);
             }
             self.publish(shared, sealed.end, sealed.last_sequence, sealed.time_ms);
         }
@@ -341,12 +341,12 @@ impl Committer {
         for event in events {
             let (flags, bits) = (event.flags(), event.ticket.to_bits());
             let appended = self.writer.push(kind::RESIDENT_CHANGED, flags, bits, event.previous, &event.message);
-            placed.push((event.ticket, appended.address, event.effect));
+            placed.push((event, appended.address));
         }
         let sealed = self.writer.seal();
         let show = |committer: &mut Committer, end, sequence| {
-            for &(ticket, address, effect) in &placed {
-                committer.state.event_recorded(ticket, address, effect);
+            for &(event, address) in &placed {
+                committer.state.event_recorded(event.ticket, address, event.effect, &event.message);
             }
             committer.publish(shared, end, sequence, time_ms);
         };

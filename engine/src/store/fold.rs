@@ -8,13 +8,14 @@ use sesshu_proto::v1::{Resident, ResidentStatus};
 
 use super::view::{Match, View};
 use crate::disk::prefetch;
-use crate::error::Damage;
+use crate::error::{Damage, KeyError};
 use crate::generation::{BuildError, Builder, RowToFold, ShotToFold};
+use crate::keys::{DataKey, SEALED_BYTES};
 use crate::ledger::{Links, Person};
 use crate::limits::SAMPLES_MAX;
 use crate::mutation::{Mutation, broken};
 use crate::stored::RowView;
-use crate::ticket::{Date, Municipality};
+use crate::ticket::{Date, Municipality, Ticket};
 use crate::wire::{Value, take_field};
 
 /// A row that waits in a load's arena.
@@ -27,6 +28,7 @@ pub(super) struct Staged {
     pub(super) row_bytes: u32,
     pub(super) sealed_bytes: u32,
     pub(super) resident_number_bytes: u32,
+    pub(super) my_number_hash: u64,
     pub(super) active: bool,
     /// Tells its My Number from others of the same load; 0 if it has none.
     pub(super) my_number_print: u64,
@@ -46,7 +48,8 @@ pub(super) struct Input<'a> {
     pub(super) arena: &'a [u8],
     /// In number order: residents whose row was rejected.
     pub(super) kept: &'a [u64],
-    pub(super) data_key_id: u32,
+    /// The newest data key, which `rows` are sealed with, and those before it.
+    pub(super) keys: &'a [DataKey],
     pub(super) today: Date,
 }
 
@@ -61,6 +64,29 @@ impl Input<'_> {
         }
     }
 
+    fn newest_key(&self) -> &DataKey {
+        self.keys.last().expect("whoever loads has a data key")
+    }
+
+    /// The My Number of a row that comes from an older generation, sealed with the newest data key; `None` if it is so already. So a new data key comes in as
+    /// ledgers are folded, and the same number is the same bytes again.
+    fn renewed(
+        &self,
+        municipality: Municipality,
+        number: u64,
+        row: &RowView<'_>,
+    ) -> Result<Option<Renewed>, FoldError> {
+        let newest = self.newest_key();
+        if row.sealed_my_number.is_empty() || row.data_key_id == newest.id() || broken(Mutation::KeepOldSeals) {
+            return Ok(None);
+        }
+        let key = self.keys.iter().find(|key| key.id() == row.data_key_id);
+        let key = key.ok_or(FoldError::Key(KeyError::NotListed(row.data_key_id)))?;
+        let ticket = Ticket::new(municipality, number).expect("a ticket that was read has a ticket number");
+        let my_number = key.open(ticket, row.sealed_my_number).map_err(FoldError::Key)?;
+        Ok(Some(Renewed { sealed: newest.seal(ticket, my_number), key: newest.id(), hash: newest.hash(my_number) }))
+    }
+
     fn has_kept(&self, number: u64) -> bool {
         self.kept.binary_search(&number).is_ok()
     }
@@ -73,6 +99,19 @@ impl Input<'_> {
         let tickets = person.tickets()?;
         let is_valid = tickets.last().is_some_and(|valid| valid.number() == number);
         Ok(!is_valid || tickets.iter().any(|ticket| has_row(ticket.number()) || self.has_kept(ticket.number())))
+    }
+}
+
+/// A My Number that was sealed again.
+struct Renewed {
+    sealed: [u8; SEALED_BYTES],
+    key: u32,
+    hash: u64,
+}
+
+impl Renewed {
+    fn put<'a>(&'a self, row: RowView<'a>) -> RowView<'a> {
+        RowView { sealed_my_number: &self.sealed, data_key_id: self.key, my_number_hash: self.hash, ..row }
     }
 }
 
@@ -112,6 +151,7 @@ fn sample(samples: &mut Vec<u64>, number: u64) {
 
 pub(super) enum FoldError {
     Damaged(Damage),
+    Key(KeyError),
     Build(BuildError),
 }
 
@@ -161,6 +201,11 @@ pub(super) fn fold(
         }
         let before = person.as_ref().map(Person::own_row).transpose()?.flatten();
         tally.known += u64::from(before.as_ref().is_some_and(|row| counts_as_resident(row.bytes)));
+        let renewed = before.as_ref().map_or(Ok(None), |before| input.renewed(municipality, number, before))?;
+        let before = before.map(|before| match &renewed {
+            Some(renewed) => renewed.put(before),
+            None => before,
+        });
         match (row, before) {
             (Some(row), before) => push_row(input, number, row, before.as_ref(), &shots, builder, &mut tally)?,
             (None, Some(before)) => {
@@ -189,12 +234,12 @@ fn resident_of(row: &RowView<'_>) -> Resident {
 fn unchanged<'a>(row: &RowView<'a>, resident: &'a Resident) -> RowToFold<'a> {
     RowToFold {
         bytes: row.bytes,
-        resident_number: resident.resident_number.as_bytes(),
         active: resident.status() == ResidentStatus::Active && resident.reissued_as.is_none(),
         linked: row.linked,
         known_since: row.known_since,
         sealed_my_number: row.sealed_my_number,
         data_key_id: row.data_key_id,
+        my_number_hash: row.my_number_hash,
     }
 }
 
@@ -219,7 +264,7 @@ fn push_row(
     let same = |before: &RowView<'_>| {
         before.bytes == bytes
             && before.sealed_my_number == sealed
-            && (sealed.is_empty() || before.data_key_id == input.data_key_id)
+            && (sealed.is_empty() || before.data_key_id == input.newest_key().id())
     };
     let known_since = match before {
         None => {
@@ -239,12 +284,12 @@ fn push_row(
     };
     let row = RowToFold {
         bytes,
-        resident_number: resident_number(bytes, row.resident_number_bytes as usize),
         active: row.active && !is_superseded,
         linked: inherited.is_some(),
         known_since,
         sealed_my_number: sealed,
-        data_key_id: input.data_key_id,
+        data_key_id: input.newest_key().id(),
+        my_number_hash: row.my_number_hash,
     };
     Ok(builder.push(number, Some(row), shots)?)
 }

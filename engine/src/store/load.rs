@@ -13,21 +13,23 @@ use sesshu_proto::v1::{Generation as GenerationMessage, ResidentStatus};
 
 use super::committer::Committer;
 use super::fold::{self, Samples, Staged, Tally};
+use super::key::data_keys;
 use super::prints::{Prints, SharedCounts, SharedRows};
-use super::{Shared, Store, lock, manifest};
+use super::{Shared, Store, lock};
 use crate::disk::Disk;
-use crate::error::{KeyError, LoadError, OpenError, RecordError};
+use crate::error::{LoadError, OpenError, RecordError};
 use crate::frame::Salt;
 use crate::generation::{self, BuildError, Builder, Built, Generation, Identity, OpenGenerationError};
 use crate::intake::{Column, Fault, FaultCode, Remark, Row};
-use crate::keys::{DataKey, OutsideKey};
+use crate::keys::DataKey;
 use crate::mutation::{Mutation, broken};
 use crate::ticket::{Date, Municipality, NUMBER_MAX, Ticket};
 
 /// A load under way. Dropping it ends it without a trace.
 pub struct Load {
     place: Place,
-    key: DataKey,
+    /// The newest data key seals what comes; the others open what was sealed before. Newest last.
+    keys: Vec<DataKey>,
     arena: Vec<u8>,
     rows: Vec<Staged>,
     kept: Vec<u64>,
@@ -94,13 +96,13 @@ impl Store {
     ///
     /// [`LoadError::UnderWay`] while another load of it lives; [`LoadError::Key`] without the store's key.
     pub fn load(&self, municipality: Municipality) -> Result<Load, LoadError> {
-        let key = newest_data_key(&self.shared)?;
+        let keys = data_keys(&self.shared)?;
         let place = Place::take(&self.shared, municipality)?;
         let prints = Prints::new(&*self.shared.platform.environment)
             .map_err(failed("drawing a number for", generation::STAGING))?;
         Ok(Load {
             place,
-            key,
+            keys,
             arena: Vec::new(),
             rows: Vec::new(),
             kept: Vec::new(),
@@ -160,9 +162,12 @@ impl Load {
         let start = self.arena.len();
         row.resident().encode(&mut self.arena).expect("a vector grows");
         let row_bytes = (self.arena.len() - start) as u32;
+        let mut my_number_hash = 0;
         if let Some(my_number) = row.my_number() {
             let ticket = Ticket::new(self.place.municipality, row.number()).expect("a checked row has a ticket number");
-            self.arena.extend_from_slice(&self.key.seal(ticket, my_number));
+            let key = self.keys.last().expect("whoever has the data keys has one");
+            self.arena.extend_from_slice(&key.seal(ticket, my_number));
+            my_number_hash = key.hash(my_number);
         }
         self.rows.push(Staged {
             number: row.number(),
@@ -171,6 +176,7 @@ impl Load {
             row_bytes,
             sealed_bytes: (self.arena.len() - start) as u32 - row_bytes,
             resident_number_bytes: row.resident().resident_number.len() as u32,
+            my_number_hash,
             active: row.resident().status() == ResidentStatus::Active,
             my_number_print: row.my_number().map_or(0, |number| self.prints.of_my_number(number)),
         });
@@ -297,11 +303,12 @@ impl Load {
             disk.remove(&path).map_err(failed("replacing", &path))?;
         }
         let mut builder = Builder::create(disk, &path, identity).map_err(failed("creating", &path))?;
+        builder.reserve(self.rows.len());
         let input = fold::Input {
             rows: &self.rows,
             arena: &self.arena,
             kept: &self.kept,
-            data_key_id: self.key.id(),
+            keys: &self.keys,
             today: today(environment.now_ms()),
         };
         let finished =
@@ -313,6 +320,7 @@ impl Load {
                 let _ = disk.remove(&path);
                 Err(match error {
                     fold::FoldError::Damaged(damage) => LoadError::Damaged(damage),
+                    fold::FoldError::Key(error) => LoadError::Key(error),
                     fold::FoldError::Build(BuildError::TooLarge) => LoadError::TooLarge(municipality),
                     fold::FoldError::Build(BuildError::Disk(source)) => failed("writing", &path)(source),
                 })
@@ -458,15 +466,6 @@ pub(super) fn failed<P: AsRef<Path>>(
 ) -> impl FnOnce(std::io::Error) -> LoadError + use<P> {
     let path = path.as_ref().to_owned();
     move |source| LoadError::Disk { doing, path, source }
-}
-
-/// Opens the key that My Numbers are sealed with.
-pub(super) fn newest_data_key(shared: &Shared) -> Result<DataKey, KeyError> {
-    let path = shared.key.path(&shared.path);
-    let outside = OutsideKey::read(&path)?;
-    let manifest = lock(&shared.manifest);
-    let wrapped = manifest.data_keys.last().ok_or_else(|| KeyError::Missing(manifest::PATH.into()))?;
-    DataKey::unwrap(&outside, wrapped, &path)
 }
 
 /// The day in Japan, which has had no summer time since 1951.

@@ -12,7 +12,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use prost::Message as _;
-use sesshu_proto::v1::{Checkpoint as CheckpointMessage, Generation as GenerationMessage, Manifest, WrappedDataKey};
+use sesshu_proto::v1::{
+    AccessLog, Checkpoint as CheckpointMessage, Generation as GenerationMessage, Manifest, WrappedDataKey,
+};
 
 use super::view::View;
 use crate::disk::Disk;
@@ -35,6 +37,8 @@ pub(super) struct ManifestFile {
     hashes: std::collections::HashMap<(u32, u64), Vec<u8>>,
     /// The newest checkpoint.
     checkpoint: Option<CheckpointMessage>,
+    /// What is vouched for of the access log.
+    pub(super) access: Option<AccessLog>,
     /// The store was closed: what a load that outlives it would write vouches for less.
     closed: bool,
 }
@@ -47,6 +51,7 @@ impl ManifestFile {
             data_keys: manifest.data_keys.clone(),
             hashes: std::collections::HashMap::new(),
             checkpoint: manifest.checkpoint.clone(),
+            access: manifest.access,
             closed: false,
         };
         for generation in &manifest.generations {
@@ -58,6 +63,11 @@ impl ManifestFile {
     /// Keeps the hash of a generation for the next manifest.
     pub(super) fn remember(&mut self, generation: &GenerationMessage) {
         self.hashes.insert((generation.municipality, generation.generation), generation.blake3.to_vec());
+    }
+
+    /// Whether the last one was written.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// The newest checkpoint.
@@ -108,6 +118,7 @@ impl ManifestFile {
             closed,
             data_keys: self.data_keys.clone(),
             checkpoint: self.checkpoint.clone(),
+            access: self.access,
         };
         write(disk, &manifest)?;
         self.closed = closed;

@@ -8,6 +8,8 @@
 //! | `manifest` | the table of contents on disk |
 //! | `checkpoint` | the tails on disk |
 //! | `view` | what one reader sees: match, match_batch, ledgers |
+//! | `find`, `my_number`, `access` | people without their ticket, and who asked for whom |
+//! | `key` | the keys, when something needs them |
 //! | `state` | what a durable event does to the ledgers, live and at replay |
 //! | `record`, `judge`, `queue`, `batch`, `committer`, `pipeline` | the way of a shot to the disk, in this order |
 //! | `load`, `prints`, `fold` | the way of a register to a generation |
@@ -16,17 +18,21 @@
 //! | `upkeep` | when checkpoints and manifests are written |
 //! | `status`, `statistics` | what operators ask for |
 
+mod access;
 mod batch;
 mod change;
 mod checkpoint;
 mod committer;
+mod find;
 mod fold;
 mod held;
 mod held_file;
 mod hold;
 mod judge;
+mod key;
 mod load;
 mod manifest;
+mod my_number;
 mod open;
 mod pipeline;
 mod prints;
@@ -44,13 +50,17 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+pub use access::Access;
 pub use change::{ChangeOutcome, Changed};
 pub use checkpoint::CheckpointOutcome;
+pub use find::{Found, Within};
 pub use fold::Samples;
 pub use held::Held;
 pub use held_file::HeldId;
 pub use hold::{HoldPolicy, HoldReason, LoadOutcome, Share};
+pub use key::{ListedKey, Rotated, Rotation};
 pub use load::{BuiltLoad, Kept, Load, LoadReport, Rejected};
+pub use my_number::{MyNumberQuestion, OpenDataKeys};
 pub use open::Opened;
 pub use prints::{SHARED_LISTED_MAX, SharedCounts};
 pub use record::{Completion, RecordOutcome, Recorded};
@@ -81,6 +91,8 @@ pub(crate) struct Shared {
     platform: Platform,
     store_id: StoreId,
     key: KeyLocation,
+    /// Where the key lies since it was rotated into another file.
+    rotated_key: Mutex<Option<PathBuf>>,
     view: Swap<Arc<View>>,
     queue: Queue,
     committer: Mutex<Committer>,
@@ -89,6 +101,8 @@ pub(crate) struct Shared {
     /// Whoever holds the committer may wait for this, not the other way round.
     manifest: Mutex<ManifestFile>,
     upkeep: Upkeep,
+    /// Whoever holds it may wait for the manifest, not the other way round.
+    access: Mutex<access::AccessLog>,
     statistics: Mutex<CommitStatistics>,
     /// Ordinals of the municipalities that are being loaded.
     loading: Mutex<HashSet<usize>>,

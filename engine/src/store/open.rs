@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use sesshu_proto::v1::Manifest;
 
+use super::access;
 use super::checkpoint::{self, CheckpointOutcome};
 use super::committer::{Committer, DISK_FULL};
 use super::held::{self, Restored};
@@ -159,6 +160,7 @@ impl Store {
             path: path.to_owned(),
             store_id,
             key: options.key,
+            rotated_key: Mutex::default(),
             upkeep: Upkeep::new(checkpointed, if full { 0 } else { view.horizon.segments.newest() }),
             view: Swap::new(Arc::new(view)),
             queue: Queue::default(),
@@ -166,6 +168,7 @@ impl Store {
             waiting: AtomicUsize::new(0),
             manifest: Mutex::new(file),
             statistics: Mutex::default(),
+            access: Mutex::default(),
             loading: Mutex::new(HashSet::new()),
             held: Mutex::new(held_loads),
             trouble: Mutex::new(trouble),
@@ -202,7 +205,12 @@ fn real_disk(path: &Path, create: bool) -> Result<Arc<dyn Disk>, OpenError> {
     let strange = names.iter().any(|name| match name.to_str() {
         Some("LOCK" | "MANIFEST.tmp") => false,
         Some(
-            log::DIRECTORY | generation::DIRECTORY | generation::STAGING | checkpoint::DIRECTORY | held_file::DIRECTORY,
+            log::DIRECTORY
+            | generation::DIRECTORY
+            | generation::STAGING
+            | checkpoint::DIRECTORY
+            | held_file::DIRECTORY
+            | access::DIRECTORY,
         ) => disk.list(name).map_or(true, |inside| !inside.is_empty()),
         _ => true,
     });

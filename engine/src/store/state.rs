@@ -39,9 +39,9 @@ impl State {
         Arc::make_mut(&mut self.ledgers).set(ledger);
     }
 
-    /// Something happened to a ticket.
-    pub(super) fn event_recorded(&mut self, ticket: Ticket, address: u64, effect: Effect) {
-        self.ledger(ticket.municipality()).event_recorded(ticket, address, effect);
+    /// Something happened to a ticket; `message` says what, where the effect is a row's.
+    pub(super) fn event_recorded(&mut self, ticket: Ticket, address: u64, effect: Effect, message: &[u8]) {
+        self.ledger(ticket.municipality()).event_recorded(ticket, address, effect, message);
     }
 
     /// The ledger of `municipality` as it will be when `generation` is its base.
@@ -91,7 +91,7 @@ impl State {
                         ledger.effect(ticket, event.header.kind, segments)
                     };
                     let effect = effect.ok_or_else(|| damage("a ticket's event of a kind that is none"))?;
-                    ledger.event_recorded(ticket, event.address, effect);
+                    ledger.event_recorded(ticket, event.address, effect, event.message);
                 }
                 Ok(())
             }

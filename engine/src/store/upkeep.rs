@@ -173,6 +173,7 @@ impl Shared {
             }
             committer.show_end(self);
         }
+        self.close_access_log();
         // Without a checkpoint the next open takes longer, and loses nothing.
         let checkpoint = self.checkpoint();
         self.name_what_is_there(true)?;

@@ -3,13 +3,12 @@
 //! Owns what a reader can do with it: match a ticket, match a batch, read a ledger. A view is immutable; a reader that holds one takes no lock, never
 //! waits, and skips events that are newer (I9). Files that it maps stay readable until it is dropped.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::error::Damage;
 use crate::generation::Entry;
 pub use crate::ledger::Match;
-use crate::ledger::{Horizon, Ledger, Person, Step, join};
+use crate::ledger::{Horizon, Ledger, Step, join};
 use crate::limits::MATCH_GROUP_TICKETS;
 use crate::sync::Guard;
 use crate::ticket::{Municipality, Ticket};
@@ -123,37 +122,6 @@ impl View {
             next: None,
             tail,
         }
-    }
-
-    /// The people of a municipality, by each ticket whose own row has this resident number (宛名番号); two rows may share one.
-    ///
-    /// # Errors
-    ///
-    /// [`Damage`] of the look-up or of a row that it names.
-    pub fn with_resident_number(
-        &self,
-        municipality: Municipality,
-        resident_number: &str,
-    ) -> Result<Vec<Person<'_>>, Damage> {
-        let Some(ledger) = self.ledgers.get(municipality.ordinal()) else { return Ok(Vec::new()) };
-        let mut numbers: BTreeSet<u64> = ledger.changed().clone();
-        if let Some(generation) = &ledger.generation {
-            numbers.extend(generation.with_resident_number(resident_number)?);
-        }
-        let mut people = Vec::new();
-        for number in numbers {
-            let Ok(ticket) = Ticket::new(municipality, number) else { continue };
-            match self.match_ticket(ticket) {
-                Match::Matched(person) => {
-                    if person.own_resident()?.is_some_and(|resident| resident.resident_number == resident_number) {
-                        people.push(person);
-                    }
-                }
-                Match::Damaged(damage) => return Err(damage),
-                Match::Orphan(_) | Match::NotFound => {}
-            }
-        }
-        Ok(people)
     }
 }
 

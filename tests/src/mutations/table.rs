@@ -380,6 +380,34 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         tests: &[test("full_disk", "a_store_that_fills_its_disk_stays_read_only_while_it_marks_its_log")],
     },
     Mutation {
+        name: "trust-look-ups",
+        breaks: "whoever is found has what was asked for, now",
+        tests: &[test("find", "a_changed_row_is_found_by_what_it_says_now_and_not_by_what_it_said")],
+    },
+    Mutation {
+        name: "forget-overlay",
+        breaks: "a row that changed is found by what it says now",
+        tests: &[test("find", "a_changed_row_is_found_by_what_it_says_now_and_not_by_what_it_said")],
+    },
+    Mutation {
+        name: "answer-before-access-log",
+        breaks: "who looked up a My Number is on disk before the answer leaves",
+        tests: &[
+            test("access", "no_answer_leaves_before_its_entry_is_durable"),
+            test("access", "every_answer_is_in_the_access_log_after_a_cut_at_any_operation"),
+        ],
+    },
+    Mutation {
+        name: "take-place-before-manifest",
+        breaks: "a key stays until the manifest names its successor",
+        tests: &[test("rotate", "a_rotation_that_is_cut_at_any_operation_leaves_the_key_that_the_manifest_names")],
+    },
+    Mutation {
+        name: "keep-old-seals",
+        breaks: "a fold seals every My Number with the newest data key",
+        tests: &[test("rotate", "a_new_data_key_comes_in_as_ledgers_are_folded")],
+    },
+    Mutation {
         name: "let-everybody-wait",
         breaks: "a full queue says so at once",
         tests: &[test("acknowledged", "a_full_queue_says_so_at_once_and_what_waits_in_it_is_recorded")],

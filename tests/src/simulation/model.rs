@@ -255,6 +255,14 @@ impl Model {
         (newest.and_then(|(_, ticket)| ticket.row.as_ref()), shots)
     }
 
+    /// Everybody whom a register has: the ledger, the valid ticket, the row.
+    pub(super) fn people(&self) -> impl Iterator<Item = (usize, u64, &Resident)> {
+        (0..LEDGERS).flat_map(move |ledger| {
+            let valid = self.ledgers[ledger].keys().filter(move |number| self.valid(ledger, **number) == **number);
+            valid.filter_map(move |&number| Some((ledger, number, self.person(ledger, number).0?)))
+        })
+    }
+
     /// The tickets that a register removes: those that it lacks, but for kept and replaced ones, and people whom it has under another number.
     fn removed_by(&self, register: &Register) -> Vec<u64> {
         let has = |number: &u64| register.rows.contains(number) || register.kept.contains(number);

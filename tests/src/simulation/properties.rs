@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 use std::path::PathBuf;
 
-use sesshu_engine::error::Damage;
+use sesshu_engine::error::{AccessError, Damage};
 use sesshu_engine::ticket::Ticket;
-use sesshu_engine::{Status, Store, View};
+use sesshu_engine::{Found, Status, Store, View, Within};
 use sesshu_proto::v1::{RecordedShot, Resident};
 
 use super::model::{CODES, Counters, HeldShot, Model};
-use crate::{Answer, answer, ledger, municipality, ticket};
+use crate::{Answer, answer, ledger, municipality, my_number, ticket};
 
 /// A property that does not hold.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,18 +67,6 @@ pub(super) fn shows(view: &View, model: &Model, damaged: &Damaged) -> Result<(),
             let (row, shots) = model.person(at, number);
             compare(&answer, ticket(code, number), row, &shots, damaged, || format!("{code} {number}"))?;
         }
-        for (&number, held) in &model.ledgers[at] {
-            let Some(row) = held.row.as_ref().filter(|row| !row.name.is_empty()) else { continue };
-            match view.with_resident_number(municipality(code), &row.resident_number) {
-                Err(damage) => blame(&damage, damaged)?,
-                Ok(people) => {
-                    let found: Vec<u64> = people.iter().map(|person| person.ticket().number()).collect();
-                    ensure(found == [number], "a resident number leads to its resident", || {
-                        format!("{code} {number}: {found:?}")
-                    })?;
-                }
-            }
-        }
         match ledger(view, code) {
             Err(damage) => blame(&damage, damaged)?,
             Ok(answers) => {
@@ -102,6 +90,68 @@ pub(super) fn shows(view: &View, model: &Model, damaged: &Damaged) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// People are found by resident number, name, kana and birth date, and My Number: whoever has them now, by the valid ticket, and nobody else.
+///
+/// # Errors
+///
+/// The first [`Failure`].
+pub(super) fn finds(store: &Store, model: &Model, damaged: &Damaged) -> Result<(), Failure> {
+    let view = store.view();
+    let keys = store.open_data_keys();
+    let keys = keys.map_err(|error| Failure { property: "the key is there".into(), detail: error.to_string() })?;
+    let people: Vec<(usize, u64, &Resident)> = model.people().collect();
+    for &(at, _, row) in &people {
+        let code = CODES[at];
+        let within = Within { municipality: Some(municipality(code)), limit: usize::MAX };
+        let of_number = view
+            .with_resident_number(municipality(code), &row.resident_number)
+            .map(|people| Found { people, more: false });
+        for (what, found, is_meant) in [
+            ("resident number", of_number, &(|other: &Resident| other.resident_number == row.resident_number) as Meant),
+            ("name", view.with_name(within, &row.name, None), &|other| other.name == row.name),
+            ("kana", view.with_kana_and_birth_date(within, &row.name_kana, row.birth_date), &|_| true),
+        ] {
+            let expected = people.iter().filter(|(ledger, _, other)| *ledger == at && is_meant(other));
+            let expected = expected.map(|&(ledger, number, _)| ticket(CODES[ledger], number));
+            found_are(what, found, expected.collect(), damaged)?;
+        }
+        // The model's rows have a My Number of their resident number's, if they have one.
+        let index: u64 = row.resident_number.parse().expect("digits");
+        if index.is_multiple_of(3) {
+            let found = match store.with_my_number_unlogged(&view, &keys, my_number(index)) {
+                Err(AccessError::Damaged(damage)) => Err(damage),
+                found => {
+                    Ok(found.map_err(|error| Failure { property: "My Numbers".into(), detail: error.to_string() })?)
+                }
+            };
+            let same = people.iter().filter(|(_, _, other)| other.resident_number == row.resident_number);
+            let expected = same.map(|&(ledger, number, _)| ticket(CODES[ledger], number));
+            found_are("My Number", found, expected.collect(), damaged)?;
+        }
+    }
+    Ok(())
+}
+
+type Meant<'a> = &'a dyn Fn(&Resident) -> bool;
+
+fn found_are(
+    what: &str,
+    found: Result<Found<'_>, Damage>,
+    mut expected: Vec<Ticket>,
+    damaged: &Damaged,
+) -> Result<(), Failure> {
+    let found = match found {
+        Err(damage) => return blame(&damage, damaged),
+        Ok(found) => found,
+    };
+    let mut tickets: Vec<Ticket> = found.people.iter().map(|person| person.ticket()).collect();
+    tickets.sort_unstable();
+    expected.sort_unstable();
+    ensure(tickets == expected, "whoever has what is asked for is found, and nobody else", || {
+        format!("by {what}: {tickets:?} instead of {expected:?}")
+    })
 }
 
 fn compare(

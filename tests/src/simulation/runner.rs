@@ -12,7 +12,7 @@ use sesshu_engine::{BuiltLoad, CheckpointOutcome, LogOutcome, Opened, Options, P
 use super::Ran;
 use super::held::Waiting;
 use super::model::{CODES, Event, Model};
-use super::properties::{Damaged, Failure, blame, counts, ensure, shows};
+use super::properties::{Damaged, Failure, blame, counts, ensure, finds, shows};
 use super::workload::{End, Fate, LEDGERS, Offered, Workload};
 use super::world::World;
 use crate::{Answer, Place, answer, ticket};
@@ -145,7 +145,8 @@ impl Runner {
 
     pub(super) fn shows_the_model(&mut self) -> Result<(), Failure> {
         self.damaged.append(&mut self.disk.damaged());
-        shows(&self.store().view(), &self.model, &self.damaged)
+        shows(&self.store().view(), &self.model, &self.damaged)?;
+        finds(self.store(), &self.model, &self.damaged)
     }
 
     /// At last: what is there is there after a power cut and a recovery, and after a close.

@@ -9,7 +9,7 @@ use sesshu_engine::error::Damage;
 use sesshu_engine::ticket::Ticket;
 use sesshu_engine::{Status, Store, View};
 
-use crate::{Answer, CHIYODA, NAHA, SAPPORO, answer, ledger, municipality, ticket};
+use crate::{Answer, CHIYODA, NAHA, SAPPORO, answer, by_names, ledger, municipality, resident, ticket};
 
 /// Osaka: shots that are recorded after a damage go here.
 pub(super) const OSAKA: u32 = 271_004;
@@ -130,7 +130,12 @@ impl Everything {
     }
 }
 
+/// The tickets that a resident number, a name, kana and a birth date, and the beginning of the kana lead to.
 fn residents(view: &View, code: u32, number: u64) -> Result<Vec<u64>, Damage> {
     let people = view.with_resident_number(municipality(code), &format!("{number:08}"))?;
-    Ok(people.iter().map(|person| person.ticket().number()).collect())
+    let mut numbers: Vec<u64> = people.iter().map(|person| person.ticket().number()).collect();
+    for found in by_names(view, code, &resident(number, 1)) {
+        numbers.extend(found?);
+    }
+    Ok(numbers)
 }

@@ -1,0 +1,233 @@
+//! The access log: who looked whom up across municipalities, and for what.
+//!
+//! Owns the second log of the store, `access/0000000000000001.log`: segments, batches and recovery are those of the log, on a disk where one directory stands
+//! for the other. An entry is durable before the answer that it tells of leaves; where it cannot be made so, there is no answer. It holds a keyed hash of the
+//! My Number and never the number.
+//!
+//! The log is opened by the first question. From then on the manifest says so, and vouches for what was there; when the store is closed, for all of it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use prost::Message as _;
+use sesshu_proto::v1::{AccessEntry, AccessLog as AccessLogMessage};
+
+use super::{Shared, Store, lock};
+use crate::disk::{Disk, Instead, exchanged};
+use crate::error::{AccessError, Damage, OpenError};
+use crate::frame::kind;
+use crate::limits::{ACCESS_PURPOSE_CHARACTERS_MAX, ACCESS_WHO_CHARACTERS_MAX};
+use crate::log::{self, LogError, Recovery, Vouched, Writer};
+use crate::mutation::{Mutation, broken};
+use crate::platform::Platform;
+
+/// The directory of the access log, inside the store.
+pub(super) const DIRECTORY: &str = "access";
+
+/// The log as this process has it.
+#[derive(Default)]
+pub(super) enum AccessLog {
+    /// Nobody asked yet.
+    #[default]
+    Unopened,
+    Open(Box<Writer>),
+    /// A write or sync failed (I7).
+    Failed(String),
+}
+
+/// An entry that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Access {
+    /// Counts from 1.
+    pub sequence: u64,
+    /// Commit time, milliseconds since 1970.
+    pub time_ms: u64,
+    /// What for.
+    pub purpose: String,
+    /// Who.
+    pub who: String,
+    /// How many people were found.
+    pub found: u64,
+}
+
+/// What for and who, without anything that may be a My Number, cut to the lengths that an entry has room for.
+pub(super) struct Reason {
+    purpose: String,
+    who: String,
+}
+
+impl Reason {
+    pub(super) fn of(purpose: &str, who: &str) -> Result<Reason, AccessError> {
+        let text = |text: &str, characters: usize| -> String {
+            masked(text).trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(characters).collect()
+        };
+        let purpose = text(purpose, ACCESS_PURPOSE_CHARACTERS_MAX);
+        if purpose.is_empty() {
+            return Err(AccessError::NoPurpose);
+        }
+        Ok(Reason { purpose, who: text(who, ACCESS_WHO_CHARACTERS_MAX) })
+    }
+}
+
+impl Shared {
+    /// Makes an entry durable.
+    pub(super) fn log_access(
+        &self,
+        reason: Reason,
+        data_key_id: u32,
+        my_number_hash: [u8; 16],
+        found: u64,
+    ) -> Result<(), AccessError> {
+        if broken(Mutation::AnswerBeforeAccessLog) {
+            return Ok(());
+        }
+        let my_number_hash = my_number_hash.to_vec();
+        let Reason { purpose, who } = reason;
+        let message = AccessEntry { purpose, who, data_key_id, my_number_hash, found }.encode_to_vec();
+        let mut log = lock(&self.access);
+        if let AccessLog::Unopened = *log {
+            *log = AccessLog::Open(Box::new(self.open_access_log()?));
+        }
+        let writer = match &mut *log {
+            AccessLog::Open(writer) => writer,
+            AccessLog::Failed(reason) => return Err(AccessError::Failed(reason.clone())),
+            AccessLog::Unopened => unreachable!("it was opened above"),
+        };
+        let written = append(writer, &message, self.platform.environment.now_ms());
+        written.map_err(|error| match error {
+            LogError::NoSegment(error) => AccessError::NoRoom(error.to_string()),
+            LogError::Failed(error) => {
+                tracing::error!(reason = %error, "the access log failed; My Numbers are looked up again when the store was opened again");
+                *log = AccessLog::Failed(error.to_string());
+                AccessError::Failed(error.to_string())
+            }
+        })
+    }
+
+    /// Recovers the log, and says in the manifest that it is open, before anything is written to it.
+    fn open_access_log(&self) -> Result<Writer, OpenError> {
+        let platform = self.access_platform();
+        platform.disk.create_directory(log::DIRECTORY.as_ref()).map_err(|source| OpenError::Disk {
+            doing: "making",
+            path: DIRECTORY.into(),
+            source,
+        })?;
+        let vouched = vouched(lock(&self.manifest).access.as_ref());
+        let recovered = Recovery::begin(&platform, self.store_id, vouched)
+            .and_then(|recovery| recovery.replay(None, &mut |_, _| Ok(())));
+        let (mut writer, _) = recovered.map_err(in_its_place)?;
+        // What was read is durable now, so it may be vouched for.
+        self.vouch_for_access_log(&mut writer, false)?;
+        self.name_what_is_there(false)?;
+        Ok(writer)
+    }
+
+    /// From the next manifest on.
+    fn vouch_for_access_log(&self, writer: &mut Writer, closed: bool) -> Result<(), OpenError> {
+        if writer.wants_mark() {
+            writer.mark().map_err(|source| OpenError::Disk { doing: "writing", path: DIRECTORY.into(), source })?;
+        }
+        lock(&self.manifest).access = Some(AccessLogMessage {
+            position: writer.durable(),
+            sequence: writer.next_sequence() - 1,
+            segment: writer.segment_number(),
+            closed,
+        });
+        Ok(())
+    }
+
+    /// Nothing more will be written: the next manifest says where the log ends.
+    pub(super) fn close_access_log(&self) {
+        let mut log = lock(&self.access);
+        let before = std::mem::replace(&mut *log, AccessLog::Failed("the store was closed".into()));
+        if let AccessLog::Open(mut writer) = before
+            && let Err(error) = self.vouch_for_access_log(&mut writer, true)
+        {
+            // The next open recovers it, as after a kill.
+            tracing::warn!(error = &error as &dyn std::error::Error, "closing the access log");
+        }
+    }
+
+    fn access_platform(&self) -> Platform {
+        let disk = Arc::clone(&self.platform.disk);
+        let disk: Arc<dyn Disk> = Arc::new(Instead { disk, said: log::DIRECTORY, lies: DIRECTORY });
+        Platform { disk, threads: false, ..self.platform.clone() }
+    }
+}
+
+impl Store {
+    /// Hands every entry of the access log to `visit`, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`], if the log cannot be read.
+    pub fn accesses(&self, mut visit: impl FnMut(Access)) -> Result<(), OpenError> {
+        let shared = &self.shared;
+        let log = lock(&shared.access);
+        let platform = shared.access_platform();
+        let named = lock(&shared.manifest).access;
+        if named.is_none() && platform.disk.list(Path::new(log::DIRECTORY)).is_ok_and(|files| files.is_empty()) {
+            return Ok(());
+        }
+        let vouched = vouched(named.as_ref());
+        let damaged = |what| Damage { file: DIRECTORY.into(), offset: 0, municipality: None, what };
+        let read = Recovery::begin(&platform, shared.store_id, vouched).and_then(|recovery| {
+            recovery.read(&mut |_, event| {
+                if event.header.kind != kind::ACCESSED {
+                    return Err(damaged("an event of another log").into());
+                }
+                let entry = AccessEntry::decode(event.message).map_err(|_| damaged("an entry that is no message"))?;
+                let (sequence, time_ms) = (event.header.sequence, event.header.time_ms);
+                let AccessEntry { purpose, who, found, .. } = entry;
+                visit(Access { sequence, time_ms, purpose, who, found });
+                Ok(())
+            })
+        });
+        drop(log);
+        read.map_err(in_its_place)
+    }
+}
+
+/// The text with stars for the digits of whatever may be a My Number: people write down what they look for.
+fn masked(text: &str) -> String {
+    const DIGITS: usize = 12;
+    let is_digit = |c: char| c.is_ascii_digit() || ('０'..='９').contains(&c);
+    let joins = |c: char| is_digit(c) || matches!(c, ' ' | '\u{3000}' | '-' | '－' | '‐' | 'ー' | '−');
+    let characters: Vec<char> = text.chars().collect();
+    let runs = characters.chunk_by(|&a, &b| joins(a) == joins(b));
+    runs.flat_map(|run| {
+        let long = run.iter().filter(|&&c| is_digit(c)).count() >= DIGITS;
+        run.iter().map(move |&c| if long && is_digit(c) { '*' } else { c })
+    })
+    .collect()
+}
+
+fn append(writer: &mut Writer, message: &[u8], now_ms: u64) -> Result<(), LogError> {
+    writer.begin(Writer::event_bytes(message.len()), now_ms)?;
+    writer.push(kind::ACCESSED, 0, 0, 0, message);
+    let sealed = writer.seal();
+    sealed.write().map_err(LogError::Failed)?;
+    writer.written(sealed);
+    Ok(())
+}
+
+fn vouched(message: Option<&AccessLogMessage>) -> Vouched {
+    message.map_or(Vouched::default(), |log| Vouched {
+        position: log.position,
+        sequence: log.sequence,
+        segment: log.segment,
+        closed: log.closed,
+    })
+}
+
+/// An error that names the file where it lies.
+fn in_its_place(error: OpenError) -> OpenError {
+    let place = |path: &Path| exchanged(path, log::DIRECTORY, DIRECTORY);
+    match error {
+        OpenError::Damaged(damage) => OpenError::Damaged(Damage { file: place(&damage.file), ..damage }),
+        OpenError::Newer { file, found, known } => OpenError::Newer { file: place(&file), found, known },
+        OpenError::Disk { doing, path, source } => OpenError::Disk { doing, path: place(&path), source },
+        other => other,
+    }
+}
