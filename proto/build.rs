@@ -20,7 +20,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_server(grpc)
         .bytes(".sesshu.v1.Generation.blake3")
         // These hold a My Number, open or sealed: src/lib.rs prints them without.
-        .skip_debug(["sesshu.v1.RegisterRow", "sesshu.v1.ColdEntry", "sesshu.v1.ResidentChange"])
+        .skip_debug([
+            "sesshu.v1.RegisterRow",
+            "sesshu.v1.ColdEntry",
+            "sesshu.v1.ResidentChange",
+            "sesshu.v1.FindByMyNumber",
+        ])
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The schema of Sesshu as Rust types: what is stored and what travels, package `sesshu.v1`.
 //!
-//! Owns nothing but the generated code, the descriptor set, and the debug prints of the two messages that hold a My Number. The meaning of every field is in
+//! Owns nothing but the generated code, the descriptor set, and the debug prints of the messages that hold a My Number. The meaning of every field is in
 //! the `.proto` files beside this one. Checks are the engine's: a message that came from outside is only a shape.
 //!
 //! The feature `grpc` adds the clients and servers of `services.proto`; without it the crate needs prost alone.
@@ -25,6 +25,12 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descrip
 impl fmt::Debug for v1::RegisterRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RegisterRow").field("line", &self.line).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for v1::FindByMyNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FindByMyNumber").finish_non_exhaustive()
     }
 }
 

@@ -8,11 +8,14 @@ use sesshu_engine::error::RecordError;
 use sesshu_engine::intake::{Change, Row, ShotRecord};
 use sesshu_engine::ticket::{Municipality, Ticket, TicketLine};
 use sesshu_engine::{HeldId, HoldPolicy, Load, Store};
-use sesshu_proto::v1::{ChangeReply, HeldRegister, LoadCommitted, LoadSummary, MatchReply, RecordReply, StatusReply};
+use sesshu_proto::v1::{
+    ChangeReply, FindReply, FindRequest, HeldRegister, LoadCommitted, LoadSummary, MatchReply, RecordReply, StatusReply,
+};
 
 use crate::client::Client;
 use crate::client_load::{ClientLoad, Findings};
 use crate::failure::Failure;
+use crate::find;
 use crate::input::ChangeRow;
 use crate::reply;
 
@@ -40,6 +43,18 @@ impl Backend {
                 view.match_batch(&tickets, |at, found| replies.push(reply::of_match(tickets[at], found)));
                 Ok(replies)
             }
+        }
+    }
+
+    /// Finds people without their ticket.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`].
+    pub fn find(&self, request: FindRequest) -> Result<FindReply, Failure> {
+        match self {
+            Backend::Server(client) => Ok(client.find(request)?),
+            Backend::Store(store) => Ok(find::find(store, request, "")?),
         }
     }
 

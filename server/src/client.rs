@@ -16,9 +16,9 @@ use sesshu_proto::v1::register_change::Change as Offered;
 use sesshu_proto::v1::register_client::RegisterClient;
 use sesshu_proto::v1::shot_log_client::ShotLogClient;
 use sesshu_proto::v1::{
-    ApplyRequest, ChangeReply, ConfirmLoadRequest, DiscardLoadRequest, GetLedgerRequest, HeldRegister,
-    ListHeldLoadsRequest, LoadSummary, MatchManyRequest, MatchReply, RecordManyRequest, RecordReply, RecordRequest,
-    RegisterChange, RegisterRow, Reissue, StatusChange, StatusReply, StatusRequest,
+    ApplyRequest, ChangeReply, ConfirmLoadRequest, DiscardLoadRequest, FindReply, FindRequest, GetLedgerRequest,
+    HeldRegister, ListHeldLoadsRequest, LoadSummary, MatchManyRequest, MatchReply, RecordManyRequest, RecordReply,
+    RecordRequest, RegisterChange, RegisterRow, Reissue, StatusChange, StatusReply, StatusRequest,
 };
 use tokio::runtime::Runtime;
 use tonic::transport::{Channel, Endpoint};
@@ -94,6 +94,7 @@ impl ClientError {
                     | Code::NotFound
                     | Code::FailedPrecondition
                     | Code::OutOfRange
+                    | Code::PermissionDenied
             ),
             ClientError::Connect { .. } | ClientError::Runtime(_) | ClientError::Ended => false,
         }
@@ -273,6 +274,16 @@ impl Client {
             }
             if replies.len() == count { Ok(replies) } else { Err(ClientError::Ended) }
         })
+    }
+
+    /// Finds people without their ticket.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Status`].
+    pub fn find(&self, request: FindRequest) -> Result<FindReply, ClientError> {
+        let mut register = RegisterClient::new(self.channel.clone()).max_decoding_message_size(REPLY_BYTES_MAX);
+        Ok(self.runtime.block_on(register.find(request))?.into_inner())
     }
 
     /// Reads a whole ledger.

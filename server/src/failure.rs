@@ -6,10 +6,11 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use sesshu_engine::error::{ChangeError, HeldError, Kind, LoadError, OpenError, RecordError};
+use sesshu_engine::error::{ChangeError, HeldError, Kind, LoadError, OpenError, RecordError, RotateError};
 
 use crate::app::ServeError;
 use crate::client::ClientError;
+use crate::find::FindError;
 use crate::generate::GenerateError;
 use crate::input::InputError;
 
@@ -62,6 +63,12 @@ pub enum Failure {
     /// A change of the register.
     #[error(transparent)]
     Change(#[from] ChangeError),
+    /// The store's keys.
+    #[error(transparent)]
+    Rotate(#[from] RotateError),
+    /// Finding people.
+    #[error(transparent)]
+    Find(#[from] FindError),
     /// A record.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -93,7 +100,10 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         let request = match self {
             Failure::Files { failed, .. } => failed.iter().all(|(_, failure)| failure.exit_code() == 2),
-            Failure::Request(_) | Failure::Change(ChangeError::Key(_)) => true,
+            Failure::Request(_) | Failure::Change(ChangeError::Key(_)) | Failure::Find(FindError::Invalid(_)) => true,
+            Failure::Find(FindError::Access(error)) => error.kind() == Kind::Request,
+            Failure::Find(FindError::Damaged(_)) | Failure::Rotate(RotateError::Manifest(_)) => false,
+            Failure::Rotate(_) => true,
             Failure::Input(error) => !matches!(error, InputError::Read { .. } | InputError::WriteRejects { .. }),
             Failure::Open(error) => matches!(
                 error,

@@ -22,6 +22,7 @@ pub mod cli;
 pub mod client;
 pub mod client_load;
 pub mod failure;
+pub mod find;
 pub mod generate;
 pub mod input;
 pub mod metrics;

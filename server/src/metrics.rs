@@ -10,9 +10,11 @@ use hdrhistogram::Histogram;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use sesshu_engine::{CommitStatistics, LoadOutcome, LoadReport, Store};
-use sesshu_proto::v1::{MatchReply, RecordReply};
+use sesshu_proto::v1::{FindReply, MatchReply, RecordReply};
 
 const MATCHES: &str = "sesshu_matches_total";
+const FINDS: &str = "sesshu_finds_total";
+const FOUND: &str = "sesshu_found_people_total";
 const RECORDS: &str = "sesshu_records_total";
 const RECORD_SECONDS: &str = "sesshu_record_seconds";
 const LOADS: &str = "sesshu_loads_total";
@@ -48,6 +50,8 @@ pub fn serve(address: SocketAddr, store: &Arc<Store>) -> Result<(), String> {
         .and_then(PrometheusBuilder::install)
         .map_err(|error| format!("the metrics endpoint {address}: {error}"))?;
     describe_counter!(MATCHES, "Tickets looked up, by outcome");
+    describe_counter!(FINDS, "Questions for people without their ticket that were answered");
+    describe_counter!(FOUND, "People in the answers");
     describe_counter!(RECORDS, "Shots handed in, by outcome");
     describe_histogram!(RECORD_SECONDS, "From a request to record shots to its answer, in seconds");
     describe_counter!(LOADS, "Registers loaded");
@@ -115,6 +119,12 @@ pub fn matched(replies: &[MatchReply]) {
     for reply in replies {
         counter!(MATCHES, "outcome" => reply.outcome().as_str_name()).increment(1);
     }
+}
+
+/// People were looked for.
+pub fn found(reply: &FindReply) {
+    counter!(FINDS).increment(1);
+    counter!(FOUND).increment(reply.people.len() as u64);
 }
 
 /// Shots were handed in and answered after `elapsed`.

@@ -4,8 +4,10 @@
 
 use std::error::Error;
 
-use sesshu_engine::error::{ChangeError, Damage, HeldError, Kind, LoadError, RecordError};
+use sesshu_engine::error::{AccessError, ChangeError, Damage, HeldError, Kind, LoadError, RecordError};
 use tonic::{Code, Status};
+
+use crate::find::FindError;
 
 /// The request is at fault.
 pub fn invalid(reason: impl ToString) -> Status {
@@ -46,6 +48,24 @@ pub fn of_record(error: &RecordError) -> Status {
 pub fn of_change(error: &ChangeError) -> Status {
     match error {
         ChangeError::Key(_) => Status::failed_precondition(chain(error)),
+    }
+}
+
+/// There are no roles yet that could say who may look up My Numbers.
+pub fn not_from_there() -> Status {
+    let reason = "My Numbers are looked up over loopback connections alone until there are roles: ask on the server's own machine";
+    Status::permission_denied(reason)
+}
+
+/// Finding people failed.
+pub fn of_find(error: &FindError) -> Status {
+    match error {
+        FindError::Invalid(reason) => invalid(reason),
+        FindError::Damaged(damage) => damaged(damage),
+        FindError::Access(error) => {
+            let code = if let AccessError::Key(_) = error { Code::FailedPrecondition } else { code(error.kind()) };
+            Status::new(code, chain(error))
+        }
     }
 }
 

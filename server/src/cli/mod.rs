@@ -3,11 +3,14 @@
 //! Owns the list of commands and what they share: where to work (`target`), which loads wait (`hold`), how much at a time (`jobs`), how far it has come (`progress`), how a table
 //! looks (`table`), what a closed standard output means (`results`). Results go to standard output, everything else to standard error.
 
+mod access;
 mod apply;
 mod demo;
+mod find;
 mod generate;
 mod hold;
 mod jobs;
+mod key;
 mod ledger;
 mod load;
 mod matching;
@@ -41,6 +44,9 @@ enum Command {
     Load(load::Load),
     Apply(apply::Apply),
     Match(matching::Match),
+    Find(find::Find),
+    Access(access::Access),
+    Key(key::Key),
     Record(record::Record),
     Ledger(ledger::Ledger),
     Status(status::Status),
@@ -69,6 +75,9 @@ impl Cli {
             Command::Load(command) => command.run(),
             Command::Apply(command) => command.run(),
             Command::Match(command) => command.run(),
+            Command::Find(command) => command.run(),
+            Command::Access(command) => command.run(),
+            Command::Key(command) => command.run(),
             Command::Record(command) => command.run(),
             Command::Ledger(command) => command.run(),
             Command::Status(command) => command.run(),

@@ -1,19 +1,21 @@
-//! `Register`: register snapshots, as a conversation, single changes, and loads that are held.
+//! `Register`: register snapshots, as a conversation, single changes, loads that are held, and people without their ticket.
 //!
 //! Open, rows in batches, commit; each step is answered. A stream that ends by itself before its commit, or is cancelled, leaves nothing behind; one that breaks
 //! leaves its load to `resuming`.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sesshu_engine::{HeldId, HoldPolicy, Store};
+use sesshu_proto::v1::find_request::By;
 use sesshu_proto::v1::load_snapshot_reply::Step as ReplyStep;
 use sesshu_proto::v1::load_snapshot_request::Step;
 use sesshu_proto::v1::register_server::Register;
 use sesshu_proto::v1::{
-    ApplyReply, ApplyRequest, ConfirmLoadReply, ConfirmLoadRequest, DiscardLoadReply, DiscardLoadRequest,
-    ListHeldLoadsReply, ListHeldLoadsRequest, LoadCommitted, LoadRowsTaken, LoadSnapshotReply, LoadSnapshotRequest,
-    RejectedRow,
+    ApplyReply, ApplyRequest, ConfirmLoadReply, ConfirmLoadRequest, DiscardLoadReply, DiscardLoadRequest, FindReply,
+    FindRequest, ListHeldLoadsReply, ListHeldLoadsRequest, LoadCommitted, LoadRowsTaken, LoadSnapshotReply,
+    LoadSnapshotRequest, RejectedRow,
 };
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
@@ -24,6 +26,7 @@ use super::apply::apply;
 use super::conversation::Conversation;
 use super::resuming::{Carried, Carrier, Resuming};
 use super::{Replies, STREAM_AHEAD, Work};
+use crate::find::find;
 use crate::{metrics, reply, status};
 
 /// The service on a store.
@@ -114,6 +117,27 @@ impl Register for RegisterService {
         self.held(&request.get_ref().id, Store::discard).await?;
         Ok(Response::new(DiscardLoadReply {}))
     }
+
+    async fn find(&self, request: Request<FindRequest>) -> Result<Response<FindReply>, Status> {
+        let peer = request.remote_addr();
+        let request = request.into_inner();
+        let by_my_number = matches!(request.by, Some(By::MyNumber(_)));
+        if by_my_number && !is_here(peer) {
+            return Err(status::not_from_there());
+        }
+        let _pass = self.work.begin().await?;
+        let store = Arc::clone(&self.store);
+        let from = peer.map(|peer| peer.to_string()).unwrap_or_default();
+        let found = tokio::task::spawn_blocking(move || find(&store, request, &from));
+        let reply = found.await.map_err(|_| status::shutting_down())?.map_err(|error| status::of_find(&error))?;
+        metrics::found(&reply);
+        Ok(Response::new(reply))
+    }
+}
+
+/// Whether a connection comes from this machine.
+fn is_here(peer: Option<SocketAddr>) -> bool {
+    peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
 }
 
 /// Rejected rows in one message at a commit.
@@ -239,4 +263,26 @@ async fn next_step(requests: &mut Streaming<LoadSnapshotRequest>) -> Result<Opti
 
 fn no_step() -> Status {
     status::invalid("a message without a step")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn my_numbers_are_looked_up_from_this_machine_alone() {
+        for (peer, here) in [
+            ("127.0.0.1:1", true),
+            ("[::1]:1", true),
+            ("[::ffff:127.0.0.1]:1", true),
+            ("10.0.0.1:1", false),
+            ("[::ffff:10.0.0.1]:1", false),
+            ("[2001:db8::1]:1", false),
+            ("0.0.0.0:1", false),
+        ] {
+            assert_eq!(is_here(Some(peer.parse().unwrap())), here, "{peer}");
+        }
+        assert!(!is_here(None));
+    }
 }

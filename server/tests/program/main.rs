@@ -11,6 +11,7 @@ mod bad_registers;
 mod bad_shots;
 mod bad_stores;
 mod demo;
+mod find;
 mod full_disk;
 mod generate;
 mod grpc_loads;

@@ -93,6 +93,12 @@ fn my_numbers_of_a_register_are_shown_nowhere() {
                 (&["ledger", &municipality, "--csv", &csv], ""),
                 (&["status", "--json"], ""),
                 (&["status"], ""),
+                (&["find", "--my-number-stdin", "--purpose", "照会", "--json"], &*number),
+                (&["find", "--my-number-stdin", "--purpose", &number], &*number),
+                (&["find", "--my-number-stdin", "--purpose", "照会"], &format!("{}0", &number[..11])),
+                (&["find", "--resident-number", &number, "--municipality", &municipality], ""),
+                (&["find", "--kana-prefix", "", "--municipality", &municipality, "--limit", "1000", "--json"], ""),
+                (&["find", "--name", "山田太郎", "--birth-date", &number], ""),
                 // As a shots file a register is refused, as a municipality a My Number is.
                 (&["record", "--file", &format!("{out}/register-{municipality}.csv")], ""),
                 (&["ledger", &number[..6]], ""),
@@ -113,6 +119,15 @@ fn my_numbers_of_a_register_are_shown_nowhere() {
             Some(page(&metrics, "/metrics")).filter(|page| page.contains("sesshu_shots"))
         }));
         let (code, rest, log) = server.stop();
+        for store in [&store, &served] {
+            let entries = printed(&["access", "--store", store], "");
+            assert!(entries.lines().count() >= 2, "{entries}");
+            texts.extend([entries, printed(&["access", "--store", store, "--json"], "")]);
+            texts.push(printed(&["key", "rotate", "--store", store, "--new-data-key"], ""));
+            texts.push(printed(&["load", "--store", store, &out], ""));
+            texts.push(printed(&["key", "list", "--store", store, "--json"], ""));
+            texts.push(printed(&["find", "--store", store, "--my-number-stdin", "--purpose", "照会"], &number));
+        }
         assert_eq!(code, Some(0), "{log}");
         texts.extend([rest, log]);
         for text in &texts {
