@@ -40,13 +40,18 @@ pub fn alternate(step: usize, alternatives: &mut [Alternative<'_>]) {
 
 /// Times calls of the alternatives one by one, in blocks taken in turn, less what the clock takes (the median of as many empty calls).
 pub fn alternate_singles(alternatives: &mut [Alternative<'_>]) {
+    alternate_few(SINGLES, BLOCK, alternatives);
+}
+
+/// As [`alternate_singles`], with so many calls in blocks of so many, for what takes long.
+pub fn alternate_few(calls: usize, block: usize, alternatives: &mut [Alternative<'_>]) {
     let clock = histogram(|times| (0..SINGLES).for_each(|_| timed(times, 0, || {})));
     let clock = clock.value_at_quantile(0.5);
     let mut histograms = vec![histogram(|_| {}); alternatives.len()];
     let mut item = 0;
-    for _ in 0..SINGLES / BLOCK {
+    for _ in 0..calls / block {
         for ((_, call), times) in alternatives.iter_mut().zip(&mut histograms) {
-            for _ in 0..BLOCK {
+            for _ in 0..block {
                 timed(times, clock, || call(item));
                 item += 1;
             }

@@ -20,7 +20,7 @@ use sesshu_engine::{Options, Store};
 use sesshu_proto::v1::{Resident, ResidentStatus, Sex as SexMessage, Shot, Source};
 use tempfile::TempDir;
 
-pub use alternate::{Alternative, alternate, alternate_singles};
+pub use alternate::{Alternative, alternate, alternate_few, alternate_singles};
 pub use bare::Bare;
 
 /// Residents of the nation.
