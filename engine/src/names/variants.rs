@@ -79,6 +79,10 @@ fn end_of_way(from: char) -> char {
 }
 
 fn step(from: char) -> char {
+    // The map lies in an archive of crate `rkyv`, whose relative pointers the interpreter's rules for borrows do not allow.
+    if cfg!(miri) {
+        return from;
+    }
     let rules = MJShrinkSchemes::builder()
         .with(MJShrinkScheme::JISIncorporationUCSUnificationRule)
         .with(MJShrinkScheme::InferenceByReadingAndGlyph)
