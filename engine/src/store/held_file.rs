@@ -164,16 +164,7 @@ fn encode(store_id: StoreId, held: &Held) -> Vec<u8> {
         mark: held.id.mark.into(),
         remarks,
     };
-    let payload = message.encode_to_vec();
-    let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len());
-    bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-    bytes.extend_from_slice(&[0; 4]);
-    bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
-    bytes.extend_from_slice(&payload);
-    let crc = manifest::checksum(&bytes);
-    bytes[12..16].copy_from_slice(&crc.to_le_bytes());
-    bytes
+    manifest::with_header(MAGIC, &message.encode_to_vec())
 }
 
 fn decode(bytes: &[u8], store_id: StoreId) -> Option<Held> {

@@ -133,15 +133,7 @@ fn write(disk: &dyn Disk, manifest: &Manifest) -> io::Result<()> {
     if disk.list(Path::new(""))?.iter().any(|path| path == temporary) {
         disk.remove(temporary)?;
     }
-    let payload = manifest.encode_to_vec();
-    let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len());
-    bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-    bytes.extend_from_slice(&[0; 4]);
-    bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
-    bytes.extend_from_slice(&payload);
-    let crc = checksum(&bytes);
-    bytes[12..16].copy_from_slice(&crc.to_le_bytes());
+    let bytes = with_header(MAGIC, &manifest.encode_to_vec());
     let file = disk.create(temporary)?;
     file.write_at(&bytes, 0)?;
     if !broken(Mutation::SkipManifestSync) {
@@ -149,6 +141,19 @@ fn write(disk: &dyn Disk, manifest: &Manifest) -> io::Result<()> {
     }
     disk.rename(temporary, Path::new(PATH))?;
     if broken(Mutation::SkipManifestDirectorySync) { Ok(()) } else { disk.sync_directory(Path::new("")) }
+}
+
+/// A file of one message: magic, version, checksum, length, the message. Held loads have the same form.
+pub(super) fn with_header(magic: &[u8; 8], payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len());
+    bytes.extend_from_slice(magic);
+    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(payload);
+    let crc = checksum(&bytes);
+    bytes[12..16].copy_from_slice(&crc.to_le_bytes());
+    bytes
 }
 
 /// Over everything but the checksum itself, in bytes 12 to 15.
