@@ -168,19 +168,22 @@ struct Acknowledged {
 }
 
 impl Acknowledged {
-    /// Reads what the process says until it was killed after `lines` lines.
-    fn gather(&mut self, mut process: Killed, lines: usize) {
+    /// Reads what the process says until it was killed after `lines` lines, and if `loaded` not before it has loaded a register.
+    fn gather(&mut self, mut process: Killed, lines: usize, loaded: bool) {
         let mut output = BufReader::new(process.0.stdout.take().expect("a pipe"));
         let mut line = String::new();
+        let before = self.version;
+        let mut killed = false;
         for count in 0.. {
-            if count == lines {
+            if !killed && count >= lines && (!loaded || self.version > before) {
                 process.0.kill().expect("the process is there until it is killed");
+                killed = true;
             }
             line.clear();
             output.read_line(&mut line).expect("the pipe");
             // The last line may be half of one: then nobody was told.
             let Some(whole) = line.strip_suffix('\n') else {
-                assert!(count >= lines, "the process ended by itself after {count} lines");
+                assert!(killed, "the process ended by itself after {count} lines");
                 return;
             };
             match whole.split(' ').collect::<Vec<_>>()[..] {
@@ -235,7 +238,7 @@ fn acknowledged_shots_and_registers_survive_a_kill() {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        acknowledged.gather(Killed(process), rng.random_range(1..2000));
+        acknowledged.gather(Killed(process), rng.random_range(1..2000), round % 2 == 1);
         let (store, opened) = place.try_open().unwrap();
         assert_ne!(opened.log, LogOutcome::Closed);
         acknowledged.check(&ledger(&store.view(), CHIYODA).unwrap());

@@ -106,7 +106,18 @@ impl Disk for RealDisk {
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         // For people who wonder who holds it; the lock itself is the kernel's and ends with the process. Always as long, and a full disk is no obstacle.
         let _ = file.write_all_at(format!("{:>10}\n", std::process::id()).as_bytes(), 0);
-        Ok(Box::new(file))
+        Ok(Box::new(Lock(file)))
+    }
+}
+
+/// The lock of a store. Closing the file would not always give it back: a child of this process holds every open file until it has begun its
+/// own program, and with the file the lock.
+struct Lock(fs::File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Nothing to do about a failure: closing the file is the rest.
+        let _ = flock(&self.0, FlockOperation::Unlock);
     }
 }
 
@@ -127,5 +138,26 @@ impl File for RealFile {
 
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_given_back_while_a_child_still_holds_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = RealDisk::existing(directory.path());
+        let path = Path::new("LOCK");
+        let file =
+            OpenOptions::new().write(true).create(true).truncate(false).open(directory.path().join(path)).unwrap();
+        flock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
+        let childs = file.try_clone().unwrap();
+        let lock = Lock(file);
+        assert!(disk.lock(path).is_err());
+        drop(lock);
+        assert!(disk.lock(path).is_ok());
+        drop(childs);
     }
 }
