@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use aes_gcm_siv::aead::{Aead, AeadInOut, KeyInit, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce};
 use sesshu_proto::v1::WrappedDataKey;
+use siphasher::sip::SipHasher24;
 use zeroize::Zeroizing;
 
 use crate::error::KeyError;
@@ -142,7 +143,9 @@ pub(crate) struct DataKey {
     id: u32,
     cipher: Aes256GcmSiv,
     /// Keys the hashes that My Numbers are looked up by.
-    lookup: Zeroizing<[u8; 32]>,
+    lookup: Zeroizing<[u8; 16]>,
+    /// Keys those of the access log.
+    access: Zeroizing<[u8; 32]>,
 }
 
 impl DataKey {
@@ -179,8 +182,10 @@ impl DataKey {
     pub(crate) fn unwrap(outside: &OutsideKey, wrapped: &WrappedDataKey, path: &Path) -> Result<DataKey, KeyError> {
         let bytes = DataKey::unwrap_bytes(outside, wrapped, path)?;
         let cipher = Aes256GcmSiv::new_from_slice(&bytes).map_err(|_| KeyError::Unsealed)?;
-        let lookup = Zeroizing::new(blake3::derive_key("sesshu 2026 my number look-up", &bytes));
-        Ok(DataKey { id: wrapped.id, cipher, lookup })
+        let derived = |context| Zeroizing::new(blake3::derive_key(context, &bytes));
+        let mut lookup = Zeroizing::new([0; 16]);
+        lookup.copy_from_slice(&derived("sesshu 2026 my number look-up")[..16]);
+        Ok(DataKey { id: wrapped.id, cipher, lookup, access: derived("sesshu 2026 access log") })
     }
 
     fn unwrap_bytes(
@@ -215,17 +220,14 @@ impl DataKey {
 
     /// What the access log keeps of a My Number that was asked for: another hash than the one it is looked up by.
     pub(crate) fn hash_for_access_log(&self, my_number: MyNumber) -> [u8; 16] {
-        let key = Zeroizing::new(blake3::derive_key("sesshu 2026 access log", &*self.lookup));
         let value = Zeroizing::new(my_number.reveal().to_le_bytes());
-        *blake3::keyed_hash(&key, &*value).as_bytes().first_chunk().expect("a hash has 32 bytes")
+        *blake3::keyed_hash(&self.access, &*value).as_bytes().first_chunk().expect("a hash has 32 bytes")
     }
 
     /// What a My Number is looked up by: without the key nobody can tell whose it is, and with it whoever finds it opens what is sealed.
     pub(crate) fn hash(&self, my_number: MyNumber) -> u64 {
         let value = Zeroizing::new(my_number.reveal().to_le_bytes());
-        let hash = blake3::keyed_hash(&self.lookup, &*value);
-        let first = hash.as_bytes().first_chunk().expect("a hash has 32 bytes");
-        u64::from_le_bytes(*first) >> (64 - HASH_BITS)
+        SipHasher24::new_with_key(&self.lookup).hash(&*value) >> (64 - HASH_BITS)
     }
 
     /// Opens what [`DataKey::seal`] sealed for the same ticket.

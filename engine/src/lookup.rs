@@ -4,8 +4,6 @@
 //! key: whoever finds one compares the row. It is keyed with the store's id: one question has one hash in all ledgers, and nobody can choose names that
 //! collide. Pure.
 
-use std::hash::Hasher as _;
-
 use siphasher::sip::SipHasher13;
 
 use crate::StoreId;
@@ -65,9 +63,10 @@ impl Key {
 
     /// What stands for it in the look-ups of a store's generations.
     pub(crate) fn hash(&self, store_id: StoreId) -> u64 {
+        let mut hasher = TextHasher::new(store_id);
         match self {
-            Key::ResidentNumber(text) | Key::Name(text) => hash(store_id, self.kind(), text, 0),
-            Key::KanaAndBirthDate(kana, birth_date) => hash(store_id, self.kind(), kana, *birth_date),
+            Key::ResidentNumber(text) | Key::Name(text) => hasher.hash(self.kind(), text, 0),
+            Key::KanaAndBirthDate(kana, birth_date) => hasher.hash(self.kind(), kana, *birth_date),
             Key::MyNumber(hash) => *hash,
         }
     }
@@ -122,7 +121,7 @@ impl<'a> RowFields<'a> {
 
 /// Hashes the rows of a generation, one after another, in the same memory.
 pub(crate) struct RowHasher {
-    store_id: StoreId,
+    hasher: TextHasher,
     kana: String,
     name: String,
 }
@@ -132,15 +131,15 @@ pub(crate) type RowHashes = [Option<u64>; 3];
 
 impl RowHasher {
     pub(crate) fn new(store_id: StoreId) -> RowHasher {
-        RowHasher { store_id, kana: String::new(), name: String::new() }
+        RowHasher { hasher: TextHasher::new(store_id), kana: String::new(), name: String::new() }
     }
 
     /// The hashes of a row, and its folded kana.
     pub(crate) fn hash(&mut self, row: &RowFields<'_>) -> (RowHashes, &str) {
         fold_kana_into(&mut self.kana, row.name_kana);
         fold_kanji_into(&mut self.name, row.name);
-        let hash =
-            |kind, text: &str, birth_date| (!text.is_empty()).then(|| hash(self.store_id, kind, text, birth_date));
+        let mut hash =
+            |kind, text: &str, birth_date| (!text.is_empty()).then(|| self.hasher.hash(kind, text, birth_date));
         let hashes = [
             hash(Kind::ResidentNumber, row.resident_number, 0),
             hash(Kind::KanaAndBirthDate, &self.kana, row.birth_date),
@@ -150,18 +149,26 @@ impl RowHasher {
     }
 }
 
-fn hash(StoreId(id): StoreId, kind: Kind, text: &str, birth_date: u32) -> u64 {
-    let (low, high) = (u64::from_le_bytes(half(&id, 0)), u64::from_le_bytes(half(&id, 8)));
-    let mut hasher = SipHasher13::new_with_keys(low, high);
-    hasher.write(text.as_bytes());
-    // No text holds this byte, so what follows it is never a text's end.
-    hasher.write(&[0xff, kind as u8]);
-    hasher.write(&birth_date.to_le_bytes());
-    hasher.finish() >> (64 - HASH_BITS)
+/// Hashes texts, keyed with a store's id.
+struct TextHasher {
+    keyed: SipHasher13,
+    message: Vec<u8>,
 }
 
-fn half(id: &[u8; 16], at: usize) -> [u8; 8] {
-    std::array::from_fn(|index| id[at + index])
+impl TextHasher {
+    fn new(StoreId(id): StoreId) -> TextHasher {
+        TextHasher { keyed: SipHasher13::new_with_key(&id), message: Vec::new() }
+    }
+
+    fn hash(&mut self, kind: Kind, text: &str, birth_date: u32) -> u64 {
+        self.message.clear();
+        self.message.extend_from_slice(text.as_bytes());
+        // No text holds this byte, so what follows it is never a text's end.
+        self.message.extend_from_slice(&[0xff, kind as u8]);
+        self.message.extend_from_slice(&birth_date.to_le_bytes());
+        // The whole message at once: in parts it takes several times as long.
+        self.keyed.hash(&self.message) >> (64 - HASH_BITS)
+    }
 }
 
 #[cfg(test)]
