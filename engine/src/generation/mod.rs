@@ -28,6 +28,7 @@ pub(crate) use build::{BuildError, Builder, Built, RowToFold, ShotToFold};
 pub(crate) use entry::Entry;
 pub(crate) use layout::Identity;
 pub(crate) use read::{Candidates, Generation, KanaRows, OpenGenerationError};
+pub(crate) use slots::HeldSlots;
 
 use crate::ticket::Municipality;
 

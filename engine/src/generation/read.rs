@@ -14,7 +14,7 @@ use super::dictionary::Dictionary;
 use super::entry::{Entry, FoldedShot};
 use super::layout::{self, Counters, Footer, Identity, Section, tag};
 use super::slots::Slots;
-use crate::disk::{Disk, Map, prefetch, prefetch_value};
+use crate::disk::{Disk, Map, prefetch};
 use crate::error::Damage;
 use crate::frame::{self, Salt, kind};
 use crate::limits::FILE_HEADER_BYTES;
@@ -42,11 +42,8 @@ pub(crate) struct Generation {
 
 const _: () = assert!(cfg!(miri) || size_of::<Generation>() == 64, "one line");
 
-/// What only opening, look-ups, folding and the expansion of shots need. What a look-up needs comes first, in one line.
-#[repr(C, align(64))]
+/// What only opening, look-ups, folding and the expansion of shots need.
 struct Details {
-    /// By [`Kind`].
-    places: [Place; Kind::ALL.len()],
     /// By [`Kind`]; a file may lack one.
     lookups: [Option<Lookup>; Kind::ALL.len()],
     kana_order: Option<Lookup>,
@@ -59,17 +56,6 @@ struct Details {
     /// What the check of index and dictionary found, once it was made.
     checked: OnceLock<Result<(), Damage>>,
 }
-
-/// Where the table of a look-up lies.
-struct Place {
-    offset: u64,
-    /// 0 if there is none.
-    lines: u32,
-    /// It was checked and is sound.
-    sound: AtomicBool,
-}
-
-const _: () = assert!(size_of::<[Place; Kind::ALL.len()]>() == 64, "one line");
 
 /// A section that is checked when it is first asked.
 struct Lookup {
@@ -144,22 +130,11 @@ impl Generation {
             let found = footer.sections.iter().find(|section| section.tag == tag);
             found.map(|&section| Lookup { section, checked: OnceLock::new() })
         };
-        let place = |kind| {
-            let Some(Lookup { section, .. }) = lookup(tag::of(kind)) else {
-                return Ok(Place { offset: 0, lines: 0, sound: AtomicBool::new(false) });
-            };
-            let lines = Slots::new(&bytes[section.offset as usize..][..section.length as usize])
-                .and_then(|slots| u32::try_from(slots.line_count()).ok())
-                .ok_or_else(|| damaged(section.offset, "the look-up is no slot table"))?;
-            Ok(Place { offset: section.offset, lines, sound: AtomicBool::new(false) })
-        };
-        let [numbers, kana, names, my_numbers] = Kind::ALL.map(place);
         let (index, entries) = (section(tag::INDEX)?, section(tag::ENTRIES)?);
         let lines = Slots::new(&bytes[index.offset as usize..][..index.length as usize])
             .and_then(|slots| u32::try_from(slots.line_count()).ok())
             .ok_or_else(|| damaged(index.offset, "the index is no slot table"))?;
         let details = Details {
-            places: [numbers?, kana?, names?, my_numbers?],
             lookups: Kind::ALL.map(|kind| lookup(tag::of(kind))),
             kana_order: lookup(tag::KANA_ORDER),
             municipality,
@@ -253,35 +228,26 @@ impl Generation {
         })
     }
 
-    /// Starts to fetch what says where the look-ups lie.
-    #[inline]
-    pub(crate) fn prefetch_details(&self) {
-        prefetch_value(&*self.details);
-    }
-
-    /// Starts to fetch the line of a look-up where `hash` belongs.
-    #[inline]
-    pub(crate) fn prefetch_lookup(&self, kind: Kind, hash: u64) {
-        self.slots_of(kind).into_iter().for_each(|slots| slots.prefetch(hash));
+    /// The table of a look-up, which was checked; `None` if the file has none.
+    pub(crate) fn lookup_table(&self, kind: Kind) -> Result<Option<&[u8]>, Damage> {
+        let Some(lookup) = &self.details.lookups[kind as usize] else { return Ok(None) };
+        self.check_lookup(lookup)?;
+        Ok(Some(self.bytes(&lookup.section)))
     }
 
     /// Asks a look-up.
     pub(crate) fn look_up(&self, kind: Kind, hash: u64) -> Result<Candidates, Damage> {
-        let Some(slots) = self.slots_of(kind) else { return Ok(Candidates::Any) };
-        let sound = &self.details.places[kind as usize].sound;
-        if !sound.load(Ordering::Relaxed) {
-            self.details.lookups[kind as usize].iter().try_for_each(|lookup| self.check_lookup(lookup))?;
-            sound.store(true, Ordering::Relaxed);
-        }
-        let number = |address| self.number(address, &self.entry_at(address)?.0);
-        slots.find_all(hash).map(number).collect::<Result<_, _>>().map(Candidates::These)
+        let Some(table) = self.lookup_table(kind)? else { return Ok(Candidates::Any) };
+        let Some(slots) = Slots::new(table) else {
+            let offset = self.details.lookups[kind as usize].as_ref().map_or(0, |lookup| lookup.section.offset);
+            return Err(self.damage(offset, "the look-up is no slot table"));
+        };
+        slots.find_all(hash).map(|address| self.number_at(address)).collect::<Result<_, _>>().map(Candidates::These)
     }
 
-    /// The table of a look-up, if the file has one.
-    #[inline]
-    fn slots_of(&self, kind: Kind) -> Option<Slots<'_>> {
-        let &Place { offset, lines, .. } = &self.details.places[kind as usize];
-        (lines > 0).then(|| Slots::of_lines(&self.map.bytes()[offset as usize..], lines))
+    /// The ticket number of the entry at `address`, which a look-up names.
+    pub(crate) fn number_at(&self, address: u64) -> Result<u64, Damage> {
+        self.number(address, &self.entry_at(address)?.0)
     }
 
     /// Folded kana and ticket number of the rows whose folded kana begins with `prefix`, in this order. `None` if the file has no order of kana.

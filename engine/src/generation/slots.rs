@@ -8,7 +8,11 @@
 //! ```
 //!
 //! Eight slots are a line of 64 bytes. The home line is the top of a 64-bit mix of the key times the number of lines, which need not be a power of two.
-//! A line is filled from its front and overflows into the next one, so an empty slot ends every search. At most three quarters of the slots are used.
+//! A line is filled from its front: first with keys that are at home there, then with what found no room at home, which goes to the next lines that have some.
+//! So a search ends at its home line unless that holds eight keys of its own, and else at the first line that is not full. At most three quarters of the slots
+//! are used; then one key in twenty is not at home, and one search in four for a key that is not there looks at a second line.
+
+use bytes::Bytes;
 
 use crate::disk::prefetch_value;
 use crate::frame::u64_at;
@@ -43,61 +47,57 @@ pub(super) fn pack(key: u64, address: u64) -> u64 {
     (key << ADDRESS_BITS) | (address / 8)
 }
 
-/// The address of a packed slot, in bytes.
-#[inline]
-fn address_of(slot: u64) -> u64 {
-    (slot & ADDRESS_MASK) * 8
-}
-
-/// Slots that are looked at before a key waits for all others to have their place. Names that many people share would fill lines for a long way, and each of
-/// them would walk it.
-const PROBES_MAX: usize = 64;
-
 /// How many slots before its turn a slot's line is asked for.
 const AHEAD: usize = 12;
 
 /// Builds the table of packed slots.
 pub(super) fn build(pairs: &[u64]) -> Vec<u8> {
-    let lines = (pairs.len() * 4).div_ceil(3).div_ceil(LINE_SLOTS).max(1);
-    let mut slots = vec![0u64; lines * LINE_SLOTS];
-    let first = |slot: u64| home(slot >> ADDRESS_BITS, lines) * LINE_SLOTS;
-    let mut crowded = Vec::new();
+    let count = (pairs.len() * 4).div_ceil(3).div_ceil(LINE_SLOTS).max(1);
+    let mut lines = vec![[0u64; LINE_SLOTS]; count];
+    let mut used = vec![0u8; count];
+    let home = |slot: u64| home(slot >> ADDRESS_BITS, count);
+    let mut homeless = Vec::new();
     for (index, &slot) in pairs.iter().enumerate() {
         if let Some(&ahead) = pairs.get(index + AHEAD) {
-            prefetch_value(&slots[first(ahead)]);
+            prefetch_value(&lines[home(ahead)]);
         }
-        let (mut at, mut probes) = (first(slot), 0);
-        while slots[at] != 0 && probes < PROBES_MAX {
-            at = if at + 1 == slots.len() { 0 } else { at + 1 };
-            probes += 1;
+        let at = home(slot);
+        let used = &mut used[at];
+        match lines[at].get_mut(usize::from(*used)) {
+            Some(place) => (*place, *used) = (slot, *used + 1),
+            None => homeless.push(slot),
         }
-        if slots[at] == 0 { slots[at] = slot } else { crowded.push(slot) }
     }
-    place_crowded(&mut slots, crowded, first);
-    let mut bytes = Vec::with_capacity(slots.len() * 8);
-    for slot in slots {
+    homeless.sort_unstable_by_key(|&slot| home(slot));
+    place_homeless(&mut lines, &mut used, &homeless, home);
+    let mut bytes = Vec::with_capacity(count * LINE_BYTES);
+    for slot in lines.as_flattened() {
         bytes.extend_from_slice(&slot.to_le_bytes());
     }
     bytes
 }
 
-/// Places what found no room near its home: in the order of the homes, so that nothing between a home and where the last one was placed is free, and is looked
-/// at again.
-fn place_crowded(slots: &mut [u64], mut crowded: Vec<u64>, first: impl Fn(u64) -> usize) {
-    crowded.sort_unstable_by_key(|&slot| first(slot));
-    let (mut at, mut wrapped) = (0, 0);
-    for slot in crowded {
-        at = at.max(first(slot));
-        while at < slots.len() && slots[at] != 0 {
-            at += 1;
+/// Places what found no room at home, sorted by home, in the next lines that have some. The last one that has to leave is placed first: a name that many
+/// people share may fill lines for a long way, and others whose home lies there stay near it.
+fn place_homeless(lines: &mut [[u64; LINE_SLOTS]], used: &mut [u8], mut homeless: &[u64], home: impl Fn(u64) -> usize) {
+    let mut waiting = Vec::new();
+    let (mut at, count) = (0, lines.len());
+    loop {
+        if waiting.is_empty() {
+            // The next one that has to leave; the second time round there is none.
+            let Some(&next) = homeless.first() else { return };
+            at = home(next);
         }
-        if at == slots.len() {
-            // From here to the end all is full, for this one and whatever comes after it.
-            while slots[wrapped] != 0 {
-                wrapped += 1;
-            }
+        while let Some((&next, rest)) = homeless.split_first().filter(|&(&next, _)| home(next) == at) {
+            waiting.push(next);
+            homeless = rest;
         }
-        slots[if at == slots.len() { wrapped } else { at }] = slot;
+        for place in &mut lines[at][usize::from(used[at])..] {
+            let Some(slot) = waiting.pop() else { break };
+            *place = slot;
+            used[at] += 1;
+        }
+        at = if at + 1 == count { 0 } else { at + 1 };
     }
 }
 
@@ -140,20 +140,20 @@ impl<'a> Slots<'a> {
     #[inline]
     pub(super) fn find(self, key: u64) -> Option<u64> {
         let count = self.lines.len();
-        let mut at = home(key, count);
+        let first = home(key, count);
+        let mut at = first;
         for _ in 0..count {
-            let line = self.lines.get(at)?;
+            let line = words(self.lines.get(at)?);
             let mut hit = 0;
             // All eight slots, without a branch: the line is here, the comparisons are free. Where the keys are equal, the address is left.
-            for index in 0..LINE_SLOTS {
-                let rest = u64_at(line, index * 8) ^ key << ADDRESS_BITS;
+            for slot in line {
+                let rest = slot ^ key << ADDRESS_BITS;
                 hit |= if rest <= ADDRESS_MASK { rest } else { 0 };
             }
             if hit != 0 {
                 return Some(hit * 8);
             }
-            // A line is filled from its front.
-            if u64_at(line, LINE_BYTES - 8) == 0 {
+            if self.ends(line, at, first) {
                 return None;
             }
             at = if at + 1 == count { 0 } else { at + 1 };
@@ -161,17 +161,86 @@ impl<'a> Slots<'a> {
         None
     }
 
+    /// Whether a search that began in line `first` ends in line `at`.
+    #[inline]
+    fn ends(self, line: [u64; LINE_SLOTS], at: usize, first: usize) -> bool {
+        let last = line[LINE_SLOTS - 1];
+        last == 0 || at == first && home(last >> ADDRESS_BITS, self.lines.len()) != first
+    }
+
     /// The addresses of all entries with `key`, in bytes.
+    #[inline]
     pub(super) fn find_all(self, key: u64) -> impl Iterator<Item = u64> + 'a {
-        let lines = self.lines;
-        let first = home(key, lines.len());
-        // Two ranges, and not a remainder for each slot: most questions are asked of tables that do not have the key.
-        let around = lines[first..].iter().chain(&lines[..first]);
-        around
-            .flat_map(|line| (0..LINE_SLOTS).map(move |slot| u64_at(line, slot * 8)))
-            .take_while(|&slot| slot != 0)
-            .filter(move |slot| slot >> ADDRESS_BITS == key)
-            .map(address_of)
+        let count = self.lines.len();
+        let first = home(key, count);
+        let (mut at, mut left) = (first, count);
+        // What one line holds is found at once, as in `find`.
+        let mut hits = [0u64; LINE_SLOTS];
+        let mut held = 0;
+        std::iter::from_fn(move || {
+            while held == 0 {
+                let line = words(self.lines.get(at).filter(|_| left > 0)?);
+                for slot in line.into_iter().rev() {
+                    let rest = slot ^ key << ADDRESS_BITS;
+                    hits[held] = (rest & ADDRESS_MASK) * 8;
+                    held += usize::from(rest <= ADDRESS_MASK && rest != 0);
+                }
+                left = if self.ends(line, at, first) { 0 } else { left - 1 };
+                at = if at + 1 == count { 0 } else { at + 1 };
+            }
+            held -= 1;
+            Some(hits[held])
+        })
+    }
+}
+
+#[inline]
+fn words(line: &Line) -> [u64; LINE_SLOTS] {
+    std::array::from_fn(|index| u64_at(line, index * 8))
+}
+
+/// A slot table for questions alone, held by whatever owns its bytes: those of all ledgers lie side by side, so that a question to all of them need not go
+/// through the ledgers.
+#[derive(Clone)]
+pub(crate) struct HeldSlots {
+    bytes: Bytes,
+}
+
+impl HeldSlots {
+    /// The table that `owner` gives; `None` if the bytes cannot be one.
+    pub(crate) fn new(owner: impl AsRef<[u8]> + Send + 'static) -> Option<HeldSlots> {
+        let bytes = Bytes::from_owner(owner);
+        Slots::new(&bytes).is_some().then_some(HeldSlots { bytes })
+    }
+
+    #[inline]
+    fn slots(&self) -> Slots<'_> {
+        Slots { lines: self.bytes.as_chunks().0 }
+    }
+
+    /// Starts to fetch the line where `key` belongs.
+    #[inline]
+    pub(crate) fn prefetch(&self, key: u64) {
+        self.slots().prefetch(key);
+    }
+
+    /// Whether the line where `key` belongs leaves it open that the table holds it. If the next lines must be looked at, they are on their way.
+    #[inline]
+    pub(crate) fn may_hold(&self, key: u64) -> bool {
+        let slots = self.slots();
+        let at = home(key, slots.lines.len());
+        let Some(line) = slots.lines.get(at).map(words) else { return false };
+        let goes_on = !slots.ends(line, at, at);
+        if goes_on {
+            slots.lines.iter().skip(at + 1).take(2).for_each(prefetch_value);
+        }
+        line.iter().fold(goes_on, |may, slot| may | (slot >> ADDRESS_BITS == key))
+    }
+
+    /// The addresses of all entries with `key`, in bytes.
+    #[inline]
+    pub(crate) fn find_all(&self, key: u64) -> impl Iterator<Item = u64> {
+        self.slots().find_all(key)
     }
 }
 
@@ -188,11 +257,14 @@ mod tests {
         fn every_key_is_found_and_no_other(keys in proptest::collection::btree_set(0u64..1 << KEY_BITS, 0..500), other in 0u64..1 << KEY_BITS) {
             let map: BTreeMap<u64, u64> = keys.iter().enumerate().map(|(at, &key)| (key, (at as u64 + 1) * 8)).collect();
             let bytes = build(&map.iter().map(|(&key, &address)| pack(key, address)).collect::<Vec<_>>());
-            let slots = Slots::new(&bytes).unwrap();
+            let (slots, held) = (Slots::new(&bytes).unwrap(), HeldSlots::new(bytes.clone()).unwrap());
             for (&key, &address) in &map {
                 prop_assert_eq!(slots.find(key), Some(address));
+                prop_assert!(slots.find_all(key).eq([address]));
+                prop_assert!(held.may_hold(key));
             }
             prop_assert_eq!(slots.find(other), map.get(&other).copied());
+            prop_assert_eq!(slots.find_all(other).next(), map.get(&other).copied());
         }
 
         #[test]

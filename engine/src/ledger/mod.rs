@@ -68,6 +68,12 @@ impl Ledger {
         prefetch_value(&self.tail);
     }
 
+    /// Starts to fetch what tells whether the overlay holds anything.
+    #[inline]
+    pub(crate) fn prefetch_overlay(&self) {
+        prefetch_value(&self.has_changes);
+    }
+
     /// Events before this position of the log are folded in the generation.
     #[inline]
     pub(crate) fn folded_position(&self) -> u64 {
@@ -142,10 +148,15 @@ impl Ledger {
         self.has_changes.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the overlay holds anything.
+    #[inline]
+    pub(crate) fn has_changes(&self) -> bool {
+        self.has_changes.load(Ordering::Relaxed)
+    }
+
     /// What rows that changed in the tail are looked up by; `None` if none did.
     pub(crate) fn overlay(&self) -> Option<MutexGuard<'_, Overlay>> {
-        let has_changes = self.has_changes.load(Ordering::Relaxed);
-        has_changes.then(|| self.overlay.lock().unwrap_or_else(PoisonError::into_inner))
+        self.has_changes().then(|| self.overlay.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// This ledger with `generation` as its base, and a tail of what that does not fold.

@@ -6,9 +6,12 @@
 
 use std::collections::BTreeSet;
 
+use smallvec::SmallVec;
+
+use super::ledgers::Tables;
 use super::view::{Match, View};
 use crate::error::Damage;
-use crate::generation::{Candidates, KanaRows};
+use crate::generation::{Candidates, HeldSlots, KanaRows};
 use crate::ledger::{Ledger, Person};
 use crate::lookup::{Key, RowFields};
 use crate::mutation::{Mutation, broken};
@@ -32,8 +35,8 @@ pub struct Within {
     pub limit: usize,
 }
 
-/// How many ledgers before its turn a ledger's own lines, those of what it says of its look-ups, and the line of the look-up are asked for.
-const AHEAD: [usize; 3] = [36, 24, 12];
+/// How many ledgers before its turn a ledger's line, and that of its look-up, are asked for.
+const AHEAD: usize = 32;
 
 impl View {
     /// The people of a municipality who have this resident number (宛名番号); two rows may share one.
@@ -147,26 +150,13 @@ impl View {
         keys: &[Key],
         accept: impl Fn(&'v Ledger, u64) -> Result<Option<Person<'v>>, E>,
     ) -> Result<Found<'v>, E> {
-        let ledgers: Vec<&Ledger> = match within.municipality {
-            Some(municipality) => {
-                self.ledgers.get(municipality.ordinal()).into_iter().map(|ledger| &**ledger).collect()
-            }
-            None => self.ledgers.iter().map(|ledger| &**ledger).collect(),
-        };
-        let store_id = ledgers.iter().find_map(|ledger| Some(ledger.generation.as_ref()?.identity().store_id));
-        let hashes: Vec<_> =
-            store_id.into_iter().flat_map(|id| keys.iter().map(move |key| (key.kind(), key.hash(id)))).collect();
-        let generation = |at: usize| ledgers.get(at).and_then(|ledger| ledger.generation.as_ref());
-        let [own, details, line] = AHEAD;
+        let store_id = self.ledgers.iter().find_map(|ledger| Some(ledger.generation.as_ref()?.identity().store_id));
+        let hashes: SmallVec<[u64; 1]> =
+            store_id.into_iter().flat_map(|id| keys.iter().map(move |key| key.hash(id))).collect();
         let mut found = Found { people: Vec::new(), more: false };
-        for (at, &ledger) in ledgers.iter().enumerate() {
-            ledgers.get(at + own).into_iter().for_each(|ledger| ledger.prefetch());
-            generation(at + details).into_iter().for_each(|generation| generation.prefetch_details());
-            for &(kind, hash) in &hashes {
-                generation(at + line).into_iter().for_each(|generation| generation.prefetch_lookup(kind, hash));
-            }
-            let mut seen = Vec::new();
-            for number in candidates(ledger, keys, &hashes)? {
+        let mut ask = |ledger: &'v Ledger, table: Option<&HeldSlots>| -> Result<bool, E> {
+            let mut seen = SmallVec::<[Ticket; 2]>::new();
+            for number in candidates(ledger, table, keys, &hashes)? {
                 let Some(person) = accept(ledger, number)? else { continue };
                 let ticket = person.ticket();
                 if seen.contains(&ticket) {
@@ -174,13 +164,47 @@ impl View {
                 }
                 if found.people.len() == within.limit {
                     found.more = true;
-                    return Ok(found);
+                    return Ok(false);
                 }
                 seen.push(ticket);
                 found.people.push(person);
             }
+            Ok(true)
+        };
+        match (within.municipality, keys.first()) {
+            (Some(municipality), _) => {
+                self.ledgers.get(municipality.ordinal()).map_or(Ok(true), |ledger| ask(ledger, None))?;
+            }
+            (None, None) => {}
+            (None, Some(key)) => {
+                let tables = self.ledgers.tables(key.kind());
+                for at in self.may_know(tables, &hashes) {
+                    let Some(ledger) = self.ledgers.get(at) else { continue };
+                    if !ask(ledger, tables[at].as_ref())? {
+                        break;
+                    }
+                }
+            }
         }
         Ok(found)
+    }
+
+    /// The ordinals of the ledgers that may know of whoever is looked for. Nearly all tables say in one line that they do not: these lines are fetched side by
+    /// side, and what needs more than one waits until they were all looked at.
+    fn may_know(&self, tables: &Tables, hashes: &[u64]) -> Vec<usize> {
+        let mut may = Vec::new();
+        for (at, table) in tables.iter().enumerate() {
+            self.ledgers.get(at + AHEAD).into_iter().for_each(|ledger| ledger.prefetch_overlay());
+            if let Some(Some(table)) = tables.get(at + AHEAD) {
+                hashes.iter().for_each(|&hash| table.prefetch(hash));
+            }
+            let changed = self.ledgers.get(at).is_some_and(|ledger| ledger.has_changes());
+            let held = table.as_ref().is_none_or(|table| hashes.iter().any(|&hash| table.may_hold(hash)));
+            if changed || held {
+                may.push(at);
+            }
+        }
+        may
     }
 
     /// The person who has the ticket with this number, by the valid one of their tickets, if `is_meant` says so of their row.
@@ -214,22 +238,34 @@ impl View {
     }
 }
 
-/// The tickets of a ledger that may be meant, each once, in the order of their numbers.
-fn candidates(ledger: &Ledger, keys: &[Key], hashes: &[(crate::lookup::Kind, u64)]) -> Result<Vec<u64>, Damage> {
-    let mut numbers = Vec::new();
+/// The tickets of a ledger that may be meant, each once, in the order of their numbers. `table`: that of its generation, if it is at hand.
+#[inline]
+fn candidates(
+    ledger: &Ledger,
+    table: Option<&HeldSlots>,
+    keys: &[Key],
+    hashes: &[u64],
+) -> Result<SmallVec<[u64; 4]>, Damage> {
+    let mut numbers = SmallVec::new();
     if let Some(overlay) = ledger.overlay().filter(|_| !broken(Mutation::ForgetOverlay)) {
         keys.iter().for_each(|key| numbers.extend(overlay.with(key)));
     }
-    if let Some(generation) = &ledger.generation {
-        for &(kind, hash) in hashes {
-            match generation.look_up(kind, hash)? {
+    for (&hash, key) in hashes.iter().zip(keys) {
+        match (table, &ledger.generation) {
+            (_, None) => {}
+            (Some(table), Some(generation)) => {
+                for address in table.find_all(hash) {
+                    numbers.push(generation.number_at(address)?);
+                }
+            }
+            (None, Some(generation)) => match generation.look_up(key.kind(), hash)? {
                 Candidates::These(these) => numbers.extend(these),
                 Candidates::Any => {
                     for entry in generation.entries() {
                         numbers.push(entry?.0);
                     }
                 }
-            }
+            },
         }
     }
     numbers.sort_unstable();

@@ -7,6 +7,7 @@
 //! | `open` | lock, manifest, generations, checkpoint, replay, publish |
 //! | `manifest` | the table of contents on disk |
 //! | `checkpoint` | the tails on disk |
+//! | `ledgers` | which ledgers there are, and their look-ups side by side |
 //! | `view` | what one reader sees: match, match_batch, ledgers |
 //! | `find`, `my_number`, `access` | people without their ticket, and who asked for whom |
 //! | `key` | the keys, when something needs them |
@@ -30,6 +31,7 @@ mod held_file;
 mod hold;
 mod judge;
 mod key;
+mod ledgers;
 mod load;
 mod manifest;
 mod my_number;

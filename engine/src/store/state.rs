@@ -8,7 +8,7 @@ use std::sync::Arc;
 use prost::Message as _;
 use sesshu_proto::v1::{Generation as GenerationMessage, GenerationInstalled};
 
-use super::view::Ledgers;
+use super::ledgers::Ledgers;
 use crate::disk::Disk;
 use crate::error::{Damage, OpenError};
 use crate::frame::{Salt, kind};

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::ledgers::Ledgers;
 use crate::error::Damage;
 use crate::generation::Entry;
 pub use crate::ledger::Match;
@@ -15,31 +16,6 @@ use crate::ticket::{Municipality, Ticket};
 
 /// A pinned view.
 pub type ViewGuard = Guard<Arc<View>>;
-
-/// The ledgers by their municipality's ordinal.
-#[derive(Clone)]
-pub(crate) struct Ledgers(Box<[Option<Arc<Ledger>>]>);
-
-impl Ledgers {
-    pub(crate) fn none() -> Ledgers {
-        Ledgers(vec![None; Municipality::COUNT].into_boxed_slice())
-    }
-
-    #[inline]
-    pub(crate) fn get(&self, ordinal: usize) -> Option<&Arc<Ledger>> {
-        self.0.get(ordinal)?.as_ref()
-    }
-
-    pub(crate) fn set(&mut self, ledger: Arc<Ledger>) {
-        let ordinal = ledger.municipality.ordinal();
-        self.0[ordinal] = Some(ledger);
-    }
-
-    /// Those of which anything is known.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Ledger>> {
-        self.0.iter().flatten()
-    }
-}
 
 /// One moment of the store.
 pub struct View {
