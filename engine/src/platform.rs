@@ -58,6 +58,30 @@ impl Platform {
     pub fn on(disk: Arc<dyn Disk>) -> Platform {
         Platform { disk, environment: Arc::new(Machine), threads: true }
     }
+
+    /// Does long work that gives way to commits, on a thread of its own, and returns when it is done. Without threads: here and now.
+    pub(crate) fn aside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        if !self.threads {
+            return work();
+        }
+        let done = std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                give_way();
+                work()
+            });
+            thread.join()
+        });
+        done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+/// How much this thread gives way from now on: beside one that does not, it has a tenth of the time.
+const GIVING_WAY: i32 = 10;
+
+/// Lets other threads go first for as long as this one lives: its work may wait, and a shot may not. Where the machine refuses, nothing changes.
+pub(crate) fn give_way() {
+    // Of no process but the caller, which for the kernel is this thread.
+    let _ = rustix::process::setpriority_process(None, GIVING_WAY);
 }
 
 /// The machine that the program runs on.

@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -48,12 +49,12 @@ impl RealDisk {
 impl Disk for RealDisk {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(self.path(path))?;
-        Ok(Arc::new(RealFile(file)))
+        Ok(Arc::new(RealFile::of(file)))
     }
 
     fn open(&self, path: &Path, write: bool) -> io::Result<Arc<dyn File>> {
         let file = OpenOptions::new().read(true).write(write).open(self.path(path))?;
-        Ok(Arc::new(RealFile(file)))
+        Ok(Arc::new(RealFile::of(file)))
     }
 
     fn map(&self, path: &Path, length: u64) -> io::Result<Map> {
@@ -121,23 +122,44 @@ impl Drop for Lock {
     }
 }
 
-struct RealFile(fs::File);
+/// Bytes of a file that may wait to reach the disk.
+const UNSYNCED_BYTES_MAX: usize = 512 << 10;
+
+/// A file that is synced as it grows: the sync of a commit waits for whatever is on its way to the disk, and must not meet all of a long file.
+struct RealFile {
+    file: fs::File,
+    unsynced: AtomicUsize,
+}
+
+impl RealFile {
+    fn of(file: fs::File) -> RealFile {
+        RealFile { file, unsynced: AtomicUsize::new(0) }
+    }
+}
 
 impl File for RealFile {
     fn length(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.0.read_exact_at(buffer, offset)
+        self.file.read_exact_at(buffer, offset)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+        for (piece, at) in bytes.chunks(UNSYNCED_BYTES_MAX).zip((offset..).step_by(UNSYNCED_BYTES_MAX)) {
+            if self.unsynced.fetch_add(piece.len(), Ordering::Relaxed) + piece.len() > UNSYNCED_BYTES_MAX {
+                self.sync()?;
+                self.unsynced.store(piece.len(), Ordering::Relaxed);
+            }
+            self.file.write_all_at(piece, at)?;
+        }
+        Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.unsynced.store(0, Ordering::Relaxed);
+        self.file.sync_data()
     }
 }
 

@@ -207,7 +207,12 @@ impl Load {
     /// # Errors
     ///
     /// As [`Load::commit`]; the ledger is as it was.
-    pub fn build(mut self, expected_rows: Option<u64>) -> Result<BuiltLoad, LoadError> {
+    pub fn build(self, expected_rows: Option<u64>) -> Result<BuiltLoad, LoadError> {
+        let platform = self.place.shared.platform.clone();
+        platform.aside(|| self.build_here(expected_rows))
+    }
+
+    fn build_here(mut self, expected_rows: Option<u64>) -> Result<BuiltLoad, LoadError> {
         let taken = (self.rows.len() + self.kept.len()) as u64;
         if let Some(expected) = expected_rows.filter(|&expected| expected != taken) {
             return Err(LoadError::RowCount { expected, taken });
