@@ -86,7 +86,7 @@ pub use log::{LogOutcome, Torn};
 #[doc(hidden)]
 pub use mutation::NAMES as MUTATIONS;
 pub use options::{KeyLocation, Options};
-pub use platform::{Environment, Platform};
+pub use platform::{Environment, Platform, give_way};
 pub use store::{
     Access, BuiltLoad, ChangeOutcome, Changed, CheckpointOutcome, CommitStatistics, Completion, Found, Held, HeldId,
     HoldPolicy, HoldReason, Kept, LedgerReader, ListedKey, Load, LoadOutcome, LoadReport, Match, MyNumberQuestion,

@@ -3,6 +3,7 @@
 //! Each turns messages into calls of the engine and back, and owns nothing else. Errors become statuses in `status`, replies are made in `reply`.
 
 mod apply;
+mod aside;
 mod conversation;
 pub mod ledgers;
 pub mod matching;

@@ -23,6 +23,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::apply::apply;
+use super::aside::aside;
 use super::conversation::Conversation;
 use super::resuming::{Carried, Carrier, Resuming};
 use super::{Replies, STREAM_AHEAD, Work};
@@ -148,7 +149,7 @@ type ReplySender = mpsc::Sender<Result<LoadSnapshotReply, Status>>;
 /// How a stream ended that did not bring its load to an end.
 enum Ended {
     /// It broke, or another carries the load: that waits.
-    Interrupted,
+    Interrupted(Box<Conversation>),
     /// The client is at fault, or ended it: nothing is left of the load.
     Refused(Status),
 }
@@ -180,14 +181,14 @@ impl RegisterService {
                 };
                 *committed
             }
-            Carried::Open(mut conversation) => match take(&carrier, &mut conversation, &mut requests, replies).await {
-                Ok(dry_run) => {
+            Carried::Open(conversation) => match take(&carrier, conversation, &mut requests, replies).await {
+                Ok((conversation, dry_run)) => {
                     let committed = self.conclude(*conversation, dry_run).await?;
                     carrier.over(committed.clone());
                     committed
                 }
                 Err(Ended::Refused(status)) => return Err(status),
-                Err(Ended::Interrupted) => {
+                Err(Ended::Interrupted(conversation)) => {
                     carrier.interrupted(conversation);
                     return Err(status::interrupted());
                 }
@@ -203,41 +204,46 @@ impl RegisterService {
 
     async fn conclude(&self, conversation: Conversation, dry_run: bool) -> Result<LoadCommitted, Status> {
         let (policy, _pass) = (self.policy, self.work.begin().await?);
-        let concluded = tokio::task::spawn_blocking(move || conversation.conclude(&policy, dry_run));
-        concluded.await.map_err(|_| status::shutting_down())?
+        aside(move || conversation.conclude(&policy, dry_run)).await?
     }
 }
 
-/// Takes rows until the commit; whether that asks for a dry run.
+/// Takes rows until the commit. What was taken, and whether a dry run is asked for.
 async fn take(
     carrier: &Carrier,
-    conversation: &mut Conversation,
+    mut conversation: Box<Conversation>,
     requests: &mut Streaming<LoadSnapshotRequest>,
     replies: &ReplySender,
-) -> Result<bool, Ended> {
+) -> Result<(Box<Conversation>, bool), Ended> {
     loop {
         let step = tokio::select! {
             step = requests.next() => step,
-            () = carrier.wanted() => return Err(Ended::Interrupted),
+            () = carrier.wanted() => return Err(Ended::Interrupted(conversation)),
         };
         match step {
             // The client says that it does not want it any more.
             Some(Err(status)) if status.code() == Code::Cancelled => return Err(status.into()),
             // The connection, or the client, is gone.
-            Some(Err(_)) => return Err(Ended::Interrupted),
+            Some(Err(_)) => return Err(Ended::Interrupted(conversation)),
             None => return Err(status::invalid("the load ended without `commit`: nothing was loaded").into()),
             Some(Ok(LoadSnapshotRequest { step: None })) => return Err(no_step().into()),
             Some(Ok(LoadSnapshotRequest { step: Some(step) })) => match step {
                 Step::Open(_) => return Err(status::invalid("the load is open already: one load a stream").into()),
                 Step::Rows(rows) => {
-                    let taken = ReplyStep::RowsTaken(conversation.take(rows)?);
+                    let (then, taken) = aside(move || {
+                        let taken = conversation.take(rows);
+                        (conversation, taken)
+                    })
+                    .await?;
+                    conversation = then;
+                    let taken = ReplyStep::RowsTaken(taken?);
                     tokio::select! {
                         _ = replies.send(Ok(LoadSnapshotReply { step: Some(taken) })) => {}
                         // Nobody reads the answers any more; the other stream tells what was rejected.
-                        () = carrier.wanted() => return Err(Ended::Interrupted),
+                        () = carrier.wanted() => return Err(Ended::Interrupted(conversation)),
                     }
                 }
-                Step::Commit(commit) => return Ok(commit.dry_run),
+                Step::Commit(commit) => return Ok((conversation, commit.dry_run)),
             },
         }
     }
