@@ -14,7 +14,7 @@ use sesshu_benches::{Nation, RESIDENTS, SEED, load, row, shot_record, sizes};
 use sesshu_engine::error::RecordError;
 use sesshu_engine::intake::{Change, ShotRecord};
 use sesshu_engine::ticket::Municipality;
-use sesshu_engine::{Recorded, Store};
+use sesshu_engine::{Recorded, Store, give_way};
 
 /// Shots a second: what the nation's 1.7 million on its busiest day would be if they all came within a quarter of an hour.
 const RATE: u64 = 2000;
@@ -80,6 +80,8 @@ fn one_turn(
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
+                // As the server does.
+                give_way();
                 while !ended.load(Ordering::Relaxed) {
                     let done = work(pieces.fetch_add(1, Ordering::Relaxed));
                     rows.fetch_add(done, Ordering::Relaxed);
