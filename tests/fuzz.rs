@@ -31,6 +31,11 @@ fn a_store_with_a_manifest_of_any_bytes_opens_again_or_is_refused_unchanged() {
 }
 
 #[test]
+fn a_held_load_of_any_bytes_is_held_or_not_and_nothing_else_changes() {
+    smoke("held", 2_000, fuzzing::held);
+}
+
+#[test]
 fn a_ticket_line_that_is_read_prints_its_digits() {
     smoke("ticket_line", 50_000, fuzzing::ticket_line);
 }

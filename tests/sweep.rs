@@ -29,6 +29,8 @@ fn swept(ending: Ending) -> Table {
         ("segment", Outcome::Refused, 1000),
         ("segment", Outcome::Told, 500),
         ("segment", Outcome::Harmless, 500),
+        ("held load", Outcome::Told, 400),
+        ("access log", Outcome::Told, 800),
     ] {
         let count = swept.table.count(file, outcome);
         assert!(count >= least, "{file} {outcome:?}: {count}");

@@ -10,7 +10,7 @@ use prost::Message as _;
 use sesshu_engine::fuzzing;
 use sesshu_engine::intake::{Change, Row};
 use sesshu_engine::ticket::TicketLine;
-use sesshu_proto::v1::Manifest;
+use sesshu_proto::v1::{HeldLoad, Manifest};
 use sesshu_tests::{
     CHIYODA, NAHA, Place, load, municipality, my_number, raw_batches, record, resident, shot, shot_of_line, ticket,
 };
@@ -29,6 +29,7 @@ fn main() {
     impossible_entries(&generation);
     impossible_logs(&segment);
     manifests();
+    held();
     checkpoints();
     ticket_lines();
     readers();
@@ -222,7 +223,7 @@ fn impossible_logs(segment: &[u8]) {
 }
 
 fn manifests() {
-    let (bytes, _) = fuzzing::fixture_files();
+    let bytes = fuzzing::fixture_files().manifest;
     let (header, message) = bytes.split_at(24);
     for flags in [0, 1, 3, 4, 7] {
         write("manifest", &format!("closed-{flags}"), &[&[flags], &bytes[..]].concat());
@@ -240,8 +241,23 @@ fn manifests() {
     }
 }
 
+fn held() {
+    let bytes = fuzzing::fixture_files().held;
+    for flags in [0, 1, 3] {
+        write("held", &format!("whole-{flags}"), &[&[flags], &bytes[..]].concat());
+    }
+    let (header, message) = bytes.split_at(24);
+    let mut held = HeldLoad::decode(message).expect("a held load");
+    held.expires_at = 1;
+    write("held", "expired", &[&[3], header, &held.encode_to_vec()].concat());
+    (held.expires_at, held.removed_percent) = (u64::MAX, 1000);
+    write("held", "of-more-than-a-hundred-percent", &[&[3], header, &held.encode_to_vec()].concat());
+    held = HeldLoad { rows: u64::MAX, removed: u64::MAX, known: u64::MAX, ..HeldLoad::decode(message).expect("one") };
+    write("held", "of-more-rows-than-there-are", &[&[3], header, &held.encode_to_vec()].concat());
+}
+
 fn checkpoints() {
-    let (_, bytes) = fuzzing::fixture_files();
+    let bytes = fuzzing::fixture_files().checkpoint;
     for flags in [0, 1, 3, 7] {
         write("checkpoint", &format!("whole-{flags}"), &[&[flags], &bytes[..]].concat());
     }

@@ -1,13 +1,14 @@
 //! A small closed store in memory, whose files the targets replace.
 //!
 //! Owns its content: a register of three in Chiyoda, one of whose rows changed since, shots that are folded and shots that are not, an orphan, a shot in Naha, a
-//! checkpoint.
+//! register of two that is held, a checkpoint.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use prost::Message as _;
-use sesshu_proto::v1::{Manifest, RecordedShot, Resident, Shot};
+use sesshu_proto::v1::{HeldLoad, Manifest, RecordedShot, Resident, Shot};
 
 use super::memory::{MemoryDisk, platform};
 use super::repair::{put_u32, put_u64};
@@ -15,7 +16,7 @@ use crate::disk::{Disk as _, RealDisk};
 use crate::error::OpenError;
 use crate::intake::{Change, Row, ShotRecord};
 use crate::ticket::{Municipality, Ticket, TicketLine};
-use crate::{Match, Opened, Options, Store};
+use crate::{BuiltLoad, HoldPolicy, Match, Opened, Options, Store};
 
 pub(super) const MANIFEST: &str = "MANIFEST";
 /// Bytes of a manifest before its message.
@@ -27,6 +28,8 @@ pub(super) type Shown = (Ticket, Option<Resident>, Vec<RecordedShot>);
 pub(super) struct Fixture {
     pub(super) disk: MemoryDisk,
     pub(super) manifest: Manifest,
+    /// The file of the load that is held, and what it says.
+    pub(super) held: (PathBuf, HeldLoad),
     /// Everything that it shows.
     pub(super) shown: Vec<Shown>,
 }
@@ -53,23 +56,40 @@ impl Fixture {
             record(&open(), line, dose);
         }
         change(&open());
+        hold(&open());
         let shown = show(&open());
         let key = RealDisk::existing(&std::env::temp_dir()).remove(&name.with_extension("key"));
         key.expect("the key was made and is needed no more");
         assert_eq!(shown.iter().map(|(_, _, shots)| shots.len()).sum::<usize>(), 5);
         let bytes = disk.contents(Path::new(MANIFEST));
         let manifest = Manifest::decode(&bytes[MANIFEST_HEADER_BYTES..]).expect("a manifest");
-        Fixture { disk: disk.copy(), manifest, shown }
+        let [held] = &disk.list(Path::new("held")).expect("memory does not fail")[..] else {
+            panic!("one load is held")
+        };
+        let message = HeldLoad::decode(&disk.contents(held)[MANIFEST_HEADER_BYTES..]).expect("a held load");
+        Fixture { disk: disk.copy(), manifest, held: (held.clone(), message), shown }
     }
 }
 
-/// The manifest and the checkpoint of the store whose files the targets replace: what their corpora begin with.
+/// Those files of the store that the targets replace: what their corpora begin with.
+pub struct FixtureFiles {
+    /// `MANIFEST`.
+    pub manifest: Vec<u8>,
+    /// The one checkpoint.
+    pub checkpoint: Vec<u8>,
+    /// The one file of a held load.
+    pub held: Vec<u8>,
+}
+
+/// Makes the store, once.
 #[must_use]
-pub fn fixture_files() -> (Vec<u8>, Vec<u8>) {
+pub fn fixture_files() -> FixtureFiles {
     let fixture = Fixture::get();
     let checkpoint = fixture.manifest.checkpoint.as_ref().expect("a store that was closed has a checkpoint");
     let checkpoint = format!("checkpoint/{:016}", checkpoint.position);
-    (fixture.disk.contents(Path::new(MANIFEST)), fixture.disk.contents(Path::new(&checkpoint)))
+    let [manifest, checkpoint, held] =
+        [Path::new(MANIFEST), Path::new(&checkpoint), &fixture.held.0].map(|file| fixture.disk.contents(file));
+    FixtureFiles { manifest, checkpoint, held }
 }
 
 /// Opens the store on a disk.
@@ -98,8 +118,13 @@ pub(super) fn show(store: &Store) -> Vec<Shown> {
 
 /// A manifest's file, with a header that is right.
 pub(super) fn manifest_file(message: &[u8]) -> Vec<u8> {
+    with_header(b"SesshuMf", message)
+}
+
+/// The file of one message, with a header that is right.
+pub(super) fn with_header(magic: &[u8; 8], message: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0; MANIFEST_HEADER_BYTES];
-    bytes[0..8].copy_from_slice(b"SesshuMf");
+    bytes[0..8].copy_from_slice(magic);
     put_u32(&mut bytes, 8, crate::FORMAT_VERSION);
     put_u64(&mut bytes, 16, message.len() as u64);
     bytes.extend_from_slice(message);
@@ -111,14 +136,24 @@ pub(super) fn manifest_file(message: &[u8]) -> Vec<u8> {
 }
 
 fn load(store: &Store) {
+    build(store, 3).install().expect("the register is loaded");
+}
+
+fn hold(store: &Store) {
+    let policy = HoldPolicy { keep: Duration::MAX, ..HoldPolicy::default() };
+    build(store, 2).hold(&policy).expect("the register is held");
+}
+
+/// Chiyoda's register, of the first so many residents.
+fn build(store: &Store, residents: u64) -> BuiltLoad {
     let chiyoda = Municipality::from_five_digits(13_101).expect("the code of a municipality");
     let mut load = store.load(chiyoda).expect("no other load is under way");
-    for number in 1..=3 {
+    for number in 1..=residents {
         let resident_number = format!("{number:08}");
         let resident = Resident { resident_number, name: "見本　花子".into(), ..Resident::default() };
         load.push(Row::check(number, None, resident, 0).expect("a row that can be loaded")).expect("it is taken");
     }
-    load.commit(None).expect("the register is loaded");
+    load.build(None).expect("the generation is built")
 }
 
 fn change(store: &Store) {

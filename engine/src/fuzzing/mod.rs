@@ -12,6 +12,7 @@
 //! | [`generation`](generation()) | the sections of a file | every question ends, with an answer about its own ticket or with damage |
 //! | [`checkpoint`](checkpoint()) | a checkpoint, in a store that was closed | one of no use changes no answer; none keeps a store from opening twice |
 //! | [`manifest`](manifest()) | a manifest, in a store that was closed | the store opens, now and again, or is refused unchanged |
+//! | [`held`](held()) | the file of a held load, in a store that was closed | the store opens and shows the same; what is held can be confirmed or is void |
 //! | [`ticket_line`](ticket_line()) | a text | what parses prints back |
 //!
 //! `memory` is the machine that all of it lies on, `fixture` the store.
@@ -20,6 +21,7 @@ mod checkpoint;
 mod fixture;
 mod frame;
 mod generation;
+mod held;
 mod log;
 mod manifest;
 mod memory;
@@ -27,9 +29,10 @@ mod repair;
 mod ticket_line;
 
 pub use checkpoint::checkpoint;
-pub use fixture::fixture_files;
+pub use fixture::{FixtureFiles, fixture_files};
 pub use frame::frame;
 pub use generation::generation;
+pub use held::held;
 pub use log::log;
 pub use manifest::manifest;
 pub use ticket_line::ticket_line;

@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use sesshu_engine::error::Damage;
+use sesshu_engine::error::{AccessError, Damage, OpenError};
 use sesshu_engine::ticket::Ticket;
-use sesshu_engine::{Status, Store, View};
+use sesshu_engine::{Access, Held, Status, Store, View};
 
-use crate::{Answer, CHIYODA, NAHA, SAPPORO, answer, by_names, ledger, municipality, resident, ticket};
+use crate::{Answer, CHIYODA, NAHA, SAPPORO, answer, by_names, ledger, municipality, my_number, resident, ticket};
 
 /// Osaka: shots that are recorded after a damage go here.
 pub(super) const OSAKA: u32 = 271_004;
@@ -28,6 +28,11 @@ pub(super) struct Everything {
     tickets: BTreeMap<(u32, u64), Answer>,
     ledgers: BTreeMap<u32, Result<BTreeMap<u64, Answer>, Damage>>,
     resident_numbers: BTreeMap<(u32, u64), Result<Vec<u64>, Damage>>,
+    my_numbers: BTreeMap<u64, Result<Vec<Ticket>, Damage>>,
+    /// Loads that wait.
+    pub(super) held: Vec<Held>,
+    /// Who looked whom up.
+    pub(super) accesses: Result<Vec<Access>, Damage>,
     status: Status,
 }
 
@@ -65,6 +70,9 @@ impl Everything {
                 .iter()
                 .map(|&(code, number)| ((code, number), residents(&view, code, number)))
                 .collect(),
+            my_numbers: my_numbers(store, &view),
+            held: store.held(),
+            accesses: accesses(store),
             tickets,
             status,
         }
@@ -97,7 +105,8 @@ impl Everything {
         self
     }
 
-    /// Holds these answers against those of the whole store: each is the same, or is a [`Damage`] of one of the `harmed` files.
+    /// Holds these answers against those of the whole store: each is the same, or is a [`Damage`] of one of the `harmed` files. What waits and who asked is
+    /// not among them.
     pub(super) fn compare(&self, whole: &Everything, harmed: &[PathBuf]) -> Result<Compared, String> {
         let told = |damage: &Damage| harmed.contains(&damage.file);
         let honest =
@@ -123,10 +132,19 @@ impl Everything {
                 now => return Err(format!("resident number {asked:?} is {now:?} instead of {whole:?}")),
             }
         }
+        for (asked, whole) in &whole.my_numbers {
+            match &self.my_numbers[asked] {
+                Err(damage) if told(damage) => {}
+                now if now == whole => {}
+                now => return Err(format!("My Number {asked} is {now:?} instead of {whole:?}")),
+            }
+        }
         if self.status != whole.status {
             return Err(format!("the status is {:?} instead of {:?}", self.status, whole.status));
         }
-        Ok(if self == whole { Compared::Same } else { Compared::Told })
+        let same = (&self.tickets, &self.ledgers, &self.resident_numbers, &self.my_numbers)
+            == (&whole.tickets, &whole.ledgers, &whole.resident_numbers, &whole.my_numbers);
+        Ok(if same { Compared::Same } else { Compared::Told })
     }
 }
 
@@ -138,4 +156,27 @@ fn residents(view: &View, code: u32, number: u64) -> Result<Vec<u64>, Damage> {
         numbers.extend(found?);
     }
     Ok(numbers)
+}
+
+/// The tickets of everybody with one of the registers' My Numbers, in all ledgers.
+fn my_numbers(store: &Store, view: &View) -> BTreeMap<u64, Result<Vec<Ticket>, Damage>> {
+    let Ok(keys) = store.open_data_keys() else { return BTreeMap::new() };
+    let ask = |index| match store.with_my_number_unlogged(view, &keys, my_number(index)) {
+        Ok(found) => Ok(found.people.iter().map(|person| person.ticket()).collect()),
+        Err(AccessError::Damaged(damage)) => Err(damage),
+        Err(error) => panic!("{error:?}"),
+    };
+    NUMBERS.map(|index| (index, ask(index))).collect()
+}
+
+fn accesses(store: &Store) -> Result<Vec<Access>, Damage> {
+    let mut entries = Vec::new();
+    match store.accesses(|access| entries.push(access)) {
+        Ok(()) => Ok(entries),
+        Err(OpenError::Damaged(damage)) => Err(damage),
+        Err(OpenError::Newer { file, .. }) => {
+            Err(Damage { file, offset: 0, municipality: None, what: "of a newer version" })
+        }
+        Err(error) => panic!("{error:?}"),
+    }
 }

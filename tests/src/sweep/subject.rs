@@ -2,20 +2,25 @@
 //!
 //! Owns its making: three ledgers; rows with and without My Number; folded shots with capture ids; an entry without a row; tails with shots, also of tickets
 //! that nothing else is known of; a generation whose predecessor was removed; a shot that was recorded while a register was built; a checkpoint with tails;
-//! rows that changed alone; a segment of the log for each of three programs, two of which were killed. It is made on a machine of a seed: the same bytes every time.
+//! rows that changed alone; a load that is held; an access log; a segment of the log for each of three programs, two of which were killed. It is made on a machine of a seed: the same bytes every time.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use sesshu_engine::error::AccessError;
 use sesshu_engine::intake::{Change, Row, ShotRecord};
-use sesshu_engine::{Load, Store};
+use sesshu_engine::{HoldPolicy, Load, MyNumberQuestion, Store};
 
 use super::everything::Everything;
 use crate::seeded::Seeded;
 use crate::{CHIYODA, NAHA, Place, SAPPORO, municipality, my_number, raw_batches, record, resident, shot, ticket};
 
 pub(super) type Files = BTreeMap<PathBuf, Vec<u8>>;
+
+/// The version of the rows of the load that is held.
+pub(super) const HELD_VERSION: u32 = 4;
 
 /// How the last program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -103,6 +108,15 @@ impl Subject {
         }
     }
 
+    /// The generation of the load that is held.
+    pub(super) fn held_generation(&self) -> &Path {
+        let of_held = |name: &&PathBuf| {
+            let stem = name.file_stem().and_then(|stem| stem.to_str());
+            name.starts_with("ledgers") && stem.is_some_and(|stem| stem.contains('-'))
+        };
+        self.files.keys().find(of_held).expect("a load is held")
+    }
+
     /// The checkpoint that the manifest names.
     pub(super) fn checkpoint(&self) -> &Path {
         let mut checkpoints = self.files.keys().filter(|name| name.starts_with("checkpoint"));
@@ -143,11 +157,13 @@ impl Run {
         });
         run.record(&store, SAPPORO, 9, "");
         run.load(&store, CHIYODA, 1..=3, 2, |_| ());
+        run.ask(&store, 2);
         for (code, number, capture_id) in [(CHIYODA, 1, "c-9"), (CHIYODA, 6, "c-10"), (NAHA, 3, "c-11")] {
             run.record(&store, code, number, capture_id);
         }
         run.change(&store, CHIYODA, 2, 3);
         run.change(&store, NAHA, 7, 3);
+        run.hold(&store, CHIYODA, 1..=2, HELD_VERSION);
         store.checkpoint().expect("a checkpoint is written");
         run.take_note(&store);
         run.record(&store, NAHA, 3, "c-12");
@@ -157,6 +173,8 @@ impl Run {
         let store = machine.open(&run.place);
         run.record(&store, CHIYODA, 3, "c-14");
         run.change(&store, CHIYODA, 5, 3);
+        // From here on the manifest vouches for the first question.
+        run.ask(&store, 4);
         run.record(&store, SAPPORO, 9, "c-15");
         run.record(&store, NAHA, 1, "c-16");
         match ending {
@@ -189,6 +207,21 @@ impl Run {
         self.take_note(store);
     }
 
+    /// Looks somebody up by My Number.
+    fn ask(&mut self, store: &Store, index: u64) {
+        ask(store, index).expect("the key is there");
+        self.take_note(store);
+    }
+
+    /// Builds a register that waits for somebody's word, for longer than anybody does.
+    fn hold(&mut self, store: &Store, code: u32, numbers: impl IntoIterator<Item = u64>, version: u32) {
+        let mut load = store.load(municipality(code)).expect("no other load is under way");
+        push(&mut load, numbers, version);
+        let built = load.build(None).expect("the generation is built");
+        built.hold(&HoldPolicy { keep: Duration::MAX, ..HoldPolicy::default() }).expect("the load is held");
+        self.take_note(store);
+    }
+
     fn shot(&self, code: u32, number: u64, capture_id: &str) -> ShotRecord {
         shot(ticket(code, number), self.moments.len() as u32, capture_id)
     }
@@ -216,6 +249,12 @@ impl Run {
         drop(store);
         self.place.restore(&files);
     }
+}
+
+/// Looks somebody up by My Number, with a word in the access log.
+pub(super) fn ask(store: &Store, index: u64) -> Result<(), AccessError> {
+    let question = MyNumberQuestion { my_number: my_number(index), purpose: "転入", who: "窓口 1" };
+    store.with_my_number(&store.view(), &question, 10).map(drop)
 }
 
 /// Rows, of which every second one has a My Number.

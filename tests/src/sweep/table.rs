@@ -62,6 +62,8 @@ fn kind(file: &Path) -> &'static str {
         Some("checkpoint") => "checkpoint",
         Some("MANIFEST") => "manifest",
         Some("LOCK") => "lock",
+        Some("held") => "held load",
+        Some("access") => "access log",
         _ => "other",
     }
 }

@@ -2,22 +2,23 @@
 //!
 //! Owns the rule. A harmed store is refused, with the right file named and nothing changed; or it opens, and every answer is that of the whole store or names
 //! the harmed file. The checkpoint is derived and never costs an answer. What was acknowledged is missing only behind the last thing that vouches for
-//! anything, and then the report says where and how much. More may be recorded on what was opened, and all of it still holds.
+//! anything, and then the report says where and how much. A held load is held whole, or gone with one of its files; whoever asked for a My Number is in the
+//! access log, as far as the manifest vouches for it. More may be recorded on what was opened, and all of it still holds.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use sesshu_engine::error::{Damage, OpenError, RecordError};
+use sesshu_engine::error::{AccessError, Damage, HeldError, LoadError, OpenError, RecordError};
 use sesshu_engine::intake::ShotRecord;
 use sesshu_engine::{CheckpointOutcome, LogOutcome, Opened, Options, RecordOutcome, Store, Torn};
 
 use super::everything::{Compared, Everything, OSAKA};
 use super::harm::{Choice, Harm, mix};
-use super::subject::{Ending, Subject};
+use super::subject::{Ending, HELD_VERSION, Subject, ask};
 use super::table::Outcome;
 use super::workbench::Workbench;
 use crate::seeded::Seeded;
-use crate::{answer, line, shot, ticket};
+use crate::{CHIYODA, answer, line, resident, shot, ticket};
 
 const MANIFEST: &str = "MANIFEST";
 
@@ -148,12 +149,93 @@ fn accepted(
         other => return Err(format!("the checkpoint is {other:?}")),
     };
     let answers_matter = files[0].starts_with("log") || files[0].starts_with("ledgers");
-    match Everything::of(store).compare(expected.shown, &files)? {
+    let now = Everything::of(store);
+    let compared = now.compare(expected.shown, &files)?;
+    if gone(subject, harm, &now, opened)? {
+        return Ok(Outcome::Told);
+    }
+    match compared {
         Compared::Told if rebuilt || !answers_matter => Err("an answer was lost with a file that holds none".into()),
         Compared::Told => Ok(Outcome::Told),
         Compared::Same if rebuilt => Ok(Outcome::Rebuilt),
         Compared::Same => Ok(expected.outcome),
     }
+}
+
+/// Whether something that is no answer is missing with its file: the held load, or the access log.
+fn gone(subject: &Subject, harm: &Harm, now: &Everything, opened: &Opened) -> Result<bool, String> {
+    let held_is_gone = match (&now.held[..], &subject.whole.held[..]) {
+        (now, whole) if now == whole => false,
+        ([], _) if of_held_load(subject, harm) => {
+            if opened.removed_held == 0 && !matches!(harm, Harm::Remove { file } if file.starts_with("held")) {
+                return Err("a held load is gone, and nobody was told".into());
+            }
+            true
+        }
+        (now, _) => return Err(format!("held is {now:?}")),
+    };
+    let (now, whole) = (&now.accesses, &subject.whole.accesses);
+    let accesses_are_told = match (now, whole) {
+        (now, whole) if now == whole => false,
+        (Err(damage), _) if harm.files().contains(&damage.file) => true,
+        // Nothing vouches for the last entry of a program that was killed.
+        (Ok(now), Ok(whole)) if of_access_log(harm) && subject.ending != Ending::Closed => {
+            if now.is_empty() || !whole.starts_with(now) {
+                return Err(format!("the access log is {now:?}"));
+            }
+            true
+        }
+        (now, _) => return Err(format!("the access log is {now:?}")),
+    };
+    Ok(held_is_gone || accesses_are_told)
+}
+
+fn of_access_log(harm: &Harm) -> bool {
+    harm.files()[0].starts_with("access")
+}
+
+/// Whether a file of the held load is harmed: the one that says what waits, or the generation.
+fn of_held_load(subject: &Subject, harm: &Harm) -> bool {
+    let generation = subject.held_generation();
+    harm.files().iter().any(|file| file.starts_with("held") || file == generation)
+}
+
+/// Asks once more for a My Number, and confirms what is held: both happen or name the harmed file. The last of all, for it changes what is shown.
+fn last_acts(harm: &Harm, store: &Store) -> Result<(), String> {
+    let known = Everything::of(store).accesses.map(|entries| entries.len());
+    match (ask(store, 2), known) {
+        (Ok(()), Ok(known)) => {
+            let now = Everything::of(store).accesses.map_err(|damage| format!("after a question: {damage:?}"))?;
+            // What was behind the last whole entry is cut by the next.
+            if now.len() != known + 1 {
+                return Err(format!("{known} entries and one more are {}", now.len()));
+            }
+        }
+        (Err(AccessError::Open(OpenError::Damaged(damage))), _) if harm.files().contains(&damage.file) => {}
+        (Err(AccessError::Damaged(damage)), _) if harm.files().contains(&damage.file) => {}
+        (asked, known) => return Err(format!("{known:?} entries, one more question: {asked:?}")),
+    }
+    for held in store.held() {
+        match store.confirm(held.id) {
+            Ok(report) => {
+                if (report.rows, report.removed) != (held.report.rows, held.report.removed) {
+                    return Err(format!("{held:?} was confirmed as {report:?}"));
+                }
+                for number in [1, 2] {
+                    let now = answer(&store.view(), ticket(CHIYODA, number));
+                    if now.resident().map(|row| &row.name) != Some(&resident(number, HELD_VERSION).name) {
+                        return Err(format!("after a confirmation, ticket {number} is {now:?}"));
+                    }
+                }
+            }
+            // Its own file; or one that the ledger's tail is read from, which the new generation takes over.
+            Err(
+                HeldError::Damaged { damage, .. } | HeldError::Load(LoadError::Install(RecordError::Damaged(damage))),
+            ) if harm.files().contains(&damage.file) => {}
+            Err(error) => return Err(format!("confirmed: {error:?}")),
+        }
+    }
+    Ok(())
 }
 
 /// Records again what was acknowledged, and one shot more; ends the program, by a kill or not; opens the store again.
@@ -190,5 +272,6 @@ fn aftermath(
         return Err(format!("the shot that was recorded afterwards is {held:?}"));
     }
     let again = Everything::of(&store).compare(&expected.shown.clone().with_one_more(), &harm.files());
-    again.map(drop).map_err(|error| format!("opened again: {error}"))
+    again.map_err(|error| format!("opened again: {error}"))?;
+    last_acts(harm, &store)
 }
