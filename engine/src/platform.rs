@@ -80,6 +80,10 @@ const GIVING_WAY: i32 = 10;
 
 /// Lets other threads go first for as long as this one lives: its work may wait, and a shot may not. Where the machine refuses, nothing changes.
 pub fn give_way() {
+    // The interpreter has one priority for all.
+    if cfg!(miri) {
+        return;
+    }
     // Of no process but the caller, which for the kernel is this thread.
     let _ = rustix::process::setpriority_process(None, GIVING_WAY);
 }
