@@ -1,6 +1,6 @@
 //! How long does a shot take to be durable while registers are loaded and changed? Shots come at a fixed rate, each by itself, whatever became of those before,
-//! and are timed from when they were due. What else the store does takes turns: nothing, loads of register after register on one thread and on two, changes of
-//! rows in batches as `apply` sends them.
+//! and are timed from when they were due. What else the store does takes turns: nothing, loads of register after register on one thread and on two, the
+//! largest register again and again, changes of rows in batches as `apply` sends them.
 //!
 //! Prints a line each: `name  p50  p90  p99  worst  work done a second`.
 
@@ -123,7 +123,7 @@ fn load_city(store: &Store, sizes: &Sizes, _: usize, _: usize) -> u64 {
     size.1
 }
 
-/// Moves residents of one register after another out, and in again.
+/// Changes whether residents are protected, of one register after another: every row differs from the one that is there.
 fn change_next(store: &Store, sizes: &Sizes, turn: usize, at: usize) -> u64 {
     let (municipality, count) = sizes[(turn * 101 + at * 7) % sizes.len()];
     let residents = sesshu::generate::residents(SEED, municipality, count).enumerate().take(BATCH_ROWS);

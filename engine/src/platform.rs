@@ -65,11 +65,12 @@ impl Platform {
             return work();
         }
         let done = std::thread::scope(|scope| {
-            let thread = scope.spawn(|| {
-                give_way();
-                work()
-            });
-            thread.join()
+            scope
+                .spawn(|| {
+                    give_way();
+                    work()
+                })
+                .join()
         });
         done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }

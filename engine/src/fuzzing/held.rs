@@ -1,4 +1,4 @@
-//! The file of a held load. An input is flags (u8) and such a file, for a store that is open to one: it lies where the store's own lay.
+//! The file of a held load. An input is flags (u8) and such a file, in a store that was closed: it lies where the store's own lay.
 //!
 //! The flags say what is made right before the store is opened: nothing, the header around the message, or the message too, so that it names the store and the
 //! generation that is held.
@@ -39,14 +39,17 @@ pub fn held(input: &[u8]) {
     }
     let disk = Arc::new(fixture.disk.copy());
     let path = path.to_str().expect("an ASCII name");
+    let is_own = bytes == fixture.disk.contents(path.as_ref());
     disk.put(path, bytes, 0);
     let (store, opened) = open(&disk).expect("what waits keeps no store from opening");
     assert_eq!(show(&store), fixture.shown, "what waits is not shown");
     let held = store.held();
+    assert!(!is_own || held.len() == 1, "the store's own file is of a held load");
     assert_eq!(opened.removed_held, u64::from(opened.held == 0), "a file is of a held load, or it is removed");
     for held in held {
         match store.confirm(held.id) {
             Ok(report) => assert_eq!(report.generation, held.report.generation),
+            Err(_) if is_own => panic!("the store's own held load can be confirmed"),
             Err(HeldError::Damaged { .. } | HeldError::Void(_)) => {}
             Err(error) => panic!("memory does not fail: {error:?}"),
         }

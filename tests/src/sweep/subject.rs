@@ -2,7 +2,8 @@
 //!
 //! Owns its making: three ledgers; rows with and without My Number; folded shots with capture ids; an entry without a row; tails with shots, also of tickets
 //! that nothing else is known of; a generation whose predecessor was removed; a shot that was recorded while a register was built; a checkpoint with tails;
-//! rows that changed alone; a load that is held; an access log; a segment of the log for each of three programs, two of which were killed. It is made on a machine of a seed: the same bytes every time.
+//! rows that changed alone; a load that is held; an access log; a segment of the log for each of three programs, two of which were killed. It is made on a
+//! machine of a seed: the same bytes every time.
 
 use std::collections::BTreeMap;
 use std::fs;

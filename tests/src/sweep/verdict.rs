@@ -12,7 +12,7 @@ use sesshu_engine::error::{AccessError, Damage, HeldError, LoadError, OpenError,
 use sesshu_engine::intake::ShotRecord;
 use sesshu_engine::{CheckpointOutcome, LogOutcome, Opened, Options, RecordOutcome, Store, Torn};
 
-use super::everything::{Compared, Everything, OSAKA};
+use super::everything::{Compared, Everything, OSAKA, accesses};
 use super::harm::{Choice, Harm, mix};
 use super::subject::{Ending, HELD_VERSION, Subject, ask};
 use super::table::Outcome;
@@ -202,10 +202,10 @@ fn of_held_load(subject: &Subject, harm: &Harm) -> bool {
 
 /// Asks once more for a My Number, and confirms what is held: both happen or name the harmed file. The last of all, for it changes what is shown.
 fn last_acts(harm: &Harm, store: &Store) -> Result<(), String> {
-    let known = Everything::of(store).accesses.map(|entries| entries.len());
+    let known = accesses(store).map(|entries| entries.len());
     match (ask(store, 2), known) {
         (Ok(()), Ok(known)) => {
-            let now = Everything::of(store).accesses.map_err(|damage| format!("after a question: {damage:?}"))?;
+            let now = accesses(store).map_err(|damage| format!("after a question: {damage:?}"))?;
             // What was behind the last whole entry is cut by the next.
             if now.len() != known + 1 {
                 return Err(format!("{known} entries and one more are {}", now.len()));
