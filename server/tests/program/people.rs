@@ -134,11 +134,14 @@ pub(crate) fn shots(shots: &[ShotLine]) -> String {
     csv(SHOTS_HEADER, &shots.iter().map(ShotLine::to_string).collect::<Vec<_>>())
 }
 
-/// A text in CP932.
+/// A text in CP932, where a municipality's own character U+E000 (外字) is 0xF040.
 pub(crate) fn cp932(text: &str) -> Vec<u8> {
-    let (bytes, _, unmappable) = encoding_rs::SHIFT_JIS.encode(text);
-    assert!(!unmappable, "{text} has characters that CP932 does not have");
-    bytes.into_owned()
+    let parts = text.split('\u{e000}').map(|part| {
+        let (bytes, _, unmappable) = encoding_rs::SHIFT_JIS.encode(part);
+        assert!(!unmappable, "{text} has characters that CP932 does not have");
+        bytes.into_owned()
+    });
+    parts.collect::<Vec<_>>().join(&[0xf0, 0x40][..])
 }
 
 /// Loads the residents 1 to `residents` of Chiyoda into the store `store` of the folder, which is made. Returns its path.

@@ -1,21 +1,14 @@
 //! Rows that are taken and may be looked at: told with line, column and reason, by a store and by a server alike, and nothing is refused for them.
 
-use crate::people::{Person, register};
+use crate::people::{Person, cp932, register};
 use crate::process::{Folder, Server, sesshu};
-
-/// The register in CP932, whose private character 0xF040 is U+E000, as its first.
-fn with_private_character(text: &str) -> Vec<u8> {
-    let (bytes, _, _) = encoding_rs::SHIFT_JIS.encode(text);
-    let at = bytes.windows(2).position(|pair| pair == b"??").expect("a place for the character");
-    [&bytes[..at], &[0xf0, 0x40], &bytes[at + 2..]].concat()
-}
 
 #[test]
 fn remarks_are_counted_and_listed_and_refuse_nothing() {
     let folder = Folder::new();
     let nobody_else_s = |number| Person::new(number).with(|person| person.my_number.clear());
     let people = [
-        nobody_else_s(1).with(|person| person.name = "??田 一子".into()),
+        nobody_else_s(1).with(|person| person.name = "\u{e000}田 一子".into()),
         nobody_else_s(2).with(|person| person.birth_date = "19400000".into()),
         Person::new(3),
         Person::new(4),
@@ -23,7 +16,7 @@ fn remarks_are_counted_and_listed_and_refuse_nothing() {
         nobody_else_s(6).with(|person| person.birth_date.clear()),
         nobody_else_s(7),
     ];
-    let file = folder.write("register.csv", with_private_character(&register(&people)));
+    let file = folder.write("register.csv", cp932(&register(&people)));
     let server = Server::start(&folder.path("served"));
     let mut listed = Vec::new();
     for place in [["--store", &folder.path("store")], ["--server", &server.url]] {
