@@ -5,9 +5,10 @@
 use std::fs;
 use std::path::PathBuf;
 
+use sesshu_engine::disk::{Call, Fault, PlannedFault, Unsynced};
 use sesshu_engine::error::{KeyError, LoadError, RotateError};
 use sesshu_engine::intake::{Change, Row};
-use sesshu_engine::{KeyLocation, MyNumberQuestion, Options, Platform, Rotation, Store};
+use sesshu_engine::{ChangeOutcome, KeyLocation, MyNumberQuestion, Options, Platform, Rotation, Store};
 use sesshu_proto::v1::ResidentStatus;
 use sesshu_tests::machine::{Machine, draw};
 use sesshu_tests::{CHIYODA, Place, files_below, municipality, my_number, resident, rng, row, ticket};
@@ -117,6 +118,27 @@ fn a_new_data_key_comes_in_as_ledgers_are_folded() {
 }
 
 #[test]
+fn a_row_that_is_applied_again_under_a_newer_data_key_is_unchanged() {
+    let place = Place::in_memory();
+    let store = place.open();
+    let apply = |change| store.change(&[change]).unwrap().pop().unwrap().unwrap();
+    let row = || Change::row(municipality(CHIYODA), with(1, 1));
+    let reissued = || Change::reissue(municipality(CHIYODA), 1, with(2, 1)).unwrap();
+    let before = [apply(row()), apply(reissued())];
+    assert_eq!(before.map(|changed| changed.outcome), [ChangeOutcome::Added; 2]);
+    store.rotate_key(&Rotation { new_key_file: None, new_data_key: true }).unwrap();
+    let sequence = store.view().sequence();
+    for (again, before) in [(apply(row()), before[0]), (apply(reissued()), before[1])] {
+        assert_eq!(again.outcome, ChangeOutcome::Unchanged);
+        assert!(again.sequence >= before.sequence && again.sequence <= sequence);
+    }
+    assert_eq!((store.view().sequence(), keys(&store)), (sequence, vec![(1, 2), (2, 0)]));
+    // What does change is sealed with the newest.
+    assert_eq!(apply(Change::row(municipality(CHIYODA), with(2, 2))).outcome, ChangeOutcome::Changed);
+    assert_eq!(keys(&store), [(1, 1), (2, 1)]);
+}
+
+#[test]
 fn a_rotation_that_is_cut_at_any_operation_leaves_the_key_that_the_manifest_names() {
     let mut rng = rng();
     let begun = Place::in_memory();
@@ -148,6 +170,45 @@ fn a_rotation_that_is_cut_at_any_operation_leaves_the_key_that_the_manifest_name
                 if !stopped {
                     break;
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_rotation_that_fails_and_is_tried_again_leaves_the_key_that_the_manifest_names_wherever_it_is_cut() {
+    let begun = Place::in_memory();
+    register(&begun.open(), 1..=2, 1);
+    for fault in [Fault::Fail, Fault::Late] {
+        for failing in 1.. {
+            let mut failed = false;
+            for count in 0.. {
+                let machine = Machine::at(begun.copy());
+                let store = machine.open();
+                machine.disk.plan(PlannedFault { on: Call::ALL, count: failing, fault });
+                failed = store.rotate_key(&Rotation::default()).is_err();
+                machine.disk.heal();
+                if !failed {
+                    break;
+                }
+                machine.disk.stop_after(count);
+                let again = store.rotate_key(&Rotation::default());
+                let stopped = machine.disk.stopped();
+                assert!(stopped || again.is_ok(), "{again:?}");
+                for unsynced in (0..8).map(|seed| Unsynced::Torn(8 * count + seed)).chain([Unsynced::Lost]) {
+                    let found = machine.cut(unsynced);
+                    copy_keys(&machine.place, &found);
+                    let store = found.open();
+                    assert!(store.load(municipality(CHIYODA)).is_ok(), "{fault:?} of {failing}, cut after {count}");
+                    assert!(is_found(&store, 2));
+                }
+                if !stopped {
+                    break;
+                }
+            }
+            if !failed {
+                assert!(failing > 3, "a rotation writes and syncs a manifest");
+                break;
             }
         }
     }

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::error::KeyError;
 use crate::lookup::HASH_BITS;
+use crate::mutation::{Mutation, broken};
 use crate::platform::Environment;
 use crate::ticket::{MyNumber, Ticket};
 
@@ -103,13 +104,26 @@ impl OutsideKey {
         }
     }
 
-    /// Makes the key that will take the place of the one in `path`, beside it and synced. What an earlier attempt left there wraps nothing.
-    pub(crate) fn prepare(path: &Path, environment: &dyn Environment) -> Result<OutsideKey, KeyError> {
+    /// Makes the key that will take the place of `current`, the one of `path`, beside it and synced. One that an earlier attempt left there is taken again: the
+    /// manifest may name it, if the attempt failed while that was written.
+    pub(crate) fn prepare(
+        path: &Path,
+        current: &OutsideKey,
+        environment: &dyn Environment,
+    ) -> Result<OutsideKey, KeyError> {
         let next = beside(path, "new");
-        match std::fs::remove_file(&next) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(KeyError::Disk(next, error)),
-            _ => OutsideKey::create(&next, environment),
+        match OutsideKey::read(&next) {
+            Ok(_) if broken(Mutation::ForgetPreparedKey) => {
+                std::fs::remove_file(&next).map_err(|error| KeyError::Disk(next.clone(), error))?;
+            }
+            Ok(key) if key.id() != current.id() => return Ok(key),
+            // It is in use, and could not be put in its place so far.
+            Ok(_) => OutsideKey::take_place(path).map(drop)?,
+            Err(KeyError::Missing(_)) => {}
+            // Among others what is no key: keys are written whole, so it is nobody's to remove here.
+            Err(error) => return Err(error),
         }
+        OutsideKey::create(&next, environment)
     }
 
     /// Puts the prepared key in its place, when the manifest names it. Returns where the key before it lies from now on.

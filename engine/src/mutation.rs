@@ -100,7 +100,9 @@ mutations! {
     ForgetOverlay = "forget-overlay",
     AnswerBeforeAccessLog = "answer-before-access-log",
     TakePlaceBeforeManifest = "take-place-before-manifest",
+    ForgetPreparedKey = "forget-prepared-key",
     KeepOldSeals = "keep-old-seals",
+    ChangeForAnotherKey = "change-for-another-key",
     LetEverybodyWait = "let-everybody-wait",
 }
 

@@ -9,7 +9,7 @@
 use prost::Message as _;
 use sesshu_proto::v1::{Resident, ResidentChange};
 
-use super::key::newest_data_key;
+use super::key::data_keys;
 use super::view::{Match, View};
 use super::{Shared, Store};
 use crate::error::{ChangeError, Damage, RecordError};
@@ -86,6 +86,12 @@ enum To {
 
 struct SealedRow {
     resident: Resident,
+    /// Its My Number under every data key, newest last; nothing, if it has none.
+    seals: Vec<Seal>,
+}
+
+#[derive(Default)]
+struct Seal {
     my_number: Vec<u8>,
     data_key_id: u32,
     my_number_hash: u64,
@@ -102,18 +108,21 @@ impl Prepared {
 
 fn prepare(shared: &Shared, changes: &[Change]) -> Result<Vec<Prepared>, ChangeError> {
     let view = shared.view.load();
-    let mut key: Option<DataKey> = None;
+    let mut keys: Option<Vec<DataKey>> = None;
     let mut seal = |ticket, row: &Row| {
-        let (resident, mut sealed) = (row.resident().clone(), (Vec::new(), 0, 0));
+        let mut seals = Vec::new();
         if let Some(my_number) = row.my_number() {
-            let key = match &key {
-                Some(key) => key,
-                None => key.insert(newest_data_key(shared)?),
+            let keys = match &keys {
+                Some(keys) => keys,
+                None => keys.insert(data_keys(shared)?),
             };
-            sealed = (key.seal(ticket, my_number).to_vec(), key.id(), key.hash(my_number));
+            seals.extend(keys.iter().map(|key| Seal {
+                my_number: key.seal(ticket, my_number).to_vec(),
+                data_key_id: key.id(),
+                my_number_hash: key.hash(my_number),
+            }));
         }
-        let (my_number, data_key_id, my_number_hash) = sealed;
-        Ok::<_, ChangeError>(SealedRow { resident, my_number, data_key_id, my_number_hash })
+        Ok::<_, ChangeError>(SealedRow { resident: row.resident().clone(), seals })
     };
     let prepared = changes.iter().map(|change| {
         let ticket = change.ticket();
@@ -167,7 +176,7 @@ impl ChangeEvent {
 pub(super) fn judge(view: &View, change: &Prepared) -> Result<Judged, Damage> {
     let before = Before::of(view, change.ticket)?;
     match &change.to {
-        To::Row(row) => before.becomes(row.with(before.links()?)),
+        To::Row(row) => before.becomes_row(row, before.links()?),
         To::Status { status, date } => {
             // Of a ticket that the register never had, but has as replaced, the person is meant.
             let before = match before.successors()?.last() {
@@ -193,7 +202,7 @@ fn reissue(view: &View, before: &Before<'_>, previous: Ticket, row: &SealedRow) 
     let links = before.links()?;
     if successors.contains(&before.ticket) {
         // It did so before.
-        return before.becomes(row.with(links));
+        return before.becomes_row(row, links);
     }
     if links.reissued_as.is_some() {
         return Ok(before.stays(ChangeOutcome::Superseded));
@@ -202,7 +211,7 @@ fn reissue(view: &View, before: &Before<'_>, previous: Ticket, row: &SealedRow) 
     let superseded = Links { reissued_as: Some(before.ticket.number()), ..valid.links()? };
     let mut previous_numbers = links.previous;
     previous_numbers.push(valid.ticket.number());
-    let issued = before.becomes(row.with(Links { previous: previous_numbers, reissued_as: None }))?;
+    let issued = before.becomes_row(row, Links { previous: previous_numbers, reissued_as: None })?;
     let mut events = valid.becomes(valid.relinked(superseded))?.events;
     if broken(Mutation::LinkOneEnd) {
         events.clear();
@@ -263,6 +272,20 @@ impl<'v> Before<'v> {
         Judged { outcome, known_since, events: Vec::new() }
     }
 
+    /// The row becomes `row`, with the links that the store keeps of its ticket.
+    fn becomes_row(&self, row: &SealedRow, links: Links) -> Result<Judged, Damage> {
+        let sealed_with = self.row.map(|before| before.data_key_id);
+        let newest = row.seals.len().saturating_sub(1);
+        if let Some(seal) = row.seals[..newest].iter().find(|seal| Some(seal.data_key_id) == sealed_with) {
+            let judged = self.becomes(row.with(links.clone(), seal))?;
+            if judged.outcome == ChangeOutcome::Unchanged && !broken(Mutation::ChangeForAnotherKey) {
+                // A newer key alone is no change.
+                return Ok(judged);
+            }
+        }
+        self.becomes(row.with(links, row.seals.last().unwrap_or(&Seal::default())))
+    }
+
     /// The row becomes what `change` says.
     fn becomes(&self, change: ResidentChange) -> Result<Judged, Damage> {
         let linked = change.resident.as_ref().is_some_and(|resident| !Links::of(resident).are_none());
@@ -283,15 +306,14 @@ impl<'v> Before<'v> {
 }
 
 impl SealedRow {
-    /// The row, with the links that the store keeps of its ticket.
-    fn with(&self, links: Links) -> ResidentChange {
+    fn with(&self, links: Links, seal: &Seal) -> ResidentChange {
         let mut resident = self.resident.clone();
         links.put(&mut resident);
         ResidentChange {
             resident: Some(resident),
-            sealed_my_number: self.my_number.clone(),
-            data_key_id: self.data_key_id,
-            my_number_hash: self.my_number_hash,
+            sealed_my_number: seal.my_number.clone(),
+            data_key_id: seal.data_key_id,
+            my_number_hash: seal.my_number_hash,
         }
     }
 }

@@ -8,7 +8,7 @@
 //!
 //! | step | a crash behind it finds |
 //! |---|---|
-//! | the new key is written beside the old one, `<key>.new`, and synced | the manifest that names the old key, in its place; the new one wraps nothing and is made anew |
+//! | the new key is written beside the old one, `<key>.new`, and synced | the manifest that names the old key, in its place; the new one wraps nothing, and the next rotation takes it |
 //! | the manifest is replaced by one whose data keys are wrapped under the new key | either manifest, and the key that it names: in `<key>`, or in `<key>.new` |
 //! | the old key gets the name `<key>.<id>.old`, the new one `<key>` | the new key in `<key>.new` or in its place |
 
@@ -59,14 +59,9 @@ pub struct ListedKey {
     pub my_numbers: u64,
 }
 
-/// Opens the key that My Numbers are sealed with.
-pub(super) fn newest_data_key(shared: &Shared) -> Result<DataKey, KeyError> {
-    data_keys(shared)?.pop().ok_or_else(|| KeyError::Missing(manifest::PATH.into()))
-}
-
 /// Opens all data keys, newest last: there is one at least.
 pub(super) fn data_keys(shared: &Shared) -> Result<Vec<DataKey>, KeyError> {
-    let path = shared.key_path();
+    let path = lock(&shared.key);
     let wrapped = lock(&shared.manifest).data_keys.clone();
     let outside = outside_key(&wrapped, &path)?;
     wrapped.iter().map(|wrapped| DataKey::unwrap(&outside, wrapped, &path)).collect()
@@ -78,12 +73,6 @@ fn outside_key(wrapped: &[WrappedDataKey], path: &Path) -> Result<OutsideKey, Ke
     OutsideKey::with_id(path, &newest.outside_key_id)
 }
 
-impl Shared {
-    fn key_path(&self) -> PathBuf {
-        lock(&self.rotated_key).clone().unwrap_or_else(|| self.key.path(&self.path))
-    }
-}
-
 impl Store {
     /// Wraps the data keys under a new outside key.
     ///
@@ -92,7 +81,9 @@ impl Store {
     /// [`RotateError`]. The store goes on with the key that its manifest names: the old one, or, if writing the manifest failed, maybe the new one. Both are
     /// there, and the right one is found.
     pub fn rotate_key(&self, rotation: &Rotation) -> Result<Rotated, RotateError> {
-        let (shared, path) = (&*self.shared, self.shared.key_path());
+        let shared = &*self.shared;
+        let mut place = lock(&shared.key);
+        let path = place.clone();
         if lock(&shared.manifest).is_closed() {
             return Err(RotateError::Closed);
         }
@@ -105,7 +96,7 @@ impl Store {
                 Err(KeyError::Missing(_)) => OutsideKey::create(file, environment)?,
                 key => key?,
             },
-            None => OutsideKey::prepare(&path, environment)?,
+            None => OutsideKey::prepare(&path, &outside, environment)?,
         };
         if next.id() == outside.id() {
             return Err(RotateError::SameKey(rotation.new_key_file.clone().unwrap_or(path)));
@@ -131,7 +122,7 @@ impl Store {
             let old_key_file = OutsideKey::take_place(&path)?.unwrap_or_else(|| path.clone());
             return Ok(Rotated { key_file: path, old_key_file, data_key });
         };
-        *lock(&shared.rotated_key) = Some(file.clone());
+        place.clone_from(file);
         Ok(Rotated { key_file: file.clone(), old_key_file: path, data_key })
     }
 

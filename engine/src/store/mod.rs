@@ -72,7 +72,6 @@ pub use view::{LedgerReader, Match, View, ViewGuard};
 
 use crate::StoreId;
 use crate::error::OpenError;
-use crate::options::KeyLocation;
 use crate::platform::Platform;
 use crate::sync::Swap;
 use committer::Committer;
@@ -92,9 +91,8 @@ pub(crate) struct Shared {
     path: PathBuf,
     platform: Platform,
     store_id: StoreId,
-    key: KeyLocation,
-    /// Where the key lies since it was rotated into another file.
-    rotated_key: Mutex<Option<PathBuf>>,
+    /// Where the outside key lies. Held while it is read or changed, since a rotation changes files, manifest and this.
+    key: Mutex<PathBuf>,
     view: Swap<Arc<View>>,
     queue: Queue,
     committer: Mutex<Committer>,

@@ -160,8 +160,7 @@ impl Store {
         let shared = Arc::new(Shared {
             path: path.to_owned(),
             store_id,
-            key: options.key,
-            rotated_key: Mutex::default(),
+            key: Mutex::new(options.key.path(path)),
             upkeep: Upkeep::new(checkpointed, if full { 0 } else { view.horizon.segments.newest() }),
             view: Swap::new(Arc::new(view)),
             queue: Queue::default(),

@@ -403,9 +403,25 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         tests: &[test("rotate", "a_rotation_that_is_cut_at_any_operation_leaves_the_key_that_the_manifest_names")],
     },
     Mutation {
+        name: "forget-prepared-key",
+        breaks: "a rotation that is tried again takes the key that the one before it prepared",
+        tests: &[test(
+            "rotate",
+            "a_rotation_that_fails_and_is_tried_again_leaves_the_key_that_the_manifest_names_wherever_it_is_cut",
+        )],
+    },
+    Mutation {
         name: "keep-old-seals",
         breaks: "a fold seals every My Number with the newest data key",
         tests: &[test("rotate", "a_new_data_key_comes_in_as_ledgers_are_folded")],
+    },
+    Mutation {
+        name: "change-for-another-key",
+        breaks: "a row that is applied again after a rotation is unchanged",
+        tests: &[
+            test("rotate", "a_row_that_is_applied_again_under_a_newer_data_key_is_unchanged"),
+            test("simulation", "a_simulated_store_holds_what_a_model_holds"),
+        ],
     },
     Mutation {
         name: "let-everybody-wait",

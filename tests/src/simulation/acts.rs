@@ -8,16 +8,16 @@ use std::path::PathBuf;
 
 use sesshu_engine::disk::{Call, Fault, PlannedFault};
 use sesshu_engine::error::{LoadError, OpenError, RecordError};
-use sesshu_engine::intake::{Change, Row};
+use sesshu_engine::intake::Change;
 use sesshu_engine::limits::COMMAND_SHOTS_MAX;
-use sesshu_engine::{ChangeOutcome, Load, LoadReport, RecordOutcome, Recorded};
+use sesshu_engine::{ChangeOutcome, Load, LoadReport, RecordOutcome, Recorded, Rotation};
 use sesshu_proto::v1::ResidentStatus;
 
-use super::model::{CHANGED_ON, CODES, Event, LARGE, kept_row, of, shot_record};
+use super::model::{CHANGED_ON, CODES, Event, LARGE, given_row, of, shot_record};
 use super::properties::{Failure, blame, ensure};
 use super::runner::Runner;
 use super::workload::{Becomes, Changing, Offered, Register, Step};
-use crate::{my_number, resident, ticket};
+use crate::ticket;
 
 /// Tickets that large shots are spread over.
 const FILL_TICKETS: u64 = 40;
@@ -57,6 +57,7 @@ impl Runner {
             Step::Tick => self.idle(),
             Step::Checkpoint => self.checkpoint(),
             Step::Reopen => self.reopen(),
+            Step::Rotate(new_data_key) => self.rotate(*new_data_key),
             Step::Crash(fate) => self.end(Some(*fate)),
             Step::Pin => {
                 self.pins.push((self.store().view(), self.model.clone()));
@@ -355,6 +356,35 @@ impl Runner {
         ensure(!poisoned || before.poisoned || self.excused(&before), "without a fault nothing fails", String::new)
     }
 
+    /// The keys change. Whether that fails or not: what was sealed is open, and every sealed My Number has a key that is listed.
+    fn rotate(&mut self, new_data_key: bool) -> Result<(), Failure> {
+        let before = self.before();
+        let newest = match self.store().rotate_key(&Rotation { new_key_file: None, new_data_key }) {
+            Ok(rotated) => {
+                self.ran.rotated += 1;
+                Some(rotated.data_key)
+            }
+            Err(error) => {
+                self.excuse(&before, &error)?;
+                None
+            }
+        };
+        self.shows_the_model()?;
+        let listed = match self.store().keys() {
+            Ok(listed) => listed,
+            Err(damage) => {
+                self.damaged.append(&mut self.disk.damaged());
+                return blame(&damage, &self.damaged);
+            }
+        };
+        let sealed: u64 = listed.iter().map(|key| key.my_numbers).sum();
+        let right = sealed == self.model.my_numbers()
+            && newest.is_none_or(|newest| listed.last().is_some_and(|key| key.id == newest && key.newest));
+        ensure(right, "the keys that are needed are listed", || {
+            format!("{listed:?}, for {} My Numbers and {newest:?}", self.model.my_numbers())
+        })
+    }
+
     fn checkpoint(&mut self) -> Result<(), Failure> {
         let before = self.before();
         let written = self.store().checkpoint();
@@ -427,15 +457,9 @@ impl Runner {
 fn change_of(ledger: usize, change: &Changing) -> Change {
     let number = change.number;
     match change.to {
-        Becomes::Row(version) => {
-            let my_number = number.is_multiple_of(3).then(|| my_number(number));
-            let row = Row::check(number, my_number, resident(number, version), 0).expect("a row that can be loaded");
-            Change::row(of(ledger), row)
-        }
+        Becomes::Row(version) => Change::row(of(ledger), given_row(number, version)),
         Becomes::Reissued(previous, version) => {
-            let my_number = number.is_multiple_of(3).then(|| my_number(number));
-            let row = Row::check(number, my_number, resident(number, version), 0).expect("a row that can be loaded");
-            Change::reissue(of(ledger), previous, row).expect("another number")
+            Change::reissue(of(ledger), previous, given_row(number, version)).expect("another number")
         }
         Becomes::Status(status) => {
             let status = ResidentStatus::try_from(status).expect("a status");
@@ -446,11 +470,7 @@ fn change_of(ledger: usize, change: &Changing) -> Change {
 
 fn push(load: &mut Load, register: &Register) {
     for &number in &register.rows {
-        let my_number = number.is_multiple_of(3).then(|| my_number(number));
-        let row =
-            Row::check(number, my_number, resident(number, register.version), 0).expect("a row that can be loaded");
-        debug_assert_eq!(*row.resident(), kept_row(number, register.version));
-        load.push(row).expect("a checked row is taken");
+        load.push(given_row(number, register.version)).expect("a checked row is taken");
     }
     register.kept.iter().for_each(|&number| load.keep(number));
 }

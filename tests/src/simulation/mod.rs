@@ -50,6 +50,8 @@ pub struct Ran {
     pub held: u64,
     /// Of them, confirmed.
     pub confirmed: u64,
+    /// Keys that were changed.
+    pub rotated: u64,
     /// Registers that failed.
     pub not_loaded: u64,
     /// Programs that ended, kills and power cuts.
@@ -98,6 +100,7 @@ impl Ran {
         self.installed += other.installed;
         self.held += other.held;
         self.confirmed += other.confirmed;
+        self.rotated += other.rotated;
         self.not_loaded += other.not_loaded;
         self.ends += other.ends;
         self.stopped += other.stopped;
@@ -132,8 +135,8 @@ impl fmt::Display for Ran {
             f,
             "{torn} torn tails cut, {restored} checkpoints restored, {rebuilt} not usable, {no_room} times no room"
         )?;
-        let Ran { flipped, refused, cut_short, digest, held, confirmed, .. } = self;
-        writeln!(f, "{held} registers held, {confirmed} of them confirmed")?;
+        let Ran { flipped, refused, cut_short, digest, held, confirmed, rotated, .. } = self;
+        writeln!(f, "{held} registers held, {confirmed} of them confirmed; {rotated} times other keys")?;
         writeln!(f, "{flipped} bytes flipped, {refused} opens refused, {cut_short} ends of the log lost to damage")?;
         write!(f, "digest {digest:016x}")
     }

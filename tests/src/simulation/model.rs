@@ -7,13 +7,13 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use sesshu_engine::intake::ShotRecord;
+use sesshu_engine::intake::{Row, ShotRecord};
 use sesshu_engine::limits::SAMPLES_MAX;
 use sesshu_engine::{ChangeOutcome, LoadReport, RecordOutcome};
 use sesshu_proto::v1::{Resident, ResidentStatus, Sex, Shot};
 
 use super::workload::{Becomes, Changing, LEDGERS, Offered, Register};
-use crate::{CHIYODA, NAHA, SAPPORO, line, municipality, resident, shot, ticket};
+use crate::{CHIYODA, NAHA, SAPPORO, line, municipality, my_number, resident, shot, ticket};
 
 /// The codes of the ledgers.
 pub(super) const CODES: [u32; LEDGERS] = [CHIYODA, SAPPORO, NAHA];
@@ -93,9 +93,20 @@ pub(super) fn shot_record(offered: &Offered) -> ShotRecord {
     ShotRecord::check(line(ticket), large).expect("texts of the longest kind")
 }
 
-/// The row of a register's version, as a store keeps it.
+/// Kana that rows have, in their order.
+pub(super) const KANA: [&str; 3] = ["ヤマダ　ハナコ", "ヨシダ　ハナコ", "ヨシノ　ハナコ"];
+
+/// The row of a register's version, as it is loaded.
+pub(super) fn given_row(number: u64, version: u32) -> Row {
+    let name_kana = KANA[(number as usize + version as usize) % KANA.len()].into();
+    let row = Resident { name_kana, ..resident(number, version) };
+    let my_number = number.is_multiple_of(3).then(|| my_number(number));
+    Row::check(number, my_number, row, 0).expect("a row that can be loaded")
+}
+
+/// The same, as a store keeps it.
 pub(super) fn kept_row(number: u64, version: u32) -> Resident {
-    let mut row = resident(number, version);
+    let mut row = given_row(number, version).resident().clone();
     row.set_status(ResidentStatus::Active);
     row.set_sex(Sex::Unknown);
     row
@@ -261,6 +272,13 @@ impl Model {
             let valid = self.ledgers[ledger].keys().filter(move |number| self.valid(ledger, **number) == **number);
             valid.filter_map(move |&number| Some((ledger, number, self.person(ledger, number).0?)))
         })
+    }
+
+    /// How many rows have a My Number: those of [`given_row`]'s numbers.
+    pub(super) fn my_numbers(&self) -> u64 {
+        let rows = self.ledgers.iter().flat_map(BTreeMap::values).filter_map(|ticket| ticket.row.as_ref());
+        rows.filter(|row| row.resident_number.parse::<u64>().is_ok_and(|number| number.is_multiple_of(3))).count()
+            as u64
     }
 
     /// The tickets that a register removes: those that it lacks, but for kept and replaced ones, and people whom it has under another number.

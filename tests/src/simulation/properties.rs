@@ -3,7 +3,7 @@
 //! Owns the comparison of answers, and what a failure is. Damage may cost an answer, never make it wrong; a file is blamed only if it was damaged.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
 use std::path::PathBuf;
 
@@ -102,6 +102,7 @@ pub(super) fn finds(store: &Store, model: &Model, damaged: &Damaged) -> Result<(
     let keys = store.open_data_keys();
     let keys = keys.map_err(|error| Failure { property: "the key is there".into(), detail: error.to_string() })?;
     let people: Vec<(usize, u64, &Resident)> = model.people().collect();
+    begin_so(&view, &people, damaged)?;
     for &(at, _, row) in &people {
         let code = CODES[at];
         let within = Within { municipality: Some(municipality(code)), limit: usize::MAX };
@@ -111,7 +112,9 @@ pub(super) fn finds(store: &Store, model: &Model, damaged: &Damaged) -> Result<(
         for (what, found, is_meant) in [
             ("resident number", of_number, &(|other: &Resident| other.resident_number == row.resident_number) as Meant),
             ("name", view.with_name(within, &row.name, None), &|other| other.name == row.name),
-            ("kana", view.with_kana_and_birth_date(within, &row.name_kana, row.birth_date), &|_| true),
+            ("kana", view.with_kana_and_birth_date(within, &row.name_kana, row.birth_date), &|other| {
+                other.name_kana == row.name_kana
+            }),
         ] {
             let expected = people.iter().filter(|(ledger, _, other)| *ledger == at && is_meant(other));
             let expected = expected.map(|&(ledger, number, _)| ticket(CODES[ledger], number));
@@ -129,6 +132,30 @@ pub(super) fn finds(store: &Store, model: &Model, damaged: &Damaged) -> Result<(
             let same = people.iter().filter(|(_, _, other)| other.resident_number == row.resident_number);
             let expected = same.map(|&(ledger, number, _)| ticket(CODES[ledger], number));
             found_are("My Number", found, expected.collect(), damaged)?;
+        }
+    }
+    Ok(())
+}
+
+/// People are found by the beginning of their kana, in the order of kana; with a limit the first of them.
+fn begin_so(view: &View, people: &[(usize, u64, &Resident)], damaged: &Damaged) -> Result<(), Failure> {
+    for (at, code) in CODES.into_iter().enumerate() {
+        for beginning in ["", "ヨ", "ヨシノ"] {
+            let meant = people.iter().filter(|(ledger, _, row)| *ledger == at && row.name_kana.starts_with(beginning));
+            let kana: BTreeMap<Ticket, &str> =
+                meant.map(|&(_, number, row)| (ticket(code, number), &*row.name_kana)).collect();
+            let found = view.with_kana_beginning(municipality(code), beginning, usize::MAX);
+            let Ok(all) = &found else { return found_are("beginning", found, Vec::new(), damaged) };
+            let tickets = |found: &Found<'_>| found.people.iter().map(|person| person.ticket()).collect::<Vec<_>>();
+            let all = tickets(all);
+            found_are("beginning", found, kana.keys().copied().collect(), damaged)?;
+            ensure(all.is_sorted_by_key(|ticket| kana[ticket]), "people come in the order of their kana", || {
+                format!("{all:?} of {kana:?}")
+            })?;
+            let first = view.with_kana_beginning(municipality(code), beginning, 2);
+            let Ok(first) = &first else { return found_are("beginning", first, Vec::new(), damaged) };
+            let right = tickets(first) == all[..all.len().min(2)] && first.more == (all.len() > 2);
+            ensure(right, "a limit leaves the first", || format!("{:?} of {all:?}", tickets(first)))?;
         }
     }
     Ok(())

@@ -76,6 +76,8 @@ pub enum Step {
     Checkpoint,
     /// The store is closed and opened again.
     Reopen,
+    /// The outside key changes; and a data key is added.
+    Rotate(bool),
     /// The program ends here.
     Crash(Fate),
     /// A reader begins to look at this moment.
@@ -189,6 +191,7 @@ impl Workload {
             Step::Hold(Register { ledger: other, ..register(&mut rng) }),
             Step::Discard(other),
             Step::Load(Register { ledger, ..register(&mut rng) }),
+            Step::Rotate(rng.random()),
             Step::Tick,
             Step::Reopen,
             Step::Record(record(&mut rng)),
@@ -299,7 +302,8 @@ fn step(rng: &mut impl Rng, theme: Theme) -> Step {
         39..42 => reissue(rng),
         42..60 => Step::Record(record(rng)),
         60..64 => Step::Retry,
-        64..72 => Step::Tick,
+        64..69 => Step::Tick,
+        69..72 => Step::Rotate(rng.random()),
         72..79 => Step::Checkpoint,
         79..84 => Step::Reopen,
         84..91 => Step::Crash(fate(rng)),

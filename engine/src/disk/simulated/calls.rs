@@ -55,7 +55,10 @@ impl Program {
         machine.calls += 1;
         machine.operations += u64::from(call.changes());
         let fault = machine.faults.due(call);
-        let done = act(&mut machine, fault);
+        let done = match fault {
+            Some(Fault::Late) => act(&mut machine, None).and_then(|_| Err(io::Error::other("the disk failed"))),
+            fault => act(&mut machine, fault),
+        };
         if fault == Some(Fault::End) {
             machine.stop_at = Some(machine.operations);
         }
@@ -84,7 +87,7 @@ impl Program {
 fn failure(fault: Fault) -> io::Result<()> {
     match fault {
         Fault::Misdirect | Fault::Full { .. } => Ok(()),
-        Fault::Fail | Fault::Short => Err(io::Error::other("the disk failed")),
+        Fault::Fail | Fault::Short | Fault::Late => Err(io::Error::other("the disk failed")),
         Fault::NoRoom => Err(io::ErrorKind::StorageFull.into()),
         Fault::End => Err(ended()),
     }

@@ -63,6 +63,8 @@ impl Call {
 pub enum Fault {
     /// The call fails and does nothing. If it is a sync, what it should have made durable never will be, and later syncs succeed without it.
     Fail,
+    /// The call does all that it should, and says that it failed: nobody knows whether it did.
+    Late,
     /// A write is done in part and fails, but not for want of room; any other call fails.
     Short,
     /// A write is done in part, and there is no room for the rest; any other call fails for want of room.
@@ -99,7 +101,8 @@ impl PlannedFault {
         let on = kinds[draw.below(kinds.len())];
         let count = 1 + draw.below(calls_max.max(1) as usize) as u64;
         let calls = 1 + draw.below(50) as u64;
-        let faults = [Fault::Fail, Fault::Fail, Fault::Short, Fault::NoRoom, Fault::Full { calls }, Fault::End];
+        let faults =
+            [Fault::Fail, Fault::Fail, Fault::Late, Fault::Short, Fault::NoRoom, Fault::Full { calls }, Fault::End];
         PlannedFault { on, count, fault: faults[draw.below(faults.len())] }
     }
 }

@@ -195,6 +195,26 @@ fn a_failed_sync_loses_what_waited_for_it_and_the_next_one_says_nothing_of_it() 
 }
 
 #[test]
+fn a_call_that_fails_late_has_done_its_work() {
+    let (_directory, disk) = machine(0);
+    let mounted = disk.mount();
+    let file = durable(&*mounted, "a", 1, 1);
+    let late = |call: usize| disk.plan(PlannedFault { on: &Call::ALL[call..=call], count: 1, fault: Fault::Late });
+    [4, 5, 6, 9].into_iter().for_each(late);
+    assert!(file.write_at(&[7; 512], 0).is_err());
+    assert!(file.sync().is_err());
+    assert!(mounted.rename(path("a"), path("b")).is_err());
+    assert!(mounted.sync_directory(path("")).is_err());
+    assert_eq!(disk.faults(), 4);
+    disk.cut(Unsynced::Lost).unwrap();
+    let mounted = disk.mount();
+    assert_eq!(mounted.list(path("")).unwrap(), [path("b")]);
+    let mut found = [0; 512];
+    mounted.open(path("b"), false).unwrap().read_at(&mut found, 0).unwrap();
+    assert_eq!(found, [7; 512]);
+}
+
+#[test]
 fn the_call_that_was_named_fails_and_no_other() {
     for (at, call) in Call::ALL.iter().enumerate() {
         let (_directory, disk) = machine(0);
