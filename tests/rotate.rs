@@ -246,6 +246,31 @@ fn a_rotation_that_ended_between_manifest_and_key_file_is_gone_on_with() {
 }
 
 #[test]
+fn a_key_in_use_that_cannot_be_put_in_its_place_is_kept_and_the_next_rotation_says_so() {
+    let place = Place::in_memory();
+    let store = place.open();
+    register(&store, 1..=1, 1);
+    let rotated = store.rotate_key(&Rotation::default()).unwrap();
+    drop(store);
+    // As a crash between manifest and key file leaves it, with something in the way of the old key's later name.
+    let mut next = place.key().into_os_string();
+    next.push(".new");
+    fs::rename(place.key(), &next).unwrap();
+    fs::rename(&rotated.old_key_file, place.key()).unwrap();
+    fs::create_dir(&rotated.old_key_file).unwrap();
+    let in_use = fs::read(&next).unwrap();
+    let store = place.open();
+    assert!(is_found(&store, 1));
+    assert!(matches!(store.rotate_key(&Rotation::default()), Err(RotateError::Key(KeyError::Disk(..)))));
+    assert_eq!(fs::read(&next).unwrap(), in_use);
+    assert!(is_found(&store, 1));
+    fs::remove_dir(&rotated.old_key_file).unwrap();
+    store.rotate_key(&Rotation::default()).unwrap();
+    drop(store);
+    assert!(is_found(&place.open(), 1));
+}
+
+#[test]
 fn no_key_lies_in_the_store() {
     let place = Place::in_memory();
     let store = place.open();

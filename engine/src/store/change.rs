@@ -306,6 +306,7 @@ impl<'v> Before<'v> {
 }
 
 impl SealedRow {
+    /// The row under one of its seals, with the links that the store keeps of its ticket.
     fn with(&self, links: Links, seal: &Seal) -> ResidentChange {
         let mut resident = self.resident.clone();
         links.put(&mut resident);

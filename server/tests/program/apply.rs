@@ -1,6 +1,6 @@
 //! `sesshu apply`: births, moves and deaths, row by row.
 
-use crate::people::{CHIYODA, Person, cp932, line, record, record_at, register, store_of};
+use crate::people::{CHIYODA, Person, cp932, line, record, record_at, register, reissues, store_of};
 use crate::process::{Folder, Server, sesshu};
 
 /// Changes of a register of the people 1 to 3: a birth, a new name, a move, a death with the row, and three rows that cannot be taken.
@@ -77,16 +77,6 @@ fn a_store_and_a_server_apply_alike_and_a_killed_server_keeps_what_it_said() {
     let ledger = sesshu!["ledger", "--store", folder.path("served"), CHIYODA, "--json"].code(0).objects();
     assert_eq!(ledger.len(), 4504);
     assert_eq!(ledger[1]["resident"]["status"], "moved_out");
-}
-
-/// A file of changes with the column 旧券番号: each person with the number that theirs replaces, or nothing.
-fn reissues(people: &[(&str, Person)]) -> String {
-    let mut lines = register(&people.iter().map(|(_, person)| person.clone()).collect::<Vec<_>>());
-    for (previous, line) in ["旧券番号"].into_iter().chain(people.iter().map(|(previous, _)| *previous)).zip(0..) {
-        let at = lines.match_indices("\r\n").nth(line).unwrap().0;
-        lines.insert_str(at, &format!(",{previous}"));
-    }
-    lines
 }
 
 #[test]

@@ -129,6 +129,12 @@ pub(crate) fn register(people: &[Person]) -> String {
     csv(REGISTER_HEADER, &people.iter().map(Person::to_string).collect::<Vec<_>>())
 }
 
+/// A file of changes with the column 旧券番号: each person with the number that theirs replaces, or nothing.
+pub(crate) fn reissues(rows: &[(&str, Person)]) -> String {
+    let lines: Vec<String> = rows.iter().map(|(previous, person)| format!("{person},{previous}")).collect();
+    csv(&format!("{REGISTER_HEADER},旧券番号"), &lines)
+}
+
 /// A shots file.
 pub(crate) fn shots(shots: &[ShotLine]) -> String {
     csv(SHOTS_HEADER, &shots.iter().map(ShotLine::to_string).collect::<Vec<_>>())

@@ -56,7 +56,7 @@ impl Program {
         machine.operations += u64::from(call.changes());
         let fault = machine.faults.due(call);
         let done = match fault {
-            Some(Fault::Late) => act(&mut machine, None).and_then(|_| Err(io::Error::other("the disk failed"))),
+            Some(late @ Fault::Late) => act(&mut machine, None).and_then(|done| failure(late).map(|()| done)),
             fault => act(&mut machine, fault),
         };
         if fault == Some(Fault::End) {
