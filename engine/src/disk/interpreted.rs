@@ -11,16 +11,19 @@ use std::sync::OnceLock;
 
 #[derive(Default)]
 pub(super) struct MmapOptions {
+    offset: u64,
     length: usize,
 }
 
 pub(super) enum Advice {
     HugePage,
+    PopulateRead,
 }
 
 #[derive(Debug)]
 pub(super) struct Mmap {
     file: File,
+    offset: u64,
     first: Content,
 }
 
@@ -36,6 +39,11 @@ impl MmapOptions {
         MmapOptions::default()
     }
 
+    pub(super) fn offset(&mut self, offset: u64) -> &mut MmapOptions {
+        self.offset = offset;
+        self
+    }
+
     pub(super) fn len(&mut self, length: usize) -> &MmapOptions {
         self.length = length;
         self
@@ -43,15 +51,15 @@ impl MmapOptions {
 
     pub(super) fn map(&self, file: &File) -> io::Result<Mmap> {
         let file = file.try_clone()?;
-        let bytes = read(&file, self.length)?;
-        Ok(Mmap { file, first: Content { bytes, next: OnceLock::new() } })
+        let bytes = read(&file, self.offset, self.length)?;
+        Ok(Mmap { file, offset: self.offset, first: Content { bytes, next: OnceLock::new() } })
     }
 }
 
 impl Mmap {
     pub(super) fn advise(&self, advice: Advice) -> io::Result<()> {
         match advice {
-            Advice::HugePage => Ok(()),
+            Advice::HugePage | Advice::PopulateRead => Ok(()),
         }
     }
 }
@@ -60,7 +68,7 @@ impl Deref for Mmap {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        let now = read(&self.file, self.first.bytes.len()).expect("a file that is mapped is there and not shortened");
+        let now = read(&self.file, self.offset, self.first.bytes.len()).expect("a file that is mapped is there and not shortened");
         let mut content = &self.first;
         while content.bytes != now {
             content = content.next.get_or_init(|| Box::new(Content { bytes: now.clone(), next: OnceLock::new() }));
@@ -69,8 +77,8 @@ impl Deref for Mmap {
     }
 }
 
-fn read(file: &File, length: usize) -> io::Result<Vec<u8>> {
+fn read(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; length];
-    file.read_exact_at(&mut bytes, 0)?;
+    file.read_exact_at(&mut bytes, offset)?;
     Ok(bytes)
 }

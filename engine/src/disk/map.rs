@@ -9,6 +9,7 @@
 
 use std::fs;
 use std::io;
+use std::ops::Range;
 
 #[cfg(not(miri))]
 use memmap2::{Advice, Mmap, MmapOptions};
@@ -22,8 +23,8 @@ pub struct Map {
     bytes: Mmap,
 }
 
-/// Files below this size gain nothing from huge pages.
-const HUGE_PAGE_BYTES: u64 = 2 << 20;
+/// Bytes of a huge page. Files below this size gain nothing from them.
+pub(super) const HUGE_PAGE_BYTES: u64 = 2 << 20;
 
 impl Map {
     pub(super) fn of(file: &fs::File, length: u64) -> io::Result<Map> {
@@ -37,6 +38,17 @@ impl Map {
             let _ = bytes.advise(Advice::HugePage);
         }
         Ok(Map { bytes })
+    }
+
+    /// Has the kernel hold a range of a file in huge pages, where it can: they are made as the range is read, and whatever is written to it later, in pieces as
+    /// small as one likes, goes into them. The range begins and ends with a huge page, inside the file, and none of it was read or written before.
+    pub(super) fn hold_in_huge_pages(file: &fs::File, range: Range<u64>) -> io::Result<()> {
+        let length = (range.end - range.start) as usize;
+        #[cfg_attr(miri, allow(unused_unsafe))]
+        // SAFETY: nobody reads the bytes of this map.
+        let bytes = unsafe { MmapOptions::new().offset(range.start).len(length).map(file)? };
+        bytes.advise(Advice::HugePage)?;
+        bytes.advise(Advice::PopulateRead)
     }
 
     /// A map of bytes that lie in no file, and of zeros behind them up to `length`.

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::fs::{FlockOperation, flock};
 
+use super::map::HUGE_PAGE_BYTES;
 use super::{Disk, File, Map};
 
 /// Files below a directory of the machine.
@@ -135,6 +136,20 @@ impl RealFile {
     fn of(file: fs::File) -> RealFile {
         RealFile { file, unsynced: AtomicUsize::new(0) }
     }
+
+    /// Makes the file longer by the whole huge pages of a write at its end. The kernel would choose the pages of what is written by the length of each write,
+    /// and pieces are shorter than one.
+    fn grow_by_huge_pages(&self, offset: u64, length: usize) -> io::Result<()> {
+        let start = offset.next_multiple_of(HUGE_PAGE_BYTES);
+        let end = (offset + length as u64) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+        if start >= end || self.length()? > offset {
+            return Ok(());
+        }
+        self.file.set_len(end)?;
+        // A hint: where the kernel cannot, small pages serve.
+        let _ = Map::hold_in_huge_pages(&self.file, start..end);
+        Ok(())
+    }
 }
 
 impl File for RealFile {
@@ -147,6 +162,7 @@ impl File for RealFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.grow_by_huge_pages(offset, bytes.len())?;
         for (piece, at) in bytes.chunks(UNSYNCED_BYTES_MAX).zip((offset..).step_by(UNSYNCED_BYTES_MAX)) {
             if self.unsynced.fetch_add(piece.len(), Ordering::Relaxed) + piece.len() > UNSYNCED_BYTES_MAX {
                 self.sync()?;
@@ -166,6 +182,35 @@ impl File for RealFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Bytes of a file that this process maps in huge pages, after all of it was read.
+    #[cfg(not(miri))]
+    fn huge_page_bytes(path: &Path) -> u64 {
+        let file = fs::File::open(path).unwrap();
+        let map = Map::of(&file, file.metadata().unwrap().len()).unwrap();
+        assert!(map.bytes().iter().step_by(4096).map(|&byte| u64::from(byte)).sum::<u64>() > 0);
+        let maps = fs::read_to_string("/proc/self/smaps").unwrap();
+        let ours = maps.lines().skip_while(|line| !line.ends_with(path.to_str().unwrap()));
+        let kib = ours.filter_map(|line| line.strip_prefix("FilePmdMapped:")).next().unwrap();
+        kib.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    }
+
+    #[test]
+    #[cfg(not(miri))]
+    fn a_long_file_that_is_written_in_pieces_is_mapped_in_huge_pages_like_one_that_is_not() {
+        // Beside the program, for what is in memory only may have no huge pages.
+        let directory = tempfile::tempdir_in(std::env::current_exe().unwrap().parent().unwrap()).unwrap();
+        let bytes = vec![7; 9 << 20];
+        let (whole, pieces) = (directory.path().join("whole"), directory.path().join("pieces"));
+        fs::write(&whole, &bytes).unwrap();
+        let file = RealDisk::existing(directory.path()).create(Path::new("pieces")).unwrap();
+        for (chunk, at) in bytes.chunks(4 << 20).zip((0..).step_by(4 << 20)) {
+            file.write_at(chunk, at).unwrap();
+        }
+        file.sync().unwrap();
+        assert_eq!(fs::read(&pieces).unwrap(), bytes);
+        assert_eq!(huge_page_bytes(&pieces), huge_page_bytes(&whole));
+    }
 
     #[test]
     fn a_lock_is_given_back_while_a_child_still_holds_the_file() {

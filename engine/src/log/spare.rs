@@ -144,7 +144,7 @@ pub(super) fn make(disk: &dyn Disk, number: u64, size: u64) -> io::Result<Spare>
 }
 
 fn fill(file: &dyn File, size: u64) -> io::Result<()> {
-    let zeros = vec![0; 1 << 20];
+    let zeros = vec![0; 4 << 20];
     let mut at = 0;
     while at < size {
         let length = zeros.len().min((size - at) as usize);
