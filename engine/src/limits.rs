@@ -61,8 +61,8 @@ pub const CHANGE_FRAME_BYTES_MAX: usize = 1 << 10;
 /// Bytes of a generation file: what an entry address of 30 bits in units of 8 bytes reaches.
 pub const GENERATION_BYTES_MAX: u64 = 8 << 30;
 
-/// Bytes of one write of a generation file. Linux backs ext4 files written in chunks of this size with large folios, which huge page mappings need.
-pub const GENERATION_CHUNK_BYTES: usize = 4 << 20;
+/// Bytes of one write of a long file: whole huge pages, which a file is held in only if its writes are as long as they are.
+pub const FILE_CHUNK_BYTES: usize = 4 << 20;
 
 /// Ticket numbers of each kind that are shown of what a load does.
 pub const SAMPLES_MAX: usize = 5;

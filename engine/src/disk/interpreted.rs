@@ -68,7 +68,8 @@ impl Deref for Mmap {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        let now = read(&self.file, self.offset, self.first.bytes.len()).expect("a file that is mapped is there and not shortened");
+        let now = read(&self.file, self.offset, self.first.bytes.len())
+            .expect("a file that is mapped is there and not shortened");
         let mut content = &self.first;
         while content.bytes != now {
             content = content.next.get_or_init(|| Box::new(Content { bytes: now.clone(), next: OnceLock::new() }));

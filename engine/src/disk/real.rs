@@ -137,8 +137,8 @@ impl RealFile {
         RealFile { file, unsynced: AtomicUsize::new(0) }
     }
 
-    /// Makes the file longer by the whole huge pages of a write at its end. The kernel would choose the pages of what is written by the length of each write,
-    /// and pieces are shorter than one.
+    /// Makes the file longer by the whole huge pages of a write at its end, full of zeros. The kernel chooses the pages that a file is held in by the length of
+    /// the writes that first touch them, and pieces are shorter than a huge page; but whatever is held in huge pages already stays so.
     fn grow_by_huge_pages(&self, offset: u64, length: usize) -> io::Result<()> {
         let start = offset.next_multiple_of(HUGE_PAGE_BYTES);
         let end = (offset + length as u64) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;

@@ -17,7 +17,7 @@ use super::layout::{self, Counters, Footer, Identity, Section, tag};
 use super::slots;
 use crate::disk::{Disk, File};
 use crate::frame::{self, Header, Salt, flag, kind};
-use crate::limits::{FILE_HEADER_BYTES, GENERATION_BYTES_MAX, GENERATION_CHUNK_BYTES};
+use crate::limits::{FILE_CHUNK_BYTES, FILE_HEADER_BYTES, GENERATION_BYTES_MAX};
 use crate::lookup::{Kind, RowFields, RowHasher};
 use crate::mutation::{Mutation, broken};
 use crate::stored::ShotView;
@@ -245,7 +245,7 @@ impl Output {
     fn new(file: Arc<dyn File>) -> Output {
         Output {
             file,
-            chunk: Vec::with_capacity(GENERATION_CHUNK_BYTES + (1 << 20)),
+            chunk: Vec::with_capacity(FILE_CHUNK_BYTES + (1 << 20)),
             written: 0,
             blake3: blake3::Hasher::new(),
             section_start: 0,
@@ -260,7 +260,7 @@ impl Output {
 
     fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            let room = GENERATION_CHUNK_BYTES.saturating_sub(self.chunk.len()).max(1);
+            let room = FILE_CHUNK_BYTES.saturating_sub(self.chunk.len()).max(1);
             let (now, later) = bytes.split_at(room.min(bytes.len()));
             self.chunk.extend_from_slice(now);
             bytes = later;
@@ -278,8 +278,8 @@ impl Output {
 
     #[inline]
     fn write_full_chunks(&mut self) -> io::Result<()> {
-        while self.chunk.len() >= GENERATION_CHUNK_BYTES {
-            self.write_out(GENERATION_CHUNK_BYTES)?;
+        while self.chunk.len() >= FILE_CHUNK_BYTES {
+            self.write_out(FILE_CHUNK_BYTES)?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::disk::{Disk, File};
+use crate::limits::FILE_CHUNK_BYTES;
 use crate::mutation::{Mutation, broken};
 use crate::platform::Platform;
 
@@ -144,7 +145,7 @@ pub(super) fn make(disk: &dyn Disk, number: u64, size: u64) -> io::Result<Spare>
 }
 
 fn fill(file: &dyn File, size: u64) -> io::Result<()> {
-    let zeros = vec![0; 4 << 20];
+    let zeros = vec![0; FILE_CHUNK_BYTES.min(size as usize)];
     let mut at = 0;
     while at < size {
         let length = zeros.len().min((size - at) as usize);
