@@ -8,14 +8,14 @@ use sesshu_engine::{RecordOutcome, Recorded, Store};
 use sesshu_tests::{CHIYODA, Place, answer, load, record, shot, ticket};
 
 /// Offers the shot again, the conflicting one too, and a new one; all must be told what the store holds.
-fn repeats(store: &Store, first: Recorded, content: u32, capture_id: &str) {
+fn repeats(store: &Store, first: &Recorded, content: u32, capture_id: &str) {
     let ticket = ticket(CHIYODA, 5);
     let held = answer(&store.view(), ticket);
     let again = store.record(shot(ticket, content, capture_id)).unwrap();
-    assert_eq!(again, Recorded { outcome: RecordOutcome::AlreadyRecorded, ..first });
+    assert_eq!(again, Recorded { outcome: RecordOutcome::AlreadyRecorded, ..first.clone() });
     if !capture_id.is_empty() {
         let conflict = store.record(shot(ticket, content + 1, capture_id)).unwrap();
-        assert_eq!(conflict, Recorded { outcome: RecordOutcome::CaptureIdConflict, ..first });
+        assert_eq!(conflict, Recorded { outcome: RecordOutcome::CaptureIdConflict, ..first.clone() });
     }
     assert_eq!(answer(&store.view(), ticket), held, "a repetition adds nothing");
 }
@@ -25,25 +25,25 @@ fn across_everything(capture_id: &str) {
     let store = place.open();
     let ticket = ticket(CHIYODA, 5);
     let many = store.record_many(vec![shot(ticket, 1, capture_id), shot(ticket, 1, capture_id)]);
-    let (first, second) = (*many[0].as_ref().unwrap(), *many[1].as_ref().unwrap());
+    let (first, second) = (many[0].clone().unwrap(), many[1].clone().unwrap());
     assert_eq!(first.outcome, RecordOutcome::Orphan);
-    assert_eq!(second, Recorded { outcome: RecordOutcome::AlreadyRecorded, ..first }, "within a batch");
-    repeats(&store, first, 1, capture_id);
+    assert_eq!(second, Recorded { outcome: RecordOutcome::AlreadyRecorded, ..first.clone() }, "within a batch");
+    repeats(&store, &first, 1, capture_id);
 
     drop(store);
     let store = place.open();
-    repeats(&store, first, 1, capture_id);
+    repeats(&store, &first, 1, capture_id);
 
     // Others before and behind it, so that its place among the folded shots matters.
     record(&store, shot(ticket, 40, ""));
     record(&store, shot(ticket, 41, "other"));
     load(&store, CHIYODA, 1..10, 1);
-    repeats(&store, first, 1, capture_id);
+    repeats(&store, &first, 1, capture_id);
     load(&store, CHIYODA, 1..10, 2);
-    repeats(&store, first, 1, capture_id);
+    repeats(&store, &first, 1, capture_id);
 
     drop(store);
-    repeats(&place.open(), first, 1, capture_id);
+    repeats(&place.open(), &first, 1, capture_id);
     assert_eq!(answer(&place.copy().open().view(), ticket).shots().len(), 3);
 }
 
@@ -119,8 +119,8 @@ fn a_repetition_counts_once_while_the_first_is_on_its_way() {
         let mut answers: Vec<_> = receiver.iter().take(2).collect();
         answers.sort_by_key(|(part, _)| *part);
         for (at, (first, second)) in answers[0].1.iter().zip(&answers[1].1).enumerate() {
-            let (first, second) = (*first.as_ref().unwrap(), *second.as_ref().unwrap());
-            let repeated = Recorded { outcome: RecordOutcome::AlreadyRecorded, ..first };
+            let (first, second) = (first.clone().unwrap(), second.clone().unwrap());
+            let repeated = Recorded { outcome: RecordOutcome::AlreadyRecorded, ..first.clone() };
             assert_eq!(second == repeated, at % 2 == 0, "round {round}: {first:?}, {second:?}");
         }
     }

@@ -133,7 +133,9 @@ fn without_its_key_a_store_matches_and_records_and_says_what_it_lacks() {
 
     let elsewhere = place.key().with_file_name("elsewhere");
     fs::write(&elsewhere, key).unwrap();
-    let (store, _) = Store::open(&place.path(), Options { create: false, key: KeyLocation::File(elsewhere) }).unwrap();
+    let (store, _) =
+        Store::open(&place.path(), Options { create: false, key: KeyLocation::File(elsewhere), ..Options::default() })
+            .unwrap();
     load(&store, CHIYODA, 1..=3, 2);
 }
 

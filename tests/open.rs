@@ -130,7 +130,7 @@ fn a_store_that_moved_with_its_key_is_the_same_store() {
     let copy = place.copy();
     let moved = copy.path().with_file_name("moved");
     fs::rename(copy.path(), &moved).unwrap();
-    let options = Options { create: false, key: KeyLocation::File(copy.key()) };
+    let options = Options { create: false, key: KeyLocation::File(copy.key()), ..Options::default() };
     let (store, _) = Store::open(&moved, options).unwrap();
     assert_eq!(answer(&store.view(), ticket(CHIYODA, 1)), before);
     load(&store, CHIYODA, 1..=3, 2);

@@ -63,6 +63,8 @@ mod stored;
 mod sync;
 mod wire;
 
+pub mod rules;
+
 pub mod disk;
 mod platform;
 

@@ -23,6 +23,15 @@ pub const CAPTURE_ID_CHARACTERS_MAX: usize = 40;
 /// Who recorded a shot.
 pub const RECORDED_BY_CHARACTERS_MAX: usize = 40;
 
+/// The name of a rule that shots are checked against.
+pub const RULE_NAME_BYTES_MAX: usize = 24;
+
+/// Devices whose last scan is remembered.
+pub const DEVICES_MAX: usize = 64 << 10;
+
+/// Bytes of a shot's warnings, as they are stored, at most.
+pub const WARNINGS_BYTES_MAX: usize = 256;
+
 /// What a My Number was looked up for, and who asked, in the access log.
 pub const ACCESS_PURPOSE_CHARACTERS_MAX: usize = 200;
 /// See [`ACCESS_PURPOSE_CHARACTERS_MAX`].
@@ -32,7 +41,10 @@ pub const ACCESS_WHO_CHARACTERS_MAX: usize = 100;
 pub const FRAME_BYTES_MAX: usize = 16 << 20;
 
 /// Bytes of one batch of the log, header included: what one group commit writes at most.
-pub const BATCH_BYTES_MAX: usize = 192 << 10;
+pub const BATCH_BYTES_MAX: usize = 224 << 10;
+
+/// Bytes of a batch that are kept for warnings which turn up when a shot gets its place: one command's at their most.
+pub const LATE_WARNINGS_BYTES: usize = COMMAND_SHOTS_MAX * WARNINGS_BYTES_MAX;
 
 /// Bytes of the smallest log segment, so that an empty store is small.
 pub const SEGMENT_BYTES_MIN: u64 = 256 << 10;
@@ -52,7 +64,7 @@ pub const COMMAND_SHOTS_MAX: usize = 128;
 /// Shots that wait for the committer at most; a full queue answers "retry".
 pub const QUEUE_SHOTS_MAX: usize = 64 << 10;
 
-/// Bytes of a shot's frame in the log at most: every text at its longest, four bytes a character.
+/// Bytes of a shot's frame in the log at most: every text at its longest, four bytes a character, and the warnings.
 pub const SHOT_FRAME_BYTES_MAX: usize = 1 << 10;
 
 /// Bytes of a changed row's frame in the log at most: every text at its longest, four bytes a character.
@@ -77,12 +89,16 @@ const _: () = {
         + DOCTOR_CHARACTERS_MAX
         + RECORDED_BY_CHARACTERS_MAX;
     // Frame header, previous address, tags and numbers, ASCII fields.
-    assert!(texts * 4 + 40 + 64 + INSTITUTION_DIGITS + CAPTURE_ID_CHARACTERS_MAX <= SHOT_FRAME_BYTES_MAX);
+    assert!(
+        texts * 4 + 40 + 64 + INSTITUTION_DIGITS + CAPTURE_ID_CHARACTERS_MAX + WARNINGS_BYTES_MAX
+            <= SHOT_FRAME_BYTES_MAX
+    );
     // Frame header, previous address, tags and numbers, the sealed My Number.
     let row = 2 * NAME_CHARACTERS_MAX + RESIDENT_NUMBER_CHARACTERS_MAX;
     assert!(row * 4 + 40 + 64 + 32 <= CHANGE_FRAME_BYTES_MAX);
     assert!(COMMAND_SHOTS_MAX * CHANGE_FRAME_BYTES_MAX + 4096 <= BATCH_BYTES_MAX);
     assert!(COMMAND_SHOTS_MAX * SHOT_FRAME_BYTES_MAX + 4096 <= BATCH_BYTES_MAX);
+    assert!(LATE_WARNINGS_BYTES + COMMAND_SHOTS_MAX * SHOT_FRAME_BYTES_MAX + 4096 <= BATCH_BYTES_MAX);
     // And the mark behind the batch.
     assert!(BATCH_BYTES_MAX as u64 + FILE_HEADER_BYTES + 64 <= SEGMENT_BYTES_MIN);
     assert!(SEGMENT_BYTES_MIN <= SEGMENT_BYTES_MAX);

@@ -3,8 +3,10 @@
 //! Owns the choices of whoever opens it. Defaults work.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::keys::OutsideKey;
+use crate::rules::Rules;
 
 /// Where the outside key comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,10 +36,12 @@ pub struct Options {
     pub create: bool,
     /// Where the outside key comes from.
     pub key: KeyLocation,
+    /// The rules by which shots get warnings.
+    pub rules: Arc<Rules>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { create: true, key: KeyLocation::default() }
+        Options { create: true, key: KeyLocation::default(), rules: Arc::default() }
     }
 }

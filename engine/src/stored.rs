@@ -3,11 +3,31 @@
 //! Owns the one shape in which each is read, whether it lies folded in a generation or as an event in the log, and the reading of an event's message
 //! without copying. Pure.
 
-use sesshu_proto::v1::{RecordedShot, Shot};
+use prost::Message as _;
+use sesshu_proto::v1::{RecordedShot, Shot, Warning};
 
 use crate::frame::{Header, flag};
 use crate::lookup::HASH_BITS;
-use crate::wire::take_field;
+use crate::rules::{Given, with_reasons};
+use crate::ticket::Date;
+use crate::wire::{put_varint, take_field};
+
+/// The field of a `Shot` that holds its warnings; it comes last.
+const WARNINGS_FIELD: u32 = 13;
+
+/// Appends warnings to a shot's message.
+pub(crate) fn put_warnings(message: &mut Vec<u8>, warnings: &[Warning]) {
+    for warning in warnings {
+        put_varint(message, u64::from(WARNINGS_FIELD) << 3 | 2);
+        warning.encode_length_delimited(message).expect("a vector grows");
+    }
+}
+
+/// Bytes that [`put_warnings`] appends.
+pub(crate) fn warnings_bytes(warnings: &[Warning]) -> usize {
+    // Tag and length take a byte each: a warning is short.
+    warnings.iter().map(|warning| 2 + warning.encoded_len()).sum()
+}
 
 /// A register row that the store holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,6 +97,8 @@ pub struct ShotView<'a> {
     pub stub: u32,
     /// The municipality code as presented where it differs from the ledger's, else 0.
     pub presented_municipality: u32,
+    /// Its `Warning`s as fields of the schema's `Shot`, one behind another.
+    pub(crate) warnings: &'a [u8],
 }
 
 impl<'a> ShotView<'a> {
@@ -98,8 +120,10 @@ impl<'a> ShotView<'a> {
             recorded_by: "",
             stub: 0,
             presented_municipality: 0,
+            warnings: &[],
         };
         while !message.is_empty() {
+            let rest = message;
             match take_field(&mut message)? {
                 (1, value) => shot.date = value.number_u32()?,
                 (2, value) => shot.dose = value.number_u32()?,
@@ -113,6 +137,8 @@ impl<'a> ShotView<'a> {
                 (10, value) => shot.recorded_by = value.text()?,
                 (11, value) => shot.stub = value.number_u32()?,
                 (12, value) => shot.presented_municipality = value.number_u32()?,
+                // From the first of them to the end: no other field comes behind.
+                (WARNINGS_FIELD, _) if shot.warnings.is_empty() => shot.warnings = rest,
                 _ => {}
             }
         }
@@ -124,6 +150,21 @@ impl<'a> ShotView<'a> {
     pub fn same_content(&self, other: &ShotView<'_>) -> bool {
         (self.date, self.dose, self.vaccine, self.lot, self.venue, self.institution, self.doctor)
             == (other.date, other.dose, other.vaccine, other.lot, other.venue, other.institution, other.doctor)
+    }
+
+    /// What the rules compare.
+    pub(crate) fn given(&self) -> Option<Given<'a>> {
+        // What was recorded has a day of the calendar.
+        let date = Date::from_yyyymmdd(self.date).ok()?;
+        Some(Given { shot_id: self.shot_id, date, dose: self.dose, vaccine: self.vaccine })
+    }
+
+    /// What the rules said of it when it was recorded.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Warning> {
+        let mut rest = self.warnings;
+        let fields = std::iter::from_fn(|| take_field(&mut rest));
+        fields.filter_map(|(_, value)| Warning::decode(value.bytes()?).ok()).collect()
     }
 
     /// The message that travels.
@@ -147,6 +188,7 @@ impl<'a> ShotView<'a> {
                 recorded_by: self.recorded_by.to_owned(),
                 stub: self.stub,
                 presented_municipality: self.presented_municipality,
+                warnings: with_reasons(self.warnings()),
             }),
         }
     }
@@ -154,7 +196,7 @@ impl<'a> ShotView<'a> {
 
 #[cfg(test)]
 mod tests {
-    use prost::Message as _;
+    use sesshu_proto::v1::WarningKind;
 
     use super::*;
 
@@ -173,8 +215,19 @@ mod tests {
             recorded_by: "terminal 7".into(),
             stub: 21,
             presented_municipality: 11_011,
+            warnings: vec![
+                Warning { kind: WarningKind::TicketNotInRegister.into(), ..Warning::default() },
+                Warning { kind: WarningKind::DoseOrder.into(), shot_id: 5, ..Warning::default() },
+            ],
         };
         let bytes = shot.encode_to_vec();
+        let mut appended = Shot { warnings: Vec::new(), ..shot.clone() }.encode_to_vec();
+        put_warnings(&mut appended, &shot.warnings);
+        assert_eq!(
+            (&appended, appended.len() - warnings_bytes(&shot.warnings)),
+            (&bytes, { Shot { warnings: Vec::new(), ..shot.clone() }.encoded_len() })
+        );
+        let shot = Shot { warnings: with_reasons(shot.warnings), ..shot };
         let view = ShotView::of_message(7, 99, &bytes).unwrap();
         assert_eq!(
             view.to_recorded(),

@@ -3,13 +3,14 @@
 //! Owns the field names and texts of every object that a command prints with `--json`; `docs/json.md` lists them. An object holds no timing and no address in
 //! a file, so the same state gives the same bytes. Tickets and resident's numbers are texts, since leading zeros matter.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::Serialize;
 use sesshu_engine::ticket::{Date, Ticket};
 use sesshu_proto::v1::{
     ChangeOutcome, ChangeReply, MatchOutcome, MatchReply, RecordOutcome, RecordReply, RecordedShot, Resident,
-    ResidentStatus, Sex, Source, StatusReply,
+    ResidentStatus, Sex, Source, StatusReply, Warning, WarningKind,
 };
 
 use crate::input::RejectedRow;
@@ -75,6 +76,7 @@ pub struct ShotAnswer {
     source: &'static str,
     recorded_by: String,
     line: String,
+    warnings: Vec<WarningAnswer>,
 }
 
 impl TicketAnswer {
@@ -97,6 +99,12 @@ impl TicketAnswer {
 }
 
 impl ResidentAnswer {
+    /// In one line for people.
+    pub(crate) fn in_words(&self) -> String {
+        let ResidentAnswer { name, name_kana, birth_date, status, .. } = self;
+        format!("{name} ({name_kana}), born {}, {status}", birth_date.as_deref().unwrap_or("on an unknown day"))
+    }
+
     fn new(ticket: Ticket, resident: Resident) -> ResidentAnswer {
         let (sex, status) = (sex(resident.sex()), resident_status(resident.status()));
         ResidentAnswer {
@@ -137,6 +145,7 @@ impl ShotAnswer {
             dose: shot.dose,
             line: format!("{:02}{municipality:06}{:010}", shot.stub, ticket.number()),
             source: source(shot.source()),
+            warnings: shot.warnings.into_iter().map(WarningAnswer::new).collect(),
             vaccine: shot.vaccine,
             lot: shot.lot,
             venue: shot.venue,
@@ -239,6 +248,49 @@ pub struct RecordAnswer {
     pub shot_id: Option<u64>,
     /// Of that shot's newest event.
     pub sequence: Option<u64>,
+    /// What the rules say of it; they refuse nothing.
+    pub warnings: Vec<WarningAnswer>,
+    /// Whom the ticket matches; null for an orphan, and where `--file` was given.
+    pub resident: Option<ResidentAnswer>,
+}
+
+/// A warning.
+#[derive(Debug, Serialize)]
+pub struct WarningAnswer {
+    /// The word for it: `dose_already_recorded`, say.
+    pub kind: String,
+    /// In words.
+    pub reason: String,
+    /// The other shot, if it is about one.
+    pub shot_id: Option<u64>,
+    /// Days between both, if there are too few.
+    pub days: Option<u32>,
+    /// How many there have to be at least.
+    pub days_min: Option<u32>,
+    /// The rule's name, if it is one of the table's.
+    pub rule: Option<String>,
+    /// The day that it is about, if there is one.
+    pub date: Option<String>,
+}
+
+impl WarningAnswer {
+    pub(crate) fn new(warning: Warning) -> WarningAnswer {
+        let is_interval = warning.kind() == WarningKind::IntervalTooShort;
+        WarningAnswer {
+            kind: warning_word(warning.kind()),
+            reason: warning.reason,
+            shot_id: (warning.shot_id > 0).then_some(warning.shot_id),
+            days: is_interval.then_some(warning.days),
+            days_min: is_interval.then_some(warning.days_min),
+            rule: (!warning.rule.is_empty()).then_some(warning.rule),
+            date: date(warning.date),
+        }
+    }
+}
+
+/// The word for a kind of warning: its name in the schema.
+pub(crate) fn warning_word(kind: WarningKind) -> String {
+    kind.as_str_name().trim_start_matches("WARNING_KIND_").to_lowercase()
 }
 
 impl RecordAnswer {
@@ -258,6 +310,8 @@ impl RecordAnswer {
             reason: (!reply.reason.is_empty()).then_some(reply.reason),
             shot_id: (reply.shot_id > 0).then_some(reply.shot_id),
             sequence: (reply.sequence > 0).then_some(reply.sequence),
+            warnings: reply.warnings.into_iter().map(WarningAnswer::new).collect(),
+            resident: ticket.zip(reply.resident).map(|(ticket, resident)| ResidentAnswer::new(ticket, resident)),
         }
     }
 }
@@ -273,6 +327,10 @@ pub struct RecordSummary {
     pub already_recorded: u64,
     /// Rows that hold no shot that can be recorded.
     pub invalid: u64,
+    /// Shots that became durable now and have warnings.
+    pub with_warnings: u64,
+    /// How many of them have a warning of each kind.
+    pub warnings: BTreeMap<String, u64>,
 }
 
 /// What `apply` says of a row.

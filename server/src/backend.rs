@@ -58,20 +58,19 @@ impl Backend {
         }
     }
 
-    /// Records shots and returns when they are durable, one reply each, in order.
+    /// Records shots and returns when they are durable, one reply each, in order; with the residents whom they match, if those are wanted.
     ///
     /// # Errors
     ///
     /// [`Failure`], of the first shot that the store could not take. Shots before and after it may be durable: record them again, each with its capture id.
-    pub fn record(&self, shots: Vec<ShotRecord>) -> Result<Vec<RecordReply>, Failure> {
+    pub fn record(&self, shots: Vec<ShotRecord>, with_residents: bool) -> Result<Vec<RecordReply>, Failure> {
         match self {
-            Backend::Server(client) => Ok(client.record(&shots)?),
+            Backend::Server(client) => Ok(client.record(&shots, with_residents)?),
             Backend::Store(store) => {
                 let tickets: Vec<Ticket> = shots.iter().map(ShotRecord::ticket).collect();
-                let answers = store.record_many(shots).into_iter().zip(tickets);
-                let replies: Result<_, RecordError> =
-                    answers.map(|(answer, ticket)| reply::of_record(ticket, answer)).collect();
-                Ok(replies?)
+                let (answers, view) = (store.record_many(shots).into_iter().zip(tickets), store.view());
+                let replies = answers.map(|(answer, ticket)| reply::of_record(&view, ticket, answer, with_residents));
+                Ok(replies.collect::<Result<_, RecordError>>()?)
             }
         }
     }

@@ -176,16 +176,17 @@ impl Client {
         })
     }
 
-    /// Records shots, one reply each, in order.
+    /// Records shots, one reply each, in order; with the residents whom they match, if those are wanted.
     ///
     /// # Errors
     ///
     /// [`ClientError::Status`].
-    pub fn record(&self, shots: &[ShotRecord]) -> Result<Vec<RecordReply>, ClientError> {
-        let requests: Vec<RecordManyRequest> = shots
-            .chunks(512)
-            .map(|shots| RecordManyRequest { shots: shots.iter().map(record_request).collect() })
-            .collect();
+    pub fn record(&self, shots: &[ShotRecord], with_residents: bool) -> Result<Vec<RecordReply>, ClientError> {
+        let request = |shots: &[ShotRecord]| RecordManyRequest {
+            shots: shots.iter().map(record_request).collect(),
+            without_residents: !with_residents,
+        };
+        let requests: Vec<RecordManyRequest> = shots.chunks(512).map(request).collect();
         self.runtime.block_on(async {
             let mut shot_log = ShotLogClient::new(self.channel.clone());
             let mut stream = shot_log.record_many(tokio_stream::iter(requests)).await?.into_inner();

@@ -4,10 +4,11 @@
 
 use sesshu_engine::error::{Damage, RecordError};
 use sesshu_engine::intake::{Column, Fault, FaultCode, Remark, ShotRecord};
+use sesshu_engine::rules::with_reasons;
 use sesshu_engine::ticket::{Municipality, Ticket, TicketLine};
 use sesshu_engine::{
     ChangeOutcome as Change, Changed, Held, LoadOutcome as Loaded, LoadReport, Match, Person, RecordOutcome as Outcome,
-    Recorded, Rejected, Samples,
+    Recorded, Rejected, Samples, View,
 };
 use sesshu_proto::v1;
 use sesshu_proto::v1::record_request::Ticket as RecordTicket;
@@ -86,13 +87,29 @@ pub fn of_invalid_shot(ticket: u64, reason: impl ToString) -> RecordReply {
     RecordReply { outcome: RecordOutcome::Invalid.into(), reason: reason.to_string(), ticket, ..RecordReply::default() }
 }
 
-/// The reply for a shot that was handed in.
+/// The reply for a shot that was handed in. `view`: one that was pinned after the answer. `with_resident`: with the row that the ticket matches.
 ///
 /// # Errors
 ///
 /// The engine's, unchanged: they are about the store, not about the shot.
-pub fn of_record(ticket: Ticket, answer: Result<Recorded, RecordError>) -> Result<RecordReply, RecordError> {
-    let Recorded { outcome, shot_id, sequence, recorded_at_ms } = answer?;
+pub fn of_record(
+    view: &View,
+    ticket: Ticket,
+    answer: Result<Recorded, RecordError>,
+    with_resident: bool,
+) -> Result<RecordReply, RecordError> {
+    let Recorded { outcome, shot_id, sequence, recorded_at_ms, warnings } = answer?;
+    // The shot is durable: what cannot be read now is left out.
+    let (mut resident, mut held) = (None, None);
+    if with_resident && let Match::Matched(person) = view.match_ticket(ticket) {
+        resident = person.resident().ok().flatten();
+    }
+    if outcome == Outcome::CaptureIdConflict
+        && let Match::Matched(person) | Match::Orphan(person) = view.match_ticket(ticket)
+    {
+        let shots = person.own_recorded_shots().unwrap_or_default();
+        held = shots.into_iter().find(|shot| shot.shot_id == shot_id);
+    }
     let (outcome, reason) = match outcome {
         Outcome::Recorded => (RecordOutcome::Recorded, String::new()),
         Outcome::Orphan => (RecordOutcome::Orphan, String::new()),
@@ -102,8 +119,17 @@ pub fn of_record(ticket: Ticket, answer: Result<Recorded, RecordError>) -> Resul
             (RecordOutcome::CaptureIdConflict, reason)
         }
     };
-    let outcome = outcome.into();
-    Ok(RecordReply { outcome, reason, ticket: ticket.to_decimal(), shot_id, sequence, recorded_at: recorded_at_ms })
+    Ok(RecordReply {
+        outcome: outcome.into(),
+        reason,
+        ticket: ticket.to_decimal(),
+        shot_id,
+        sequence,
+        recorded_at: recorded_at_ms,
+        warnings: with_reasons(warnings),
+        resident,
+        held,
+    })
 }
 
 /// The reply for a change that was applied. `line`: where it stands in its file, or 0.

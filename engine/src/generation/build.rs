@@ -202,11 +202,14 @@ impl Builder {
 fn cold_of<'a>(row: Option<RowToFold<'a>>, shots: &[ShotToFold<'a>]) -> Option<ColdView<'a>> {
     let sealed = row.map_or(&[][..], |row| row.sealed_my_number);
     let captured = shots.iter().any(|shot| !shot.capture_id.is_empty()) && !broken(Mutation::ForgetCaptureIds);
-    (!sealed.is_empty() || captured).then(|| ColdView {
+    let warned = shots.iter().any(|shot| !shot.warnings.is_empty()) && !broken(Mutation::ForgetWarnings);
+    let warnings = (0..).zip(shots).filter(|(_, shot)| warned && !shot.warnings.is_empty());
+    (!sealed.is_empty() || captured || warned).then(|| ColdView {
         sealed_my_number: sealed,
         data_key_id: row.filter(|_| !sealed.is_empty()).map_or(0, |row| row.data_key_id),
         my_number_hash: row.filter(|_| !sealed.is_empty()).map_or(0, |row| row.my_number_hash),
         capture_ids: shots.iter().filter(|_| captured).map(|shot| shot.capture_id).collect(),
+        warnings: warnings.map(|(index, shot)| (index, shot.warnings)).collect(),
     })
 }
 

@@ -1,4 +1,4 @@
-//! What a generation keeps of a ticket and a match does not need: the sealed My Number and the capture ids.
+//! What a generation keeps of a ticket and a match does not need: the sealed My Number, the shots' capture ids and warnings.
 //!
 //! Owns the section while it is built, and the reading of one cold entry without copying. Frames like every other record's; an entry names its cold entry by
 //! the offset in the section plus 8, so that 0 is "nothing".
@@ -55,6 +55,8 @@ pub(crate) struct ColdView<'a> {
     pub(crate) my_number_hash: u64,
     /// Of the folded shots in their order; shorter if the last ones have none.
     pub(crate) capture_ids: SmallVec<[&'a str; 4]>,
+    /// Of those that have any, in their order: which of the folded shots, and its warnings as in a `ShotView`.
+    pub(crate) warnings: SmallVec<[(u32, &'a [u8]); 2]>,
 }
 
 impl<'a> ColdView<'a> {
@@ -79,6 +81,15 @@ impl<'a> ColdView<'a> {
             out.push(4 << 3);
             put_varint(out, self.my_number_hash);
         }
+        for &(index, warnings) in &self.warnings {
+            let mut shot = Vec::with_capacity(warnings.len() + 6);
+            if index != 0 {
+                shot.push(1 << 3);
+                put_varint(&mut shot, u64::from(index));
+            }
+            shot.extend_from_slice(warnings);
+            put_bytes(out, 5, &shot);
+        }
     }
 
     /// Reads a `ColdEntry`; `None` if the bytes are none.
@@ -90,42 +101,79 @@ impl<'a> ColdView<'a> {
                 (2, value) => view.data_key_id = value.number_u32()?,
                 (3, value) => view.capture_ids.push(value.text()?),
                 (4, value) => view.my_number_hash = value.number().filter(|hash| hash >> HASH_BITS == 0)?,
+                (5, value) => view.warnings.push(warnings(value.bytes()?)?),
                 _ => {}
             }
         }
         Some(view)
     }
+
+    /// What is kept of the warnings of the folded shot at `index`.
+    pub(crate) fn warnings_of(&self, index: usize) -> &'a [u8] {
+        let held = self.warnings.iter().find(|(of, _)| *of as usize == index);
+        held.map_or(&[], |(_, warnings)| warnings)
+    }
+}
+
+/// Reads a `ColdShot`; `None` if the bytes are none.
+fn warnings(mut shot: &[u8]) -> Option<(u32, &[u8])> {
+    let (mut index, mut warnings) = (0, &[][..]);
+    while !shot.is_empty() {
+        let rest = shot;
+        match take_field(&mut shot)? {
+            (1, value) => index = value.number_u32()?,
+            // From the first of them to the end: no other field comes behind.
+            (13, _) if warnings.is_empty() => warnings = rest,
+            _ => {}
+        }
+    }
+    Some((index, warnings))
 }
 
 #[cfg(test)]
 mod tests {
     use prost::Message as _;
-    use sesshu_proto::v1::ColdEntry;
+    use sesshu_proto::v1::{ColdEntry, ColdShot, Shot, Warning, WarningKind};
 
     use super::*;
 
     #[test]
     fn a_cold_entry_is_written_as_prost_writes_it() {
         let sealed = [7; 21];
+        let warning = Warning { kind: WarningKind::DoseOrder.into(), shot_id: 7, ..Warning::default() };
+        let warnings = vec![warning, Warning { kind: WarningKind::Deceased.into(), ..Warning::default() }];
+        let of_shot = Shot { warnings: warnings.clone(), ..Shot::default() }.encode_to_vec();
         for sealed_my_number in [&[][..], &sealed] {
             for capture_ids in [vec![], vec!["c-1"], vec!["", "読取-2", ""]] {
                 for (data_key_id, my_number_hash) in [(0, 0), (1, 5), (300, (1 << HASH_BITS) - 1)] {
-                    let message = ColdEntry {
-                        sealed_my_number: sealed_my_number.to_vec(),
-                        data_key_id,
-                        capture_ids: capture_ids.iter().map(|&id| id.to_owned()).collect(),
-                        my_number_hash,
-                    };
-                    let capture_ids_held = capture_ids.clone().into();
-                    let view =
-                        ColdView { sealed_my_number, data_key_id, my_number_hash, capture_ids: capture_ids_held };
-                    let mut bytes = Vec::new();
-                    view.encode(&mut bytes);
-                    assert_eq!(bytes, message.encode_to_vec());
-                    let read = ColdView::decode(&bytes).expect("a message");
-                    assert_eq!((read.sealed_my_number, read.data_key_id), (sealed_my_number, data_key_id));
-                    assert_eq!(read.my_number_hash, my_number_hash);
-                    assert_eq!(read.capture_ids[..], capture_ids[..]);
+                    for warned in [vec![], vec![0], vec![0, 2]] {
+                        let shot = |&index| ColdShot { index, warnings: warnings.clone() };
+                        let message = ColdEntry {
+                            sealed_my_number: sealed_my_number.to_vec(),
+                            data_key_id,
+                            capture_ids: capture_ids.iter().map(|&id| id.to_owned()).collect(),
+                            my_number_hash,
+                            shots: warned.iter().map(shot).collect(),
+                        };
+                        let view = ColdView {
+                            sealed_my_number,
+                            data_key_id,
+                            my_number_hash,
+                            capture_ids: capture_ids.clone().into(),
+                            warnings: warned.iter().map(|&index| (index, &of_shot[..])).collect(),
+                        };
+                        let mut bytes = Vec::new();
+                        view.encode(&mut bytes);
+                        assert_eq!(bytes, message.encode_to_vec());
+                        let read = ColdView::decode(&bytes).expect("a message");
+                        assert_eq!((read.sealed_my_number, read.data_key_id), (sealed_my_number, data_key_id));
+                        assert_eq!(read.my_number_hash, my_number_hash);
+                        assert_eq!(read.capture_ids[..], capture_ids[..]);
+                        for index in 0..4 {
+                            let held = if warned.contains(&index) { &of_shot[..] } else { &[] };
+                            assert_eq!(read.warnings_of(index as usize), held);
+                        }
+                    }
                 }
             }
         }

@@ -278,12 +278,8 @@ impl Generation {
     /// A folded shot with its texts.
     #[inline]
     pub(crate) fn shot(&self, shot: &FoldedShot) -> Result<ShotView<'_>, Damage> {
-        let section = self.details.dictionary;
-        let dictionary = Dictionary::new(self.bytes(&section));
-        let dictionary = dictionary.ok_or_else(|| self.damage(section.offset, "the dictionary is none"))?;
-        let text = |number| {
-            dictionary.text(number).ok_or_else(|| self.damage(section.offset, "a text that the dictionary lacks"))
-        };
+        let dictionary = self.dictionary()?;
+        let text = |number| self.text(dictionary, number);
         Ok(ShotView {
             shot_id: shot.sequence,
             sequence: shot.sequence,
@@ -300,7 +296,25 @@ impl Generation {
             recorded_by: text(shot.recorded_by)?,
             stub: shot.stub,
             presented_municipality: shot.presented_municipality,
+            warnings: &[],
         })
+    }
+
+    /// The text of a folded shot's vaccine.
+    pub(crate) fn vaccine(&self, shot: &FoldedShot) -> Result<&str, Damage> {
+        self.text(self.dictionary()?, shot.vaccine)
+    }
+
+    #[inline]
+    fn dictionary(&self) -> Result<Dictionary<'_>, Damage> {
+        let section = self.details.dictionary;
+        Dictionary::new(self.bytes(&section)).ok_or_else(|| self.damage(section.offset, "the dictionary is none"))
+    }
+
+    #[inline]
+    fn text<'a>(&self, dictionary: Dictionary<'a>, number: u32) -> Result<&'a str, Damage> {
+        let lacks = || self.damage(self.details.dictionary.offset, "a text that the dictionary lacks");
+        dictionary.text(number).ok_or_else(lacks)
     }
 
     /// What the generation keeps cold of an entry.

@@ -91,6 +91,11 @@ impl<'v> Person<'v> {
         Ok(tickets)
     }
 
+    /// Does something with each ticket of the person.
+    pub(super) fn each_ticket(&self, mut act: impl FnMut(&Person<'v>) -> Result<(), Damage>) -> Result<(), Damage> {
+        self.all_tickets()?.iter().try_for_each(|(person, _)| act(person))
+    }
+
     /// What the same view knows of another number of the ledger.
     fn on(&self, number: u64) -> Result<Option<Person<'v>>, Damage> {
         let Ok(ticket) = Ticket::new(self.ledger.municipality, number) else { return Ok(None) };

@@ -12,8 +12,9 @@ use crate::frame::{flag, kind};
 use crate::generation::Entry;
 use crate::log::Segments;
 use crate::mutation::{Mutation, broken};
+use crate::rules::Given;
 use crate::stored::{RowView, ShotView};
-use crate::ticket::Ticket;
+use crate::ticket::{Date, Ticket};
 
 /// The log as one view sees it: a walk over a ticket's events skips what is newer.
 #[derive(Clone)]
@@ -256,7 +257,7 @@ impl<'v> Person<'v> {
     }
 
     /// Whether the ticket was reissued, or is one that was issued again.
-    pub(super) fn is_linked(&self) -> Result<bool, Damage> {
+    pub(crate) fn is_linked(&self) -> Result<bool, Damage> {
         let flags = match self.events.row {
             0 => self.entry.map_or(0, |entry| entry.header().flags),
             address => self.horizon.segments.event(address)?.header.flags,
@@ -317,20 +318,50 @@ impl<'v> Person<'v> {
                 let folded = folded.ok_or_else(|| generation.damage(0, "a folded shot that cannot be read"))?;
                 let capture_id = cold.capture_ids.get(index).copied().unwrap_or("");
                 if wanted(capture_id) {
-                    visit(ShotView { capture_id, ..generation.shot(&folded)? });
+                    let warnings = cold.warnings_of(index);
+                    visit(ShotView { capture_id, warnings, ..generation.shot(&folded)? });
                 }
             }
         }
         for &address in &self.events.shots {
-            let event = self.horizon.segments.event(address)?;
-            let shot = ShotView::of_message(event.header.sequence, event.header.time_ms, event.message);
-            let shot =
-                shot.ok_or_else(|| self.horizon.segments.damage(address, "an event whose message is no shot"))?;
+            let shot = self.shot_of_event(address)?;
             if wanted(shot.capture_id) {
                 visit(shot);
             }
         }
         Ok(())
+    }
+
+    /// Hands what the rules compare of every shot of the person to `visit`: those of each ticket in the order in which they were recorded. Of a folded shot's
+    /// texts, which lie all over the dictionary, only the vaccine is looked at.
+    pub(crate) fn each_given(&self, mut visit: impl FnMut(Given<'v>)) -> Result<(), Damage> {
+        if !self.is_linked()? {
+            return self.each_own_given(&mut visit);
+        }
+        self.each_ticket(|person| person.each_own_given(&mut visit))
+    }
+
+    fn each_own_given(&self, visit: &mut impl FnMut(Given<'v>)) -> Result<(), Damage> {
+        if let (Some(generation), Some(entry)) = (&self.ledger.generation, &self.entry) {
+            for folded in entry.shots() {
+                let folded = folded.ok_or_else(|| generation.damage(0, "a folded shot that cannot be read"))?;
+                let vaccine = generation.vaccine(&folded)?;
+                // What was recorded has a day of the calendar.
+                let Ok(date) = Date::from_yyyymmdd(folded.date) else { continue };
+                visit(Given { shot_id: folded.sequence, date, dose: folded.dose, vaccine });
+            }
+        }
+        for &address in &self.events.shots {
+            self.shot_of_event(address)?.given().into_iter().for_each(&mut *visit);
+        }
+        Ok(())
+    }
+
+    /// The shot that was recorded by the event at `address`.
+    fn shot_of_event(&self, address: u64) -> Result<ShotView<'v>, Damage> {
+        let event = self.horizon.segments.event(address)?;
+        let shot = ShotView::of_message(event.header.sequence, event.header.time_ms, event.message);
+        shot.ok_or_else(|| self.horizon.segments.damage(address, "an event whose message is no shot"))
     }
 
     /// The address of the newest event that the generation does not fold; 0 if there is none.

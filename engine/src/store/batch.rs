@@ -6,12 +6,14 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use sesshu_proto::v1::Warning;
 use smallvec::SmallVec;
 
 use super::judge::{offered, repeats};
 use super::record::{Answers, RecordCommand, Recorded};
 use crate::error::RecordError;
 use crate::log::Appended;
+use crate::rules::Given;
 use crate::stored::ShotView;
 use crate::ticket::Ticket;
 
@@ -32,6 +34,8 @@ pub(super) struct Batch {
     commands: Vec<(RecordCommand, Answers)>,
     placed: Vec<Placed>,
     by_ticket: HashMap<Ticket, SmallVec<[u32; 2]>>,
+    /// Of shots that have any, by their place.
+    warnings: HashMap<u32, Vec<Warning>>,
     /// All shots of the batch have the same commit time, milliseconds since 1970.
     time_ms: u64,
 }
@@ -53,8 +57,18 @@ impl Batch {
     }
 
     /// Adds a shot of the command that comes next.
-    pub(super) fn place(&mut self, ticket: Ticket, appended: Appended, orphan: bool, index: usize) {
+    pub(super) fn place(
+        &mut self,
+        ticket: Ticket,
+        appended: Appended,
+        orphan: bool,
+        index: usize,
+        warnings: &[Warning],
+    ) {
         let shot = (self.commands.len() as u32, index as u32);
+        if !warnings.is_empty() {
+            self.warnings.insert(self.placed.len() as u32, warnings.to_vec());
+        }
         self.by_ticket.entry(ticket).or_default().push(self.placed.len() as u32);
         self.placed.push(Placed { ticket, appended, orphan, shot });
     }
@@ -66,17 +80,28 @@ impl Batch {
 
     /// The address of the newest shot on `ticket`.
     pub(super) fn newest(&self, ticket: Ticket) -> Option<u64> {
-        self.of(ticket).next_back().map(|placed| placed.appended.address)
+        self.at(ticket).next_back().map(|at| self.placed[at as usize].appended.address)
     }
 
     /// The answer, if the shot at `index` of `command`, which comes next, repeats one that is in here.
     pub(super) fn already(&self, ticket: Ticket, command: &RecordCommand, index: usize) -> Option<Recorded> {
-        self.of(ticket).find_map(|placed| {
-            let (held_by, held) = placed.shot;
-            let holder = self.commands.get(held_by as usize).map_or(command, |(command, _)| command);
-            let held = ShotView::of_message(placed.appended.sequence, self.time_ms, holder.message(held as usize))?;
-            repeats(&held, &offered(command.message(index)))
+        self.at(ticket).find_map(|at| {
+            let repeated = repeats(&self.shot(at, command)?, &offered(command.message(index)))?;
+            // Its message was encoded before the rules were asked.
+            Some(Recorded { warnings: self.warnings.get(&at).cloned().unwrap_or_default(), ..repeated })
         })
+    }
+
+    /// What the rules compare of the shots on `ticket`; `command` comes next.
+    pub(super) fn given<'a>(&'a self, ticket: Ticket, command: &'a RecordCommand) -> impl Iterator<Item = Given<'a>> {
+        self.at(ticket).filter_map(|at| self.shot(at, command)?.given())
+    }
+
+    /// The shot at a place; of `command`, if that of none before.
+    fn shot<'a>(&'a self, at: u32, command: &'a RecordCommand) -> Option<ShotView<'a>> {
+        let Placed { appended, shot: (held_by, held), .. } = self.placed[at as usize];
+        let holder = self.commands.get(held_by as usize).map_or(command, |(command, _)| command);
+        ShotView::of_message(appended.sequence, self.time_ms, holder.message(held as usize))
     }
 
     /// How long each command has waited so far.
@@ -100,9 +125,11 @@ impl Batch {
     fn clear(&mut self) {
         self.placed.clear();
         self.by_ticket.clear();
+        self.warnings.clear();
     }
 
-    fn of(&self, ticket: Ticket) -> impl DoubleEndedIterator<Item = &Placed> {
-        self.by_ticket.get(&ticket).into_iter().flatten().map(|&at| &self.placed[at as usize])
+    /// Places of the shots on `ticket`.
+    fn at(&self, ticket: Ticket) -> impl DoubleEndedIterator<Item = u32> {
+        self.by_ticket.get(&ticket).into_iter().flatten().copied()
     }
 }

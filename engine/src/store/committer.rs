@@ -4,6 +4,7 @@
 //! the tails, the new view is published, and the commands are answered, in this order (I1, I5). There is no timer: a batch is what gathered during the last
 //! sync. Which thread does it is the business of `pipeline`.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use sesshu_proto::v1::{Generation as GenerationMessage, GenerationInstalled};
 use super::batch::{Batch, Placed};
 use super::change::{self, ChangeEvent, Changed, Judged, Prepared};
 use super::judge::{judge, visible};
-use super::record::{RecordCommand, RecordOutcome, Recorded};
+use super::record::{Offered, RecordCommand, RecordOutcome, Recorded};
 use super::state::State;
 use super::view::View;
 use super::{Shared, lock};
@@ -22,16 +23,17 @@ use crate::error::{Damage, RecordError};
 use crate::frame::kind;
 use crate::generation::Generation;
 use crate::ledger::{Effect, Horizon};
-use crate::limits::BATCH_BYTES_MAX;
+use crate::limits::{BATCH_BYTES_MAX, LATE_WARNINGS_BYTES, WARNINGS_BYTES_MAX};
 use crate::log::{LogError, Sealed, Writer, is_full};
 use crate::mutation::{Mutation, broken};
-use crate::ticket::Municipality;
+use crate::stored::{put_warnings, warnings_bytes};
+use crate::ticket::{Municipality, Ticket};
 
 /// The trouble of a store that found no room.
 pub(super) const DISK_FULL: &str = "the disk is full";
 
-/// Room in a batch for the events of record commands: all but the batch's own header.
-const EVENT_BYTES_MAX: usize = BATCH_BYTES_MAX - 64;
+/// Room in a batch for the events of record commands: all but the batch's own header, and what is kept for late warnings.
+const EVENT_BYTES_MAX: usize = BATCH_BYTES_MAX - 64 - LATE_WARNINGS_BYTES;
 
 pub(super) struct Committer {
     writer: Writer,
@@ -42,8 +44,10 @@ pub(super) struct Committer {
     flying: Option<(Batch, Instant)>,
     /// The memory of a batch that was answered, for the next one.
     spare: Batch,
-    /// Commands that wait for the next segment, which waits for the batch on its way.
+    /// Commands that wait for the next batch, or for the next segment, which waits for the batch on its way.
     held: Vec<RecordCommand>,
+    /// Bytes of what is being gathered that are left for late warnings.
+    late_room: usize,
     /// The manifest could not be written when the store was opened: it must be before the log is.
     manifest_due: bool,
     /// Why nothing may be written any more (I7).
@@ -79,6 +83,7 @@ impl Committer {
             flying: None,
             spare: Batch::default(),
             held: Vec::new(),
+            late_room: 0,
             manifest_due,
             failed: None,
             full: manifest_due || !has_segment,
@@ -115,7 +120,7 @@ impl Committer {
         match (self.held.is_empty(), self.open.is_empty()) {
             (false, _) => 0,
             (true, true) => EVENT_BYTES_MAX,
-            (true, false) => self.writer.room().min(EVENT_BYTES_MAX),
+            (true, false) => self.writer.room().saturating_sub(self.late_room).min(EVENT_BYTES_MAX),
         }
     }
 
@@ -135,13 +140,16 @@ impl Committer {
             return commands.into_iter().for_each(|command| command.fail(&error));
         }
         if self.open.is_empty() {
-            let bytes = commands.iter().map(|command| command.bytes).sum();
+            let bytes = commands.iter().map(|command| command.bytes).sum::<usize>() + LATE_WARNINGS_BYTES;
             if self.is_flying() && !self.writer.has_room(bytes) {
                 self.held = commands;
                 return;
             }
             match self.writer.begin(bytes, shared.platform.environment.now_ms()) {
-                Ok(time_ms) => self.open.begin(time_ms),
+                Ok(time_ms) => {
+                    self.open.begin(time_ms);
+                    self.late_room = LATE_WARNINGS_BYTES;
+                }
                 Err(error) => {
                     // Nothing of this batch was written: nobody is in doubt.
                     let error = self.note(shared, error, false);
@@ -150,41 +158,87 @@ impl Committer {
             }
         }
         let view = shared.view.load_full();
-        for command in commands {
-            let answers = (0..command.shots()).map(|index| self.place(&view, &command, index)).collect();
+        let mut commands = commands.into_iter();
+        while let Some(command) = commands.next() {
+            if !self.has_late_room(&command) {
+                // An empty batch has room for any command.
+                self.held.push(command);
+                return self.held.extend(commands);
+            }
+            let answers = (0..command.shots()).map(|index| self.place(shared, &view, &command, index)).collect();
             self.open.answer_later(command, answers);
         }
     }
 
-    /// Judges a shot and places it if it is new.
-    fn place(&mut self, view: &View, command: &RecordCommand, index: usize) -> Result<Recorded, RecordError> {
-        let offered = &command.offered[index];
-        let (ticket, message) = (offered.ticket, command.message(index));
+    /// Whether the warnings that may turn up when the command's shots get their places have room.
+    fn has_late_room(&self, command: &RecordCommand) -> bool {
+        command.shots() * WARNINGS_BYTES_MAX <= self.late_room
+            || command.offered.iter().filter(|offered| self.is_late(offered)).count() * WARNINGS_BYTES_MAX
+                <= self.late_room
+    }
+
+    /// Whether something has become of the person since the caller looked, so that the shot must be judged again.
+    fn is_late(&self, offered: &Offered) -> bool {
+        let ticket = offered.ticket;
         let ledger = self.state.ledgers.get(ticket.ordinal()).map(|ledger| &**ledger);
+        offered.judged.linked || visible(ledger, ticket) != offered.judged.seen || self.newest(ticket).is_some()
+    }
+
+    /// The address of the newest shot on `ticket` that is placed and not visible yet.
+    fn newest(&self, ticket: Ticket) -> Option<u64> {
+        self.open.newest(ticket).or_else(|| self.on_its_way().and_then(|batch| batch.newest(ticket)))
+    }
+
+    fn on_its_way(&self) -> Option<&Batch> {
+        self.flying.as_ref().map(|(batch, _)| batch).filter(|_| !broken(Mutation::ForgetBatchOnItsWay))
+    }
+
+    /// Judges a shot and places it if it is new.
+    fn place(
+        &mut self,
+        shared: &Shared,
+        view: &View,
+        command: &RecordCommand,
+        index: usize,
+    ) -> Result<Recorded, RecordError> {
+        let offered = &command.offered[index];
+        let ticket = offered.ticket;
         let again;
-        let judged = if visible(ledger, ticket) == offered.judged.seen {
-            &offered.judged
-        } else {
-            again = judge(view, ticket, message);
+        let judged = if self.is_late(offered) {
+            let on_their_way = |ticket, visit: &mut dyn FnMut(_)| {
+                let batches = self.on_its_way().into_iter().chain([&self.open]);
+                let batches = batches.filter(|_| !broken(Mutation::ForgetShotsOnTheirWay));
+                batches.flat_map(|batch| batch.given(ticket, command)).for_each(visit);
+            };
+            again = judge(view, &shared.rules, &command.offer(index), &on_their_way);
             &again
+        } else {
+            &offered.judged
         };
-        let on_its_way = self.flying.as_ref().map(|(batch, _)| batch);
-        let on_its_way = on_its_way.filter(|_| !broken(Mutation::ForgetBatchOnItsWay));
+        let on_its_way = self.on_its_way();
         let repeated = |batch: &Batch| batch.already(ticket, command, index);
         let in_this = || repeated(&self.open).filter(|_| !broken(Mutation::ForgetOpenBatch));
         let answer = judged.answer.clone()?;
         if let Some(answer) = answer.or_else(|| on_its_way.and_then(repeated)).or_else(in_this) {
             return Ok(answer);
         }
-        let newest = self.open.newest(ticket).or_else(|| on_its_way.and_then(|batch| batch.newest(ticket)));
+        let newest = self.newest(ticket);
         let orphan = judged.unknown && newest.is_none();
         let flags = Effect::Shot { orphan }.flags();
         let previous = newest.unwrap_or(judged.seen.1);
-        let appended = self.writer.push(kind::SHOT_RECORDED, flags, ticket.to_bits(), previous, message);
-        self.open.place(ticket, appended, orphan, index);
+        let (warnings, expected) = (&judged.warnings, &offered.judged.warnings);
+        let mut message = Cow::Borrowed(command.message(index));
+        if !warnings.is_empty() {
+            let size = |warnings| Writer::event_bytes(message.len() + warnings_bytes(warnings));
+            let late = size(warnings).saturating_sub(size(expected));
+            self.late_room = self.late_room.checked_sub(late).expect("I4: late warnings have room in their batch");
+            put_warnings(message.to_mut(), warnings);
+        }
+        let appended = self.writer.push(kind::SHOT_RECORDED, flags, ticket.to_bits(), previous, &message);
+        self.open.place(ticket, appended, orphan, index, warnings);
         let outcome = if judged.matched { RecordOutcome::Recorded } else { RecordOutcome::Orphan };
         let (sequence, recorded_at_ms) = (appended.sequence, self.writer.time_ms());
-        Ok(Recorded { outcome, shot_id: sequence, sequence, recorded_at_ms })
+        Ok(Recorded { outcome, shot_id: sequence, sequence, recorded_at_ms, warnings: warnings.clone() })
     }
 
     /// Ends the batch that was gathered. It must be written, and what became of it told to [`Committer::landed`].
@@ -219,8 +273,8 @@ impl Committer {
         self.answer(shared, batch);
     }
 
-    /// Writes and syncs what was gathered on this thread.
-    pub(super) fn commit(&mut self, shared: &Shared) {
+    /// Writes and syncs what was gathered.
+    fn commit(&mut self, shared: &Shared) {
         if self.gathered() == 0 {
             // Nothing is new: what the answers name is durable and visible.
             let batch = std::mem::take(&mut self.open);
@@ -240,7 +294,19 @@ impl Committer {
         }
     }
 
-    /// The commands that waited for the next segment, once no batch is on its way.
+    /// Writes and syncs what was gathered on this thread, and what waited for it.
+    pub(super) fn commit_all(&mut self, shared: &Shared) {
+        loop {
+            self.commit(shared);
+            let held = self.take_held();
+            if held.is_empty() {
+                return;
+            }
+            self.add(shared, held);
+        }
+    }
+
+    /// The commands that waited for the next batch or segment, once no batch is on its way.
     pub(super) fn take_held(&mut self) -> Vec<RecordCommand> {
         std::mem::take(&mut self.held)
     }

@@ -1,16 +1,30 @@
-//! Judging a shot: what the store already holds of it.
+//! Judging a shot: what the store already holds of it, and what the rules say.
 //!
 //! Owns the rule of repetition: a shot repeats another of its ticket by the capture id, or, where neither has one, by its content. Other tickets of the same
-//! person do not count: whoever repeats a record presents the same line. Pure over one view.
+//! person do not count: whoever repeats a record presents the same line. For the rules they do: a dose is the person's. Pure over one view and what is on its
+//! way.
+
+use sesshu_proto::v1::Warning;
+use smallvec::SmallVec;
 
 use super::record::{RecordOutcome, Recorded};
 use super::view::{Match, View};
 use crate::error::Damage;
 use crate::ledger::{Ledger, Person};
+use crate::rules::{Given, Known, ResidentFacts, Rules};
 use crate::stored::ShotView;
-use crate::ticket::Ticket;
+use crate::ticket::{Date, Ticket};
 
-/// What a view said of a shot that is offered.
+/// A shot that is offered.
+pub(super) struct Offer<'a> {
+    pub(super) ticket: Ticket,
+    pub(super) message: &'a [u8],
+    /// The device's scan before was the same ticket.
+    pub(super) scanned_before: bool,
+    pub(super) today: Date,
+}
+
+/// What was said of a shot that is offered.
 #[derive(Debug)]
 pub(super) struct Judged {
     /// The answer, if it repeats what the ticket has; damage, if that could not be read.
@@ -19,8 +33,12 @@ pub(super) struct Judged {
     pub(super) matched: bool,
     /// Nothing is known of the ticket.
     pub(super) unknown: bool,
+    /// The person has other tickets: what happens to those matters as well.
+    pub(super) linked: bool,
     /// How much of the ticket was seen: generation, and newest event.
     pub(super) seen: (u64, u64),
+    /// What the rules say of it.
+    pub(super) warnings: Vec<Warning>,
 }
 
 /// How much of `ticket` can be seen in its ledger now: the generation, and the address of the newest event.
@@ -28,30 +46,74 @@ pub(super) fn visible(ledger: Option<&Ledger>, ticket: Ticket) -> (u64, u64) {
     ledger.map_or((0, 0), |ledger| (ledger.generation_number(), ledger.tail.newest(ticket.number()).unwrap_or(0)))
 }
 
-/// Judges the shot in `message`.
-pub(super) fn judge(view: &View, ticket: Ticket, message: &[u8]) -> Judged {
-    let generation = view.ledgers.get(ticket.ordinal()).map_or(0, |ledger| ledger.generation_number());
-    let found = view.match_ticket(ticket);
+/// Shots that are on their way to a ticket, which no view shows yet.
+pub(super) type OnTheirWay<'a> = &'a dyn Fn(Ticket, &mut dyn FnMut(Given<'a>));
+
+/// Judges a shot.
+pub(super) fn judge<'a>(view: &'a View, rules: &Rules, offer: &Offer<'a>, on_their_way: OnTheirWay<'a>) -> Judged {
+    let ledger = view.ledgers.get(offer.ticket.ordinal());
+    let generation = ledger.map_or(0, |ledger| ledger.generation_number());
+    try_judge(view, rules, offer, on_their_way, generation).unwrap_or_else(|damage| Judged {
+        answer: Err(damage),
+        matched: false,
+        unknown: false,
+        linked: false,
+        seen: (generation, 0),
+        warnings: Vec::new(),
+    })
+}
+
+fn try_judge<'a>(
+    view: &'a View,
+    rules: &Rules,
+    offer: &Offer<'a>,
+    on_their_way: OnTheirWay<'a>,
+    generation: u64,
+) -> Result<Judged, Damage> {
+    let found = view.match_ticket(offer.ticket);
     let (matched, person) = match &found {
         Match::Matched(person) => (true, Some(person)),
         Match::Orphan(person) => (false, Some(person)),
         Match::NotFound => (false, None),
-        Match::Damaged(damage) => {
-            let answer = Err(damage.clone());
-            return Judged { answer, matched: false, unknown: false, seen: (generation, 0) };
-        }
+        Match::Damaged(damage) => return Err(damage.clone()),
     };
-    let newest = person.map_or(0, Person::newest_address);
-    let answer = person.map_or(Ok(None), |person| already(person, message));
-    Judged { answer, matched, unknown: person.is_none(), seen: (generation, newest) }
+    let offered = offered(offer.message);
+    let answer = person.map_or(Ok(None), |person| already(person, &offered))?;
+    let linked = person.map_or(Ok(false), Person::is_linked)?;
+    let mut warnings = Vec::new();
+    if answer.is_none() {
+        let mut given: SmallVec<[Given<'a>; 4]> = SmallVec::new();
+        if let Some(person) = person {
+            person.each_given(|shot| given.push(shot))?;
+        }
+        let tickets = person.filter(|_| linked).map_or_else(|| Ok(vec![offer.ticket]), Person::tickets)?;
+        tickets.into_iter().for_each(|ticket| on_their_way(ticket, &mut |shot| given.push(shot)));
+        if linked {
+            given.sort_by_key(|shot| shot.shot_id);
+        }
+        let resident = person.filter(|_| matched).map(Person::resident_bytes).transpose()?;
+        let known = Known {
+            resident: resident.map(ResidentFacts::of),
+            given: &given,
+            scanned_before: offer.scanned_before,
+            today: offer.today,
+        };
+        let given = offered.given().expect("a shot that was checked has a day of the calendar");
+        warnings = rules.check(&given, offered.stub, &known);
+    }
+    let seen = (generation, person.map_or(0, Person::newest_address));
+    Ok(Judged { answer: Ok(answer), matched, unknown: person.is_none(), linked, seen, warnings })
 }
 
 /// The answer, if the person holds the offered shot already.
-fn already(person: &Person<'_>, message: &[u8]) -> Result<Option<Recorded>, Damage> {
+fn already(person: &Person<'_>, offered: &ShotView<'_>) -> Result<Option<Recorded>, Damage> {
     let mut answer = None;
     if person.own_shot_count() > 0 {
-        let offered = offered(message);
-        let repeated = |held: ShotView<'_>| answer = answer.or_else(|| repeats(&held, &offered));
+        let repeated = |held: ShotView<'_>| {
+            if answer.is_none() {
+                answer = repeats(&held, offered);
+            }
+        };
         person.each_own_shot_captured_as(offered.capture_id, repeated)?;
     }
     Ok(answer)
@@ -71,5 +133,6 @@ pub(super) fn repeats(held: &ShotView<'_>, offered: &ShotView<'_>) -> Option<Rec
         (true, false) if offered.capture_id.is_empty() => return None,
         (true, false) => RecordOutcome::CaptureIdConflict,
     };
-    Some(Recorded { outcome, shot_id: held.shot_id, sequence: held.sequence, recorded_at_ms: held.recorded_at_ms })
+    let &ShotView { shot_id, sequence, recorded_at_ms, .. } = held;
+    Some(Recorded { outcome, shot_id, sequence, recorded_at_ms, warnings: held.warnings() })
 }

@@ -314,7 +314,7 @@ impl Load {
             arena: &self.arena,
             kept: &self.kept,
             keys: &self.keys,
-            today: today(environment.now_ms()),
+            today: Date::in_japan(environment.now_ms()),
         };
         let finished =
             fold::fold(&view, municipality, &input, &mut builder).and_then(|tally| Ok((builder.finish()?, tally)));
@@ -471,13 +471,4 @@ pub(super) fn failed<P: AsRef<Path>>(
 ) -> impl FnOnce(std::io::Error) -> LoadError + use<P> {
     let path = path.as_ref().to_owned();
     move |source| LoadError::Disk { doing, path, source }
-}
-
-/// The day in Japan, which has had no summer time since 1951.
-fn today(now_ms: u64) -> Date {
-    let days = (now_ms + 9 * 3_600_000) / 86_400_000;
-    Date::from_days_since_epoch(days as i32).unwrap_or_else(|_| {
-        // A clock outside the calendar's years: the date is a remark, not worth a failed load.
-        Date::from_yyyymmdd(20_210_412).expect("a day of the calendar")
-    })
 }

@@ -40,6 +40,7 @@ mod pipeline;
 mod prints;
 mod queue;
 mod record;
+mod scans;
 mod state;
 mod statistics;
 mod status;
@@ -73,10 +74,12 @@ pub use view::{LedgerReader, Match, View, ViewGuard};
 use crate::StoreId;
 use crate::error::OpenError;
 use crate::platform::Platform;
+use crate::rules::Rules;
 use crate::sync::Swap;
 use committer::Committer;
 use manifest::ManifestFile;
 use queue::Queue;
+use scans::Scans;
 use upkeep::Upkeep;
 
 /// An open store. All methods may be called from any thread.
@@ -104,6 +107,9 @@ pub(crate) struct Shared {
     /// Whoever holds it may wait for the manifest, not the other way round.
     access: Mutex<access::AccessLog>,
     statistics: Mutex<CommitStatistics>,
+    /// What shots are warned of.
+    rules: Arc<Rules>,
+    scans: Mutex<Scans>,
     /// Ordinals of the municipalities that are being loaded.
     loading: Mutex<HashSet<usize>>,
     held: Mutex<held::HeldLoads>,

@@ -168,6 +168,8 @@ impl Store {
             waiting: AtomicUsize::new(0),
             manifest: Mutex::new(file),
             statistics: Mutex::default(),
+            rules: options.rules,
+            scans: Mutex::default(),
             access: Mutex::default(),
             loading: Mutex::new(HashSet::new()),
             held: Mutex::new(held_loads),

@@ -57,7 +57,7 @@ impl Shared {
             return Err(command);
         }
         committer.add(self, vec![command]);
-        committer.commit(self);
+        committer.commit_all(self);
         drop(committer);
         self.queue.nudge();
         Ok(())
@@ -73,7 +73,7 @@ impl Shared {
                 return command.fail(&RecordError::Closed);
             }
             committer.add(self, vec![command]);
-            committer.commit(self);
+            committer.commit_all(self);
         }
     }
 
@@ -159,7 +159,7 @@ fn run(shared: &Arc<Shared>, syncer: &Syncer) {
 /// Sends what was gathered on its way: by the syncer if there are `overlap_min` shots or more, else here.
 fn send(shared: &Shared, committer: &mut Committer, syncer: &Syncer, overlap_min: usize) {
     if committer.gathered() < overlap_min {
-        committer.commit(shared);
+        committer.commit_all(shared);
     } else {
         syncer.send(committer.seal());
     }
@@ -193,7 +193,7 @@ fn drain(shared: &Shared, committer: &mut Committer) {
             committer.add(shared, held);
         }
         if !committer.is_idle() {
-            committer.commit(shared);
+            committer.commit_all(shared);
         }
     }
 }

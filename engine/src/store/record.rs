@@ -11,15 +11,16 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use prost::Message as _;
+use sesshu_proto::v1::{Shot, Source, Warning};
 
-use super::Store;
-use super::judge::{Judged, judge};
-use super::view::View;
+use super::judge::{Judged, Offer, judge};
+use super::{Shared, Store, lock};
 use crate::error::RecordError;
 use crate::intake::ShotRecord;
 use crate::limits::COMMAND_SHOTS_MAX;
 use crate::log::Writer;
-use crate::ticket::Ticket;
+use crate::stored::warnings_bytes;
+use crate::ticket::{Date, Ticket};
 
 /// What became of a shot that was handed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub enum RecordOutcome {
 }
 
 /// The answer to a record: durable when it is given (I1). For the last two outcomes it names the shot that the ticket has already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
     /// What became of it.
     pub outcome: RecordOutcome,
@@ -45,6 +46,8 @@ pub struct Recorded {
     pub sequence: u64,
     /// Commit time, milliseconds since 1970.
     pub recorded_at_ms: u64,
+    /// What the rules said of it when it was recorded; they refuse nothing.
+    pub warnings: Vec<Warning>,
 }
 
 /// An answer to each shot of a command, in the order of the shots.
@@ -58,6 +61,8 @@ pub(super) struct Offered {
     pub(super) ticket: Ticket,
     /// What the caller's view said of it.
     pub(super) judged: Judged,
+    /// The device's scan before was the same ticket.
+    scanned_before: bool,
     /// Where its message ends among those of the command.
     end: usize,
 }
@@ -66,7 +71,9 @@ pub(super) struct Offered {
 pub(super) struct RecordCommand {
     pub(super) offered: Vec<Offered>,
     messages: Vec<u8>,
-    /// Bytes of their events at most.
+    /// The day on which it came.
+    today: Date,
+    /// Bytes of their events at most, with the warnings of the caller's view.
     pub(super) bytes: usize,
     pub(super) submitted: Instant,
     pub(super) done: Completion,
@@ -74,10 +81,12 @@ pub(super) struct RecordCommand {
 
 impl RecordCommand {
     /// Encodes and judges the shots. A cold page faults here and not in the committer, which will look at the same bytes.
-    fn new(view: &View, shots: &[ShotRecord], done: Completion) -> RecordCommand {
+    fn new(shared: &Shared, shots: &[ShotRecord], done: Completion) -> RecordCommand {
+        let (view, rules, now_ms) = (shared.view.load(), &*shared.rules, shared.platform.environment.now_ms());
         let mut command = RecordCommand {
             offered: Vec::with_capacity(shots.len()),
             messages: Vec::with_capacity(shots.len() * 128),
+            today: Date::in_japan(now_ms),
             bytes: 0,
             submitted: Instant::now(),
             done,
@@ -85,12 +94,20 @@ impl RecordCommand {
         for shot in shots {
             let start = command.messages.len();
             shot.shot().encode(&mut command.messages).expect("a vector grows");
-            let message = &command.messages[start..];
-            command.bytes += Writer::event_bytes(message.len());
-            let (ticket, judged) = (shot.ticket(), judge(view, shot.ticket(), message));
-            command.offered.push(Offered { ticket, judged, end: command.messages.len() });
+            let (ticket, message) = (shot.ticket(), &command.messages[start..]);
+            let scanned_before = shared.scanned_before(ticket, shot.shot(), now_ms);
+            let offer = Offer { ticket, message, scanned_before, today: command.today };
+            let judged = judge(&view, rules, &offer, &|_, _| {});
+            command.bytes += Writer::event_bytes(message.len() + warnings_bytes(&judged.warnings));
+            command.offered.push(Offered { ticket, judged, scanned_before, end: command.messages.len() });
         }
         command
+    }
+
+    /// The shot at `index`, to be judged.
+    pub(super) fn offer(&self, index: usize) -> Offer<'_> {
+        let Offered { ticket, scanned_before, .. } = self.offered[index];
+        Offer { ticket, message: self.message(index), scanned_before, today: self.today }
     }
 
     /// How many shots there are.
@@ -169,6 +186,14 @@ impl Store {
     }
 
     fn command(&self, shots: &[ShotRecord], done: Completion) -> RecordCommand {
-        RecordCommand::new(&self.view(), shots, done)
+        RecordCommand::new(&self.shared, shots, done)
+    }
+}
+
+impl Shared {
+    /// Whether the device's scan before was the same ticket.
+    fn scanned_before(&self, ticket: Ticket, shot: &Shot, now_ms: u64) -> bool {
+        let is_scan = shot.source() == Source::Terminal && !shot.recorded_by.is_empty();
+        is_scan && lock(&self.scans).scan(ticket, shot, now_ms, self.rules.same_scan_ms())
     }
 }

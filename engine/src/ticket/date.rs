@@ -115,6 +115,15 @@ impl Date {
         days_from_year_zero.cast_signed() - DAYS_FROM_YEAR_ZERO
     }
 
+    /// The day in Japan, which has had no summer time since 1951, at a time in milliseconds since 1970. A clock outside the calendar's years has the first day of
+    /// the programme.
+    #[must_use]
+    pub fn in_japan(time_ms: u64) -> Self {
+        let days = time_ms.saturating_add(9 * 3_600_000) / 86_400_000;
+        let day = i32::try_from(days).ok().and_then(|days| Self::from_days_since_epoch(days).ok());
+        day.unwrap_or(Self(20_210_412))
+    }
+
     /// The day that is this many days from 1970-01-01. Source: as above, `civil_from_days`.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ mod matching;
 mod progress;
 mod record;
 mod results;
+mod rules;
 mod serve;
 mod status;
 mod table;
@@ -48,6 +49,7 @@ enum Command {
     Access(access::Access),
     Key(key::Key),
     Record(record::Record),
+    Rules(rules::Rules),
     Ledger(ledger::Ledger),
     Status(status::Status),
     Serve(serve::Serve),
@@ -79,6 +81,7 @@ impl Cli {
             Command::Access(command) => command.run(),
             Command::Key(command) => command.run(),
             Command::Record(command) => command.run(),
+            Command::Rules(command) => command.run(),
             Command::Ledger(command) => command.run(),
             Command::Status(command) => command.run(),
             Command::Serve(command) => command.run(),

@@ -9,6 +9,7 @@ use sesshu_engine::ticket::{Date, TicketLine};
 use sesshu_proto::v1::{self, RecordOutcome, RecordReply, Shot, Source};
 
 use super::results::results;
+use super::rules::RulesFile;
 use super::target::Target;
 use super::{progress, table};
 use crate::answer::{self, RecordAnswer, RecordSummary};
@@ -56,7 +57,9 @@ pub(super) struct Record {
     /// Write the rows that hold no shot here, with line, column, code and reason
     #[arg(long, value_name = "FILE", requires = "file")]
     rejects: Option<PathBuf>,
-    /// One object a shot; with --file then {"recorded", "orphans", "already_recorded", "invalid"}
+    #[command(flatten)]
+    rules: RulesFile,
+    /// One object a shot; with --file then {"recorded", "orphans", "already_recorded", "invalid", "with_warnings", "warnings"}
     #[arg(long)]
     json: bool,
 }
@@ -75,8 +78,8 @@ impl Record {
 
     fn run_one(&self, ticket: &str) -> Result<Done, Failure> {
         let shot = self.shot(ticket)?;
-        let backend = self.target.open(true)?;
-        let reply = backend.record(vec![shot])?.pop().unwrap_or_default();
+        let backend = self.target.open_with(true, &self.rules)?;
+        let reply = backend.record(vec![shot], true)?.pop().unwrap_or_default();
         backend.close()?;
         let outcome = reply.outcome();
         let refused = (outcome == RecordOutcome::CaptureIdConflict).then(|| reply.reason.clone());
@@ -85,7 +88,14 @@ impl Record {
             answer::write_line(&mut results(), &answer)?;
         } else if refused.is_none() {
             let (shot_id, sequence) = (answer.shot_id.unwrap_or_default(), answer.sequence.unwrap_or_default());
-            writeln!(results(), "{}  {}: shot {shot_id}, sequence {sequence}", answer.ticket, answer.outcome)?;
+            let mut out = results();
+            writeln!(out, "{}  {}: shot {shot_id}, sequence {sequence}", answer.ticket, answer.outcome)?;
+            if let Some(resident) = &answer.resident {
+                writeln!(out, "  {}", resident.in_words())?;
+            }
+            for warning in &answer.warnings {
+                writeln!(out, "  warning: {}", warning.reason)?;
+            }
         }
         match refused {
             Some(reason) => Err(Failure::Request(reason)),
@@ -115,7 +125,7 @@ impl Record {
 
     fn run_file(&self, path: &Path) -> Result<Done, Failure> {
         let mut file = ShotsFile::open(path)?;
-        let backend = self.target.open(true)?;
+        let backend = self.target.open_with(true, &self.rules)?;
         let mut rejects = self.rejects.as_deref().map(RejectsFile::create).transpose()?;
         let bar = progress::bytes(file.bytes_total(), "recording");
         let mut summary = RecordSummary::default();
@@ -136,12 +146,16 @@ impl Record {
         if self.json {
             answer::write_line(&mut results(), &summary)?;
         } else {
-            let RecordSummary { recorded, orphans, already_recorded, invalid } = summary;
+            let RecordSummary { recorded, orphans, already_recorded, invalid, with_warnings, .. } = summary;
             let [recorded, orphans, already] = [recorded, orphans, already_recorded].map(table::count);
-            writeln!(
-                results(),
-                "{recorded} recorded ({orphans} orphans), {already} recorded already, {invalid} invalid"
-            )?;
+            let mut out = results();
+            writeln!(out, "{recorded} recorded ({orphans} orphans), {already} recorded already, {invalid} invalid")?;
+            if with_warnings > 0 {
+                writeln!(out, "{} with warnings:", table::count(with_warnings))?;
+            }
+            for (kind, count) in &summary.warnings {
+                writeln!(out, "  {:>12}  {}", table::count(*count), kind.replace('_', " "))?;
+            }
         }
         Ok(Done::whole_if(summary.invalid == 0))
     }
@@ -157,7 +171,7 @@ impl Record {
         summary: &mut RecordSummary,
     ) -> Result<(), Failure> {
         let lines: Vec<u64> = rows.iter().map(|row| row.line).collect();
-        let replies = backend.record(rows.drain(..).map(|row| row.record).collect())?;
+        let replies = backend.record(rows.drain(..).map(|row| row.record).collect(), false)?;
         let mut told: Vec<(u64, RecordReply, Option<RejectedRow>)> =
             lines.into_iter().zip(replies).map(|(line, reply)| (line, reply, None)).collect();
         told.extend(rejected.drain(..).map(|row| {
@@ -193,6 +207,12 @@ fn conflict(line: u64, reply: &RecordReply) -> v1::RejectedRow {
 
 impl RecordSummary {
     fn count(&mut self, reply: &RecordReply) {
+        if matches!(reply.outcome(), RecordOutcome::Recorded | RecordOutcome::Orphan) && !reply.warnings.is_empty() {
+            self.with_warnings += 1;
+            for warning in &reply.warnings {
+                *self.warnings.entry(answer::warning_word(warning.kind())).or_default() += 1;
+            }
+        }
         match reply.outcome() {
             RecordOutcome::Recorded => self.recorded += 1,
             RecordOutcome::Orphan => {

@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::hold::Hold;
 use super::results::results;
+use super::rules::RulesFile;
 use super::target::KeyFile;
 use crate::failure::{Done, Failure};
 use crate::{app, metrics};
@@ -40,6 +41,8 @@ pub(super) struct Serve {
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     resume_seconds: u64,
     #[command(flatten)]
+    rules: RulesFile,
+    #[command(flatten)]
     key: KeyFile,
 }
 
@@ -59,7 +62,7 @@ impl Serve {
         runtime.block_on(async {
             // The port before the store: a port in use must not cost an open of a large store.
             let listener = app::listen(self.listen, self.insecure).await?;
-            let store = Arc::new(self.key.open(&self.store, true)?);
+            let store = Arc::new(self.key.open_with(&self.store, true, &self.rules)?);
             if let Some(address) = self.metrics {
                 metrics::serve(address, &store).map_err(app::ServeError::Metrics)?;
             }

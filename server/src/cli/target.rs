@@ -2,12 +2,14 @@
 //!
 //! Owns these options and the opening of the store with them. What opening found is told on standard error where it is news.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use sesshu_engine::rules::Rules;
 use sesshu_engine::{KeyLocation, LogOutcome, Options, Store};
 
+use super::rules::RulesFile;
 use crate::backend::Backend;
 use crate::client::Client;
 use crate::failure::Failure;
@@ -58,6 +60,21 @@ impl Target {
             (None, None) => Err(Failure::Request("--store DIR or --server URL is needed".into())),
         }
     }
+
+    /// As [`Target::open`], for a command that records shots.
+    ///
+    /// # Errors
+    ///
+    /// Also [`Failure::Request`] for rules that cannot be used, or are given for a server, which has its own.
+    pub(super) fn open_with(&self, create: bool, rules: &RulesFile) -> Result<Backend, Failure> {
+        match &self.place.store {
+            Some(store) => Ok(Backend::Store(Arc::new(self.key.open_with(store, create, rules)?))),
+            None if rules.is_given() => {
+                Err(Failure::Request("--rules goes with --store: a server has rules of its own (serve --rules)".into()))
+            }
+            None => self.open(create),
+        }
+    }
 }
 
 impl KeyFile {
@@ -66,9 +83,22 @@ impl KeyFile {
     /// # Errors
     ///
     /// [`Failure::Open`].
-    pub(super) fn open(&self, path: &std::path::Path, create: bool) -> Result<Store, Failure> {
+    pub(super) fn open(&self, path: &Path, create: bool) -> Result<Store, Failure> {
+        self.open_by(path, create, Arc::default())
+    }
+
+    /// As [`KeyFile::open`], for a command that records shots.
+    ///
+    /// # Errors
+    ///
+    /// Also [`Failure::Request`] for rules that cannot be used.
+    pub(super) fn open_with(&self, path: &Path, create: bool, rules: &RulesFile) -> Result<Store, Failure> {
+        self.open_by(path, create, rules.read()?)
+    }
+
+    fn open_by(&self, path: &Path, create: bool, rules: Arc<Rules>) -> Result<Store, Failure> {
         let key = self.key_file.clone().map_or(KeyLocation::BesideStore, KeyLocation::File);
-        let (store, opened) = Store::open(path, Options { create, key })?;
+        let (store, opened) = Store::open(path, Options { create, key, rules })?;
         if let Some(key) = opened.key_created {
             let key = key.display();
             eprintln!("sesshu: made the key {key}: My Numbers cannot be read without it; keep a copy elsewhere");

@@ -35,11 +35,12 @@ impl ShotLog for ShotLogService {
 
     async fn record(&self, request: Request<RecordRequest>) -> Result<Response<RecordReply>, Status> {
         let _pass = self.work.begin().await?;
-        let replies = Batch::submit(&self.store, vec![request.into_inner()]).replies().await?;
-        let reply = replies.into_iter().next().ok_or_else(status::shutting_down)?;
+        let request = request.into_inner();
+        let batch = Batch::submit(&self.store, vec![request.clone()], true);
+        let reply = batch.replies().await?.into_iter().next().ok_or_else(status::shutting_down)?;
         match reply.outcome() {
             RecordOutcome::Invalid => Err(status::invalid(reply.reason)),
-            RecordOutcome::CaptureIdConflict => Err(status::already_exists(reply.reason)),
+            RecordOutcome::CaptureIdConflict => Err(status::already_recorded_otherwise(&reply, &request)),
             _ => Ok(Response::new(reply)),
         }
     }
@@ -59,7 +60,7 @@ impl ShotLog for ShotLogService {
                         count if count > BATCH_MAX => {
                             Err(status::invalid(format!("{count} shots in a batch, where at most {BATCH_MAX} fit")))
                         }
-                        _ => Ok((Batch::submit(&store, request.shots), pass)),
+                        _ => Ok((Batch::submit(&store, request.shots, !request.without_residents), pass)),
                     });
                 let failed = batch.is_err();
                 if ahead.send(batch).await.is_err() || failed {
@@ -78,6 +79,8 @@ impl ShotLog for ShotLogService {
 
 /// Shots of one request on their way to the disk.
 struct Batch {
+    store: Arc<Store>,
+    with_residents: bool,
     /// In the request's order: the reply that is known already, or the ticket of a shot that was handed in.
     places: Vec<Result<sesshu_engine::ticket::Ticket, RecordReply>>,
     parts: Vec<oneshot::Receiver<Answers>>,
@@ -86,7 +89,7 @@ struct Batch {
 
 impl Batch {
     /// Checks the requests and hands in what can be recorded.
-    fn submit(store: &Store, requests: Vec<RecordRequest>) -> Batch {
+    fn submit(store: &Arc<Store>, requests: Vec<RecordRequest>, with_residents: bool) -> Batch {
         let started = std::time::Instant::now();
         let mut places = Vec::with_capacity(requests.len());
         let mut shots: Vec<ShotRecord> = Vec::with_capacity(requests.len());
@@ -111,7 +114,7 @@ impl Batch {
             store.submit(part, Box::new(move |answers| drop(sender.send(answers))));
             parts.push(receiver);
         }
-        Batch { places, parts, started }
+        Batch { store: Arc::clone(store), with_residents, places, parts, started }
     }
 
     /// Waits until the shots are durable. One reply per request, in order.
@@ -121,13 +124,15 @@ impl Batch {
             answers.extend(part.await.map_err(|_| status::shutting_down())?);
         }
         let mut answers = answers.into_iter();
+        let view = self.store.view();
         let mut replies = Vec::with_capacity(self.places.len());
         for place in self.places {
             replies.push(match place {
                 Err(reply) => reply,
                 Ok(ticket) => {
                     let answer = answers.next().ok_or_else(status::shutting_down)?;
-                    reply::of_record(ticket, answer).map_err(|error| status::of_record(&error))?
+                    let reply = reply::of_record(&view, ticket, answer, self.with_residents);
+                    reply.map_err(|error| status::of_record(&error))?
                 }
             });
         }

@@ -110,7 +110,10 @@ async fn a_batch_answers_a_bad_shot_in_its_place_and_records_the_others() {
     let served = Served::with(3).await;
     let bad = request(2, "b", |shot| shot.date = 20_210_230);
     let shots = vec![request(1, "a", |_| {}), bad, request(9, "c", |_| {}), request(3, "d", |_| {})];
-    let requests = iter([RecordManyRequest { shots }, RecordManyRequest { shots: vec![request(1, "a", |_| {})] }]);
+    let requests = iter([
+        RecordManyRequest { shots, without_residents: false },
+        RecordManyRequest { shots: vec![request(1, "a", |_| {})], without_residents: false },
+    ]);
     let mut replies = served.shot_log().record_many(requests).await.unwrap().into_inner();
     let mut outcomes = Vec::new();
     while let Some(batch) = replies.message().await.unwrap() {
@@ -122,7 +125,12 @@ async fn a_batch_answers_a_bad_shot_in_its_place_and_records_the_others() {
     served.still_holds(3, 1).await;
 
     let shots = vec![request(1, "z", |_| {}); 4097];
-    let mut replies = served.shot_log().record_many(iter([RecordManyRequest { shots }])).await.unwrap().into_inner();
+    let mut replies = served
+        .shot_log()
+        .record_many(iter([RecordManyRequest { shots, without_residents: false }]))
+        .await
+        .unwrap()
+        .into_inner();
     says(&replies.message().await.unwrap_err(), Code::InvalidArgument, &["4097", "4096"]);
     served.still_holds(1, 1).await;
     served.stop().await;

@@ -56,7 +56,7 @@ async fn streams_that_stay_open_do_not_keep_the_server_from_ending() {
     let store = store_of(&folder, 1);
     let server = Server::start(&store);
     let (shots, stream) = mpsc::channel(1);
-    shots.send(RecordManyRequest { shots: vec![request(1, "a", |_| {})] }).await.unwrap();
+    shots.send(RecordManyRequest { shots: vec![request(1, "a", |_| {})], without_residents: false }).await.unwrap();
     let mut shot_log = ShotLogClient::connect(server.url.clone()).await.unwrap();
     let mut replies = shot_log.record_many(ReceiverStream::new(stream)).await.unwrap().into_inner();
     assert_eq!(replies.message().await.unwrap().unwrap().replies.len(), 1);

@@ -13,7 +13,7 @@ use sesshu_engine::limits::COMMAND_SHOTS_MAX;
 use sesshu_engine::{ChangeOutcome, Load, LoadReport, RecordOutcome, Recorded, Rotation};
 use sesshu_proto::v1::ResidentStatus;
 
-use super::model::{CHANGED_ON, CODES, Event, LARGE, given_row, of, shot_record};
+use super::model::{CHANGED_ON, CODES, Event, HeldShot, LARGE, given_row, of, shot_record};
 use super::properties::{Failure, blame, ensure};
 use super::runner::Runner;
 use super::workload::{Becomes, Changing, Offered, Register, Step};
@@ -125,9 +125,9 @@ impl Runner {
             let mut placed = Vec::new();
             let mut in_doubt = None;
             for (offered, answer) in command.iter().zip(&answers) {
-                let (outcome, shot_id, event) = self.model.judge(offered, &placed);
+                let (outcome, held, event) = self.model.judge(offered, &placed, self.world.day());
                 match answer {
-                    Ok(recorded) => self.recorded(recorded, outcome, shot_id, event.as_ref())?,
+                    Ok(recorded) => self.recorded(recorded, outcome, &held, event.is_some())?,
                     Err(RecordError::Damaged(damage)) => {
                         self.damaged.append(&mut self.disk.damaged());
                         blame(damage, &self.damaged)?;
@@ -153,16 +153,18 @@ impl Runner {
         &mut self,
         recorded: &Recorded,
         outcome: RecordOutcome,
-        shot_id: u64,
-        event: Option<&Event>,
+        held: &HeldShot,
+        is_new: bool,
     ) -> Result<(), Failure> {
-        let Recorded { recorded_at_ms, .. } = *recorded;
+        let (shot_id, recorded_at_ms) = (held.shot_id, recorded.recorded_at_ms);
         self.ran.mix(recorded.shot_id ^ recorded_at_ms << 20);
-        let expected = Recorded { outcome, shot_id, sequence: shot_id, recorded_at_ms };
+        self.ran.warnings += recorded.warnings.len() as u64;
+        let warnings = held.warnings.to_vec();
+        let expected = Recorded { outcome, shot_id, sequence: shot_id, recorded_at_ms, warnings };
         ensure(*recorded == expected, "a shot is answered as the model says", || {
             format!("{recorded:?}, not {expected:?}")
         })?;
-        if let Some(Event::Shot(_, held)) = event {
+        if is_new {
             let times = self.time_ms..=self.world.newest_ms();
             ensure(times.contains(&recorded_at_ms), "time never goes back", || {
                 format!("{recorded_at_ms}, not {times:?}")

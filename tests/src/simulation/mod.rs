@@ -19,6 +19,7 @@ mod model;
 mod properties;
 mod runner;
 mod shrink;
+mod warned;
 pub mod workload;
 mod world;
 
@@ -42,6 +43,8 @@ pub struct Ran {
     pub calls: u64,
     /// Shots that were acknowledged.
     pub recorded: u64,
+    /// What the rules said of shots that were acknowledged.
+    pub warnings: u64,
     /// Rows that changed alone, and were acknowledged.
     pub changed: u64,
     /// Registers that were acknowledged.
@@ -96,6 +99,7 @@ impl Ran {
         self.operations += other.operations;
         self.calls += other.calls;
         self.recorded += other.recorded;
+        self.warnings += other.warnings;
         self.changed += other.changed;
         self.installed += other.installed;
         self.held += other.held;
@@ -121,13 +125,23 @@ impl Ran {
 impl fmt::Display for Ran {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Ran {
-            operations, calls, recorded, changed, installed, not_loaded, ends, stopped, ended_recoveries, ..
+            operations,
+            calls,
+            recorded,
+            warnings,
+            changed,
+            installed,
+            not_loaded,
+            ends,
+            stopped,
+            ended_recoveries,
+            ..
         } = self;
         let Ran { torn, restored, rebuilt, doubts, doubts_present, doubts_absent, no_room, .. } = self;
         writeln!(f, "{calls} calls of the disk, {operations} of them operations")?;
         writeln!(
             f,
-            "{recorded} shots, {changed} changes and {installed} registers acknowledged, {not_loaded} registers failed"
+            "{recorded} shots with {warnings} warnings, {changed} changes and {installed} registers acknowledged, {not_loaded} registers failed"
         )?;
         writeln!(f, "{ends} programs ended, {stopped} in the middle of their work, {ended_recoveries} in a recovery")?;
         writeln!(f, "{doubts} batches in doubt: {doubts_present} found present, {doubts_absent} found absent")?;

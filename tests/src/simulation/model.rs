@@ -10,8 +10,9 @@ use std::rc::Rc;
 use sesshu_engine::intake::{Row, ShotRecord};
 use sesshu_engine::limits::SAMPLES_MAX;
 use sesshu_engine::{ChangeOutcome, LoadReport, RecordOutcome};
-use sesshu_proto::v1::{Resident, ResidentStatus, Sex, Shot};
+use sesshu_proto::v1::{Resident, ResidentStatus, Sex, Shot, Warning};
 
+use super::warned;
 use super::workload::{Becomes, Changing, LEDGERS, Offered, Register};
 use crate::{CHIYODA, NAHA, SAPPORO, line, municipality, my_number, resident, shot, ticket};
 
@@ -31,6 +32,8 @@ pub(super) struct HeldShot {
     pub(super) shot_id: u64,
     /// Milliseconds since 1970; 0 until someone was told.
     pub(super) recorded_at: Rc<Cell<u64>>,
+    /// What the rules said of it.
+    pub(super) warnings: Rc<[Warning]>,
 }
 
 /// A ticket.
@@ -132,8 +135,13 @@ impl Model {
             .count()
     }
 
-    /// What becomes of an offered shot, if the `placed` come before it; the shot it would be, if it is new.
-    pub(super) fn judge(&self, offered: &Offered, placed: &[Event]) -> (RecordOutcome, u64, Option<Event>) {
+    /// What becomes of a shot that is offered on a day, if the `placed` come before it; the shot that the ticket then has; its event, if it is new.
+    pub(super) fn judge(
+        &self,
+        offered: &Offered,
+        placed: &[Event],
+        day: u32,
+    ) -> (RecordOutcome, HeldShot, Option<Event>) {
         let record = shot_record(offered);
         let ticket = self.ledgers[offered.ledger].get(&offered.number);
         let on_its_way = placed.iter().filter_map(|event| match event {
@@ -143,9 +151,9 @@ impl Model {
         let shot = record.shot();
         for held in ticket.iter().flat_map(|ticket| &ticket.shots).chain(on_its_way) {
             match (held.shot.capture_id == shot.capture_id, *held.shot == *shot) {
-                (true, true) => return (RecordOutcome::AlreadyRecorded, held.shot_id, None),
+                (true, true) => return (RecordOutcome::AlreadyRecorded, held.clone(), None),
                 (true, false) if !shot.capture_id.is_empty() => {
-                    return (RecordOutcome::CaptureIdConflict, held.shot_id, None);
+                    return (RecordOutcome::CaptureIdConflict, held.clone(), None);
                 }
                 _ => {}
             }
@@ -153,8 +161,21 @@ impl Model {
         let matched = ticket.is_some_and(|ticket| ticket.row.is_some());
         let outcome = if matched { RecordOutcome::Recorded } else { RecordOutcome::Orphan };
         let shot_id = self.sequence() + placed.len() as u64 + 1;
-        let held = HeldShot { shot: Rc::new(shot.clone()), shot_id, recorded_at: Rc::default() };
-        (outcome, shot_id, Some(Event::Shot(offered.clone(), held)))
+        let warnings = self.warnings(offered, shot, placed, day).into();
+        let held = HeldShot { shot: Rc::new(shot.clone()), shot_id, recorded_at: Rc::default(), warnings };
+        (outcome, held.clone(), Some(Event::Shot(offered.clone(), held)))
+    }
+
+    fn warnings(&self, offered: &Offered, shot: &Shot, placed: &[Event], day: u32) -> Vec<Warning> {
+        let tickets = self.tickets_of(offered.ledger, offered.number);
+        let (row, shots) = self.person(offered.ledger, offered.number);
+        let on_their_way = placed.iter().filter_map(|event| match event {
+            Event::Shot(other, held) if other.ledger == offered.ledger && tickets.contains(&other.number) => Some(held),
+            _ => None,
+        });
+        let shots: Vec<&HeldShot> = shots.into_iter().map(|(_, shot)| shot).chain(on_their_way).collect();
+        let has_row = self.ledgers[offered.ledger].get(&offered.number).is_some_and(|ticket| ticket.row.is_some());
+        warned::warnings(shot, has_row.then_some(row), &shots, day)
     }
 
     /// It happened.

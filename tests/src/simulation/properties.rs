@@ -8,9 +8,10 @@ use std::fmt::{self, Display};
 use std::path::PathBuf;
 
 use sesshu_engine::error::{AccessError, Damage};
+use sesshu_engine::rules::with_reasons;
 use sesshu_engine::ticket::Ticket;
 use sesshu_engine::{Found, Status, Store, View, Within};
-use sesshu_proto::v1::{RecordedShot, Resident};
+use sesshu_proto::v1::{RecordedShot, Resident, Shot};
 
 use super::model::{CODES, Counters, HeldShot, Model};
 use crate::{Answer, answer, ledger, municipality, my_number, ticket};
@@ -219,9 +220,10 @@ fn same(shown: &RecordedShot, held: &HeldShot) -> bool {
         }
         time.get()
     };
+    let warnings = with_reasons(held.warnings.to_vec());
     shown.shot_id == held.shot_id
         && shown.sequence == held.shot_id
-        && shown.shot.as_ref() == Some(&*held.shot)
+        && shown.shot == Some(Shot { warnings, ..(*held.shot).clone() })
         && shown.recorded_at == learn(&held.recorded_at)
 }
 
