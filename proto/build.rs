@@ -19,6 +19,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_client(grpc)
         .build_server(grpc)
         .bytes(".sesshu.v1.Generation.blake3")
+        // Few replies hold them.
+        .boxed(".sesshu.v1.RecordReply.resident")
+        .boxed(".sesshu.v1.RecordReply.held")
         // These hold a My Number, open or sealed: src/lib.rs prints them without.
         .skip_debug([
             "sesshu.v1.RegisterRow",

@@ -44,7 +44,7 @@ fn copy_keys(from: &Place, to: &Place) {
 }
 
 fn options(key: PathBuf) -> Options {
-    Options { create: false, key: KeyLocation::File(key) }
+    Options { create: false, key: KeyLocation::File(key), ..Options::default() }
 }
 
 #[test]

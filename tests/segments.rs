@@ -169,5 +169,6 @@ fn an_idle_log_vouches_for_its_last_batch_wherever_that_ends() {
         assert_eq!(last.count, 0, "behind shot {number} there is a mark");
         rooms.insert(bytes.len() - last.at - last.size);
     }
-    assert!(rooms.first() < Some(&400), "ends of segments were met: {:?}", rooms.first());
+    // A batch keeps room for warnings.
+    assert!(rooms.first() < Some(&700), "ends of segments were met: {:?}", rooms.first());
 }

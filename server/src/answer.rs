@@ -311,7 +311,7 @@ impl RecordAnswer {
             shot_id: (reply.shot_id > 0).then_some(reply.shot_id),
             sequence: (reply.sequence > 0).then_some(reply.sequence),
             warnings: reply.warnings.into_iter().map(WarningAnswer::new).collect(),
-            resident: ticket.zip(reply.resident).map(|(ticket, resident)| ResidentAnswer::new(ticket, resident)),
+            resident: ticket.zip(reply.resident).map(|(ticket, resident)| ResidentAnswer::new(ticket, *resident)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the server counts and times, for Prometheus.
 //!
-//! Owns the names. No label and no value tells of a person: labels are outcomes and nothing else.
+//! Owns the names. No label and no value tells of a person: labels are outcomes and kinds of warning, and nothing else.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,12 +10,13 @@ use hdrhistogram::Histogram;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use sesshu_engine::{CommitStatistics, LoadOutcome, LoadReport, Store};
-use sesshu_proto::v1::{FindReply, MatchReply, RecordReply};
+use sesshu_proto::v1::{FindReply, MatchReply, RecordOutcome, RecordReply};
 
 const MATCHES: &str = "sesshu_matches_total";
 const FINDS: &str = "sesshu_finds_total";
 const FOUND: &str = "sesshu_found_people_total";
 const RECORDS: &str = "sesshu_records_total";
+const RECORD_WARNINGS: &str = "sesshu_record_warnings_total";
 const RECORD_SECONDS: &str = "sesshu_record_seconds";
 const LOADS: &str = "sesshu_loads_total";
 const LOADS_HELD: &str = "sesshu_loads_held_total";
@@ -50,6 +51,7 @@ pub fn serve(address: SocketAddr, store: &Arc<Store>) -> Result<(), String> {
         .and_then(PrometheusBuilder::install)
         .map_err(|error| format!("the metrics endpoint {address}: {error}"))?;
     describe_counter!(MATCHES, "Tickets looked up, by outcome");
+    describe_counter!(RECORD_WARNINGS, "Warnings of shots that were recorded, by kind");
     describe_counter!(FINDS, "Questions for people without their ticket that were answered");
     describe_counter!(FOUND, "People in the answers");
     describe_counter!(RECORDS, "Shots handed in, by outcome");
@@ -131,6 +133,11 @@ pub fn found(reply: &FindReply) {
 pub fn recorded(replies: &[RecordReply], elapsed: Duration) {
     for reply in replies {
         counter!(RECORDS, "outcome" => reply.outcome().as_str_name()).increment(1);
+        if matches!(reply.outcome(), RecordOutcome::Recorded | RecordOutcome::Orphan) {
+            for warning in &reply.warnings {
+                counter!(RECORD_WARNINGS, "kind" => warning.kind().as_str_name()).increment(1);
+            }
+        }
     }
     histogram!(RECORD_SECONDS).record(elapsed.as_secs_f64());
 }

@@ -127,8 +127,8 @@ pub fn of_record(
         sequence,
         recorded_at: recorded_at_ms,
         warnings: with_reasons(warnings),
-        resident,
-        held,
+        resident: resident.map(Box::new),
+        held: held.map(Box::new),
     })
 }
 

@@ -50,7 +50,7 @@ mod tests {
     use crate::ticket::TicketLine;
 
     fn ticket(number: u64) -> Ticket {
-        TicketLine::from_decimal(21_131016_0000000000 + number).unwrap().ticket()
+        TicketLine::parse(&format!("21131016{number:010}")).unwrap().ticket()
     }
 
     fn shot(device: &str, capture_id: &str) -> Shot {

@@ -96,7 +96,10 @@ fn good_rows_are_accepted_bad_ones_rejected_and_shots_recorded() {
         let shots = format!("{out}/shots.csv");
         let recorded = sesshu!["record", "--store", store, "--file", shots, "--json"].code(0).objects();
         let summary = recorded.last().unwrap().to_string();
-        assert_eq!(summary, r#"{"already_recorded":0,"invalid":0,"orphans":0,"recorded":500}"#);
+        assert_eq!(
+            summary,
+            r#"{"already_recorded":0,"invalid":0,"orphans":0,"recorded":500,"warnings":{},"with_warnings":0}"#
+        );
     }
 }
 

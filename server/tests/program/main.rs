@@ -37,3 +37,4 @@ mod serve;
 mod served;
 mod shutdown;
 mod status;
+mod warnings;

@@ -16,7 +16,7 @@ fn a_shot_is_recorded_once_however_often_it_is_sent() {
     let first = record(&store, 1, "capture-1").code(0).object();
     assert_eq!(answer(&first), (&*ticket(1), "recorded"));
     let keys: Vec<&String> = first.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["outcome", "reason", "sequence", "shot_id", "ticket"]);
+    assert_eq!(keys, ["outcome", "reason", "resident", "sequence", "shot_id", "ticket", "warnings"]);
     let again = record(&store, 1, "capture-1").code(0).object();
     assert_eq!(answer(&again), (&*ticket(1), "already_recorded"));
     assert_eq!((&again["shot_id"], &again["sequence"]), (&first["shot_id"], &first["sequence"]));
@@ -97,7 +97,13 @@ fn a_file_is_answered_row_by_row_in_order_and_then_summed_up() {
         (&*ticket(2), "recorded"),
     ];
     assert_eq!(answers, expected);
-    assert_eq!(objects[7], json!({"recorded": 3, "orphans": 1, "already_recorded": 1, "invalid": 3}));
+    let warned = json!({"ticket_not_in_register": 1});
+    assert_eq!(
+        objects[7],
+        json!({
+            "recorded": 3, "orphans": 1, "already_recorded": 1, "invalid": 3, "with_warnings": 1, "warnings": warned
+        })
+    );
     assert_eq!(objects[3]["shot_id"], objects[0]["shot_id"]);
     assert!(objects[1]["reason"].as_str().unwrap().starts_with("line 3: 接種日"), "{}", objects[1]);
 
@@ -108,7 +114,10 @@ fn a_file_is_answered_row_by_row_in_order_and_then_summed_up() {
         [["3", "接種日", "not_a_date"], ["6", "接種券", "check_digit"], ["7", "読取ID", "capture_id_conflict"]];
     assert_eq!(told, expected);
     let again = sesshu!["record", "--store", store, "--file", file, "--json"].code(1).objects();
-    assert_eq!(again[7], json!({"recorded": 0, "orphans": 0, "already_recorded": 4, "invalid": 3}));
+    let nothing = json!({
+        "recorded": 0, "orphans": 0, "already_recorded": 4, "invalid": 3, "with_warnings": 0, "warnings": {}
+    });
+    assert_eq!(again[7], nothing);
 }
 
 #[test]

@@ -255,6 +255,11 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         tests: &[test("idempotency", "a_capture_id_counts_once_across_batches_restarts_and_folds")],
     },
     Mutation {
+        name: "forget-warnings",
+        breaks: "warnings are folded with their shots",
+        tests: &[test("warnings", "a_shot_that_is_recorded_again_is_warned_of_as_it_was")],
+    },
+    Mutation {
         name: "forget-orphans-at-fold",
         breaks: "no shot is lost by a fold, row or not",
         tests: &[test("orphans", "an_orphan_matches_when_its_row_arrives")],
@@ -343,6 +348,14 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         name: "forget-batch-on-its-way",
         breaks: "a repetition of what is being written counts once",
         tests: &[test("idempotency", "a_repetition_counts_once_while_the_first_is_on_its_way")],
+    },
+    Mutation {
+        name: "forget-shots-on-their-way",
+        breaks: "a shot is compared with those that are recorded at the same time",
+        tests: &[
+            test("warnings", "shots_of_one_batch_are_compared_with_each_other"),
+            test("warnings", "shots_on_their_way_are_compared_with_each_other"),
+        ],
     },
     Mutation {
         name: "forget-open-batch",

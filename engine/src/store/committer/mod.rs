@@ -4,7 +4,8 @@
 //! the tails, the new view is published, and the commands are answered, in this order (I1, I5). There is no timer: a batch is what gathered during the last
 //! sync. Which thread does it is the business of `pipeline`.
 
-use std::borrow::Cow;
+mod place;
+
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,8 +15,7 @@ use sesshu_proto::v1::{Generation as GenerationMessage, GenerationInstalled};
 
 use super::batch::{Batch, Placed};
 use super::change::{self, ChangeEvent, Changed, Judged, Prepared};
-use super::judge::{judge, visible};
-use super::record::{Offered, RecordCommand, RecordOutcome, Recorded};
+use super::record::RecordCommand;
 use super::state::State;
 use super::view::View;
 use super::{Shared, lock};
@@ -23,19 +23,18 @@ use crate::error::{Damage, RecordError};
 use crate::frame::kind;
 use crate::generation::Generation;
 use crate::ledger::{Effect, Horizon};
-use crate::limits::{BATCH_BYTES_MAX, LATE_WARNINGS_BYTES, WARNINGS_BYTES_MAX};
+use crate::limits::{BATCH_BYTES_MAX, LATE_WARNINGS_BYTES};
 use crate::log::{LogError, Sealed, Writer, is_full};
 use crate::mutation::{Mutation, broken};
-use crate::stored::{put_warnings, warnings_bytes};
-use crate::ticket::{Municipality, Ticket};
+use crate::ticket::Municipality;
 
 /// The trouble of a store that found no room.
-pub(super) const DISK_FULL: &str = "the disk is full";
+pub(in crate::store) const DISK_FULL: &str = "the disk is full";
 
 /// Room in a batch for the events of record commands: all but the batch's own header, and what is kept for late warnings.
 const EVENT_BYTES_MAX: usize = BATCH_BYTES_MAX - 64 - LATE_WARNINGS_BYTES;
 
-pub(super) struct Committer {
+pub(in crate::store) struct Committer {
     writer: Writer,
     state: State,
     /// What is being gathered.
@@ -57,7 +56,7 @@ pub(super) struct Committer {
 }
 
 /// A batch that is durable and not visible yet.
-pub(super) struct Landed {
+pub(in crate::store) struct Landed {
     batch: Batch,
     took: Duration,
     end: u64,
@@ -67,14 +66,14 @@ pub(super) struct Landed {
 
 impl Landed {
     /// Shots that it adds.
-    pub(super) fn shots(&self) -> usize {
+    pub(in crate::store) fn shots(&self) -> usize {
         self.batch.placed().len()
     }
 }
 
 impl Committer {
     /// `manifest_due`: nothing may be written before the manifest is.
-    pub(super) fn new(writer: Writer, state: State, manifest_due: bool) -> Committer {
+    pub(in crate::store) fn new(writer: Writer, state: State, manifest_due: bool) -> Committer {
         let has_segment = writer.has_segment();
         Committer {
             writer,
@@ -91,32 +90,32 @@ impl Committer {
     }
 
     /// Whether nobody waits for an answer.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(in crate::store) fn is_idle(&self) -> bool {
         self.flying.is_none() && self.open.is_empty() && self.held.is_empty()
     }
 
     /// Whether a batch is on its way.
-    pub(super) fn is_flying(&self) -> bool {
+    pub(in crate::store) fn is_flying(&self) -> bool {
         self.flying.is_some()
     }
 
     /// Where the durable log ends.
-    pub(super) fn end(&self) -> u64 {
+    pub(in crate::store) fn end(&self) -> u64 {
         self.writer.durable()
     }
 
     /// Whether a mark would vouch for something that nothing vouches for yet.
-    pub(super) fn wants_mark(&self) -> bool {
+    pub(in crate::store) fn wants_mark(&self) -> bool {
         self.failed.is_none() && self.is_idle() && self.writer.wants_mark()
     }
 
     /// Whether a write failed: the end of the log is then not known.
-    pub(super) fn has_failed(&self) -> bool {
+    pub(in crate::store) fn has_failed(&self) -> bool {
         self.failed.is_some()
     }
 
     /// Bytes of events that can be placed now.
-    pub(super) fn room(&self) -> usize {
+    pub(in crate::store) fn room(&self) -> usize {
         match (self.held.is_empty(), self.open.is_empty()) {
             (false, _) => 0,
             (true, true) => EVENT_BYTES_MAX,
@@ -125,124 +124,17 @@ impl Committer {
     }
 
     /// Shots that are placed and not sealed.
-    pub(super) fn gathered(&self) -> usize {
+    pub(in crate::store) fn gathered(&self) -> usize {
         self.open.placed().len()
     }
 
     /// The ledgers as they will be seen when everything that is durable is published.
-    pub(super) fn state(&self) -> &State {
+    pub(in crate::store) fn state(&self) -> &State {
         &self.state
     }
 
-    /// Places the commands' shots; together they are within [`Committer::room`]. What cannot be placed is answered.
-    pub(super) fn add(&mut self, shared: &Shared, commands: Vec<RecordCommand>) {
-        if let Err(error) = self.ready(shared) {
-            return commands.into_iter().for_each(|command| command.fail(&error));
-        }
-        if self.open.is_empty() {
-            let bytes = commands.iter().map(|command| command.bytes).sum::<usize>() + LATE_WARNINGS_BYTES;
-            if self.is_flying() && !self.writer.has_room(bytes) {
-                self.held = commands;
-                return;
-            }
-            match self.writer.begin(bytes, shared.platform.environment.now_ms()) {
-                Ok(time_ms) => {
-                    self.open.begin(time_ms);
-                    self.late_room = LATE_WARNINGS_BYTES;
-                }
-                Err(error) => {
-                    // Nothing of this batch was written: nobody is in doubt.
-                    let error = self.note(shared, error, false);
-                    return commands.into_iter().for_each(|command| command.fail(&error));
-                }
-            }
-        }
-        let view = shared.view.load_full();
-        let mut commands = commands.into_iter();
-        while let Some(command) = commands.next() {
-            if !self.has_late_room(&command) {
-                // An empty batch has room for any command.
-                self.held.push(command);
-                return self.held.extend(commands);
-            }
-            let answers = (0..command.shots()).map(|index| self.place(shared, &view, &command, index)).collect();
-            self.open.answer_later(command, answers);
-        }
-    }
-
-    /// Whether the warnings that may turn up when the command's shots get their places have room.
-    fn has_late_room(&self, command: &RecordCommand) -> bool {
-        command.shots() * WARNINGS_BYTES_MAX <= self.late_room
-            || command.offered.iter().filter(|offered| self.is_late(offered)).count() * WARNINGS_BYTES_MAX
-                <= self.late_room
-    }
-
-    /// Whether something has become of the person since the caller looked, so that the shot must be judged again.
-    fn is_late(&self, offered: &Offered) -> bool {
-        let ticket = offered.ticket;
-        let ledger = self.state.ledgers.get(ticket.ordinal()).map(|ledger| &**ledger);
-        offered.judged.linked || visible(ledger, ticket) != offered.judged.seen || self.newest(ticket).is_some()
-    }
-
-    /// The address of the newest shot on `ticket` that is placed and not visible yet.
-    fn newest(&self, ticket: Ticket) -> Option<u64> {
-        self.open.newest(ticket).or_else(|| self.on_its_way().and_then(|batch| batch.newest(ticket)))
-    }
-
-    fn on_its_way(&self) -> Option<&Batch> {
-        self.flying.as_ref().map(|(batch, _)| batch).filter(|_| !broken(Mutation::ForgetBatchOnItsWay))
-    }
-
-    /// Judges a shot and places it if it is new.
-    fn place(
-        &mut self,
-        shared: &Shared,
-        view: &View,
-        command: &RecordCommand,
-        index: usize,
-    ) -> Result<Recorded, RecordError> {
-        let offered = &command.offered[index];
-        let ticket = offered.ticket;
-        let again;
-        let judged = if self.is_late(offered) {
-            let on_their_way = |ticket, visit: &mut dyn FnMut(_)| {
-                let batches = self.on_its_way().into_iter().chain([&self.open]);
-                let batches = batches.filter(|_| !broken(Mutation::ForgetShotsOnTheirWay));
-                batches.flat_map(|batch| batch.given(ticket, command)).for_each(visit);
-            };
-            again = judge(view, &shared.rules, &command.offer(index), &on_their_way);
-            &again
-        } else {
-            &offered.judged
-        };
-        let on_its_way = self.on_its_way();
-        let repeated = |batch: &Batch| batch.already(ticket, command, index);
-        let in_this = || repeated(&self.open).filter(|_| !broken(Mutation::ForgetOpenBatch));
-        let answer = judged.answer.clone()?;
-        if let Some(answer) = answer.or_else(|| on_its_way.and_then(repeated)).or_else(in_this) {
-            return Ok(answer);
-        }
-        let newest = self.newest(ticket);
-        let orphan = judged.unknown && newest.is_none();
-        let flags = Effect::Shot { orphan }.flags();
-        let previous = newest.unwrap_or(judged.seen.1);
-        let (warnings, expected) = (&judged.warnings, &offered.judged.warnings);
-        let mut message = Cow::Borrowed(command.message(index));
-        if !warnings.is_empty() {
-            let size = |warnings| Writer::event_bytes(message.len() + warnings_bytes(warnings));
-            let late = size(warnings).saturating_sub(size(expected));
-            self.late_room = self.late_room.checked_sub(late).expect("I4: late warnings have room in their batch");
-            put_warnings(message.to_mut(), warnings);
-        }
-        let appended = self.writer.push(kind::SHOT_RECORDED, flags, ticket.to_bits(), previous, &message);
-        self.open.place(ticket, appended, orphan, index, warnings);
-        let outcome = if judged.matched { RecordOutcome::Recorded } else { RecordOutcome::Orphan };
-        let (sequence, recorded_at_ms) = (appended.sequence, self.writer.time_ms());
-        Ok(Recorded { outcome, shot_id: sequence, sequence, recorded_at_ms, warnings: warnings.clone() })
-    }
-
     /// Ends the batch that was gathered. It must be written, and what became of it told to [`Committer::landed`].
-    pub(super) fn seal(&mut self) -> Sealed {
+    pub(in crate::store) fn seal(&mut self) -> Sealed {
         assert!(self.flying.is_none(), "I2: one batch is on its way at a time");
         let batch = std::mem::replace(&mut self.open, std::mem::take(&mut self.spare));
         self.flying = Some((batch, Instant::now()));
@@ -250,7 +142,12 @@ impl Committer {
     }
 
     /// Takes note of what became of the batch on its way. `None`: it failed, and everybody who waited was told.
-    pub(super) fn landed(&mut self, shared: &Shared, sealed: Sealed, result: io::Result<()>) -> Option<Landed> {
+    pub(in crate::store) fn landed(
+        &mut self,
+        shared: &Shared,
+        sealed: Sealed,
+        result: io::Result<()>,
+    ) -> Option<Landed> {
         if let Err(error) = result {
             self.abandon(shared, &error);
             return None;
@@ -262,7 +159,7 @@ impl Committer {
     }
 
     /// Makes a durable batch visible and answers its commands.
-    pub(super) fn show(&mut self, shared: &Shared, landed: Landed) {
+    pub(in crate::store) fn show(&mut self, shared: &Shared, landed: Landed) {
         let Landed { batch, took, end, sequence, time_ms } = landed;
         for &Placed { ticket, appended, orphan, .. } in batch.placed() {
             self.state.event_recorded(ticket, appended.address, Effect::Shot { orphan }, &[]);
@@ -295,7 +192,7 @@ impl Committer {
     }
 
     /// Writes and syncs what was gathered on this thread, and what waited for it.
-    pub(super) fn commit_all(&mut self, shared: &Shared) {
+    pub(in crate::store) fn commit_all(&mut self, shared: &Shared) {
         loop {
             self.commit(shared);
             let held = self.take_held();
@@ -307,7 +204,7 @@ impl Committer {
     }
 
     /// The commands that waited for the next batch or segment, once no batch is on its way.
-    pub(super) fn take_held(&mut self) -> Vec<RecordCommand> {
+    pub(in crate::store) fn take_held(&mut self) -> Vec<RecordCommand> {
         std::mem::take(&mut self.held)
     }
 
@@ -329,7 +226,7 @@ impl Committer {
     }
 
     /// The thread that would have answered has ended: whoever waits is in doubt.
-    pub(super) fn give_up(&mut self) {
+    pub(in crate::store) fn give_up(&mut self) {
         let in_doubt = RecordError::unanswered();
         self.failed.get_or_insert_with(|| "the committer ended by a panic".into());
         let flying = self.flying.take().map(|(batch, _)| batch);
@@ -340,7 +237,7 @@ impl Committer {
     }
 
     /// Makes a generation the base of its ledger. Returns the sequence of the event. Nothing is under way.
-    pub(super) fn install(
+    pub(in crate::store) fn install(
         &mut self,
         shared: &Shared,
         municipality: Municipality,
@@ -373,7 +270,11 @@ impl Committer {
     }
 
     /// Changes rows, whose events are of different tickets and fit a batch. Nothing is under way.
-    pub(super) fn change(&mut self, shared: &Shared, changes: &[Prepared]) -> Vec<Result<Changed, RecordError>> {
+    pub(in crate::store) fn change(
+        &mut self,
+        shared: &Shared,
+        changes: &[Prepared],
+    ) -> Vec<Result<Changed, RecordError>> {
         assert!(self.is_idle(), "I2: changes have a batch of their own");
         let view = shared.view.load_full();
         let judged: Vec<_> = changes.iter().map(|change| change::judge(&view, change)).collect();
@@ -428,7 +329,7 @@ impl Committer {
     }
 
     /// Vouches for the last batch.
-    pub(super) fn mark(&mut self, shared: &Shared) {
+    pub(in crate::store) fn mark(&mut self, shared: &Shared) {
         match self.writer.mark() {
             Ok(()) => {
                 let (sequence, time_ms) = (self.writer.next_sequence() - 1, self.writer.time_ms());
@@ -442,7 +343,7 @@ impl Committer {
     }
 
     /// Shows where the log ends before that is written down: a segment may have been begun for what then turned out to be there already.
-    pub(super) fn show_end(&mut self, shared: &Shared) {
+    pub(in crate::store) fn show_end(&mut self, shared: &Shared) {
         if shared.view.load().end != self.writer.durable() && !broken(Mutation::CloseBeforeTheEnd) {
             let (sequence, time_ms) = (self.writer.next_sequence() - 1, self.writer.time_ms());
             self.publish(shared, self.writer.durable(), sequence, time_ms);
