@@ -11,11 +11,12 @@
 //! | [`service`], [`app`] | the gRPC services, and the server around them |
 //! | [`client`], [`client_load`], [`backend`] | the same work on a server or on a store |
 //! | [`cli`] | one file a command |
-//! | [`answer`], [`answer_load`] | what programs read: one JSON object a line |
+//! | [`answer`], [`answer_load`], [`answer_record`] | what programs read: one JSON object a line |
 //! | [`metrics`], [`telemetry`] | what operators watch |
 
 pub mod answer;
 pub mod answer_load;
+pub mod answer_record;
 pub mod app;
 pub mod backend;
 pub mod cli;

@@ -12,7 +12,8 @@ use super::results::results;
 use super::rules::RulesFile;
 use super::target::Target;
 use super::{progress, table};
-use crate::answer::{self, RecordAnswer, RecordSummary};
+use crate::answer;
+use crate::answer_record::{RecordAnswer, RecordSummary, warning_word};
 use crate::backend::Backend;
 use crate::failure::{Done, Failure};
 use crate::input::{RejectedRow, RejectsFile, ShotRow, ShotsFile};
@@ -210,7 +211,7 @@ impl RecordSummary {
         if matches!(reply.outcome(), RecordOutcome::Recorded | RecordOutcome::Orphan) && !reply.warnings.is_empty() {
             self.with_warnings += 1;
             for warning in &reply.warnings {
-                *self.warnings.entry(answer::warning_word(warning.kind())).or_default() += 1;
+                *self.warnings.entry(warning_word(warning.kind())).or_default() += 1;
             }
         }
         match reply.outcome() {
