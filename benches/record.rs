@@ -15,7 +15,7 @@ use sesshu_engine::ticket::TicketLine;
 /// Shots that are made at a time.
 const ROUND_SHOTS: u64 = 16 << 10;
 
-/// New shots without end: one for every resident of the nation, in no order, again and again with other capture ids. As people have one shot that is not
+/// New shots without end: one for every resident of the nation, in no order, and again, the next doses a year later. As people have one shot that is not
 /// folded when the next one comes, and not ten, the shots are folded after every second round of the nation.
 struct Supply<'n> {
     nation: &'n Nation,
@@ -40,9 +40,14 @@ impl Supply<'_> {
         }
         // A step that has no divisor in common with the number of shots comes by each of them.
         let shot = &self.shots[self.given * 7919 % self.shots.len()];
+        // As stubs have one digit for the dose, it begins again after four rounds.
+        let round = (self.given / self.shots.len() % 4) as u32;
         self.given += 1;
-        let line = TicketLine::from_decimal(shot.line()).expect("the line of a checked shot");
-        let message = sesshu_proto::v1::Shot { capture_id: format!("bench-{}", self.given), ..shot.shot().clone() };
+        let line = shot.line() + u64::from(2 * round) * 10_u64.pow(16);
+        let line = TicketLine::from_decimal(line).expect("the line of a checked shot, and of another dose");
+        let (dose, date) = (shot.shot().dose + 2 * round, shot.shot().date + round * 10_000);
+        let capture_id = format!("bench-{}", self.given);
+        let message = sesshu_proto::v1::Shot { dose, date, capture_id, ..shot.shot().clone() };
         ShotRecord::check(line, message).expect("still a valid shot")
     }
 }

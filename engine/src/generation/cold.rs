@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use crate::frame::{self, Header, kind};
 use crate::lookup::HASH_BITS;
+use crate::stored::ShotView;
 use crate::wire::{put_varint, take_field};
 
 /// Frames laid out behind one another in memory; only their checksums wait until the place of the section is known.
@@ -108,8 +109,18 @@ impl<'a> ColdView<'a> {
         Some(view)
     }
 
+    /// The capture id of the folded shot at `index`; empty if it has none.
+    pub(crate) fn capture_id_of(&self, index: usize) -> &'a str {
+        self.capture_ids.get(index).copied().unwrap_or("")
+    }
+
+    /// The folded shot at `index` with what is kept cold of it.
+    pub(crate) fn complete(&self, shot: ShotView<'a>, index: usize) -> ShotView<'a> {
+        ShotView { capture_id: self.capture_id_of(index), warnings: self.warnings_of(index), ..shot }
+    }
+
     /// What is kept of the warnings of the folded shot at `index`.
-    pub(crate) fn warnings_of(&self, index: usize) -> &'a [u8] {
+    fn warnings_of(&self, index: usize) -> &'a [u8] {
         let held = self.warnings.iter().find(|(of, _)| *of as usize == index);
         held.map_or(&[], |(_, warnings)| warnings)
     }

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::Ledger;
 use crate::error::Damage;
 use crate::frame::{flag, kind};
-use crate::generation::Entry;
+use crate::generation::{ColdView, Entry, FoldedShot, Generation};
 use crate::log::Segments;
 use crate::mutation::{Mutation, broken};
 use crate::rules::Given;
@@ -292,76 +292,72 @@ impl<'v> Person<'v> {
     }
 
     /// Hands every shot that was recorded on this ticket to `visit`.
-    pub(crate) fn each_own_shot(&self, visit: impl FnMut(ShotView<'v>)) -> Result<(), Damage> {
-        self.each_own_shot_if(|_| true, visit)
+    pub(crate) fn each_own_shot(&self, mut visit: impl FnMut(ShotView<'v>)) -> Result<(), Damage> {
+        self.each_folded_shot(|generation, folded, cold, index| {
+            visit(cold.complete(generation.shot(folded)?, index));
+            Ok(())
+        })?;
+        self.each_shot_of_tail(visit)
     }
 
-    /// As [`Person::each_own_shot`], for the shots with this capture id. The texts of the others, which lie all over the dictionary, are not looked at.
-    pub(crate) fn each_own_shot_captured_as(
+    /// Hands every shot that was recorded on this ticket with this capture id to `same`, and what the rules compare of every one to `given`. Of a folded shot's
+    /// texts, which lie all over the dictionary, only the vaccine is looked at where no more is wanted.
+    pub(crate) fn compare_own_shots(
         &self,
         capture_id: &str,
-        visit: impl FnMut(ShotView<'v>),
+        mut same: impl FnMut(ShotView<'v>),
+        mut given: impl FnMut(Given<'v>),
     ) -> Result<(), Damage> {
-        self.each_own_shot_if(|held| held == capture_id, visit)
+        self.each_folded_shot(|generation, folded, cold, index| {
+            // What was recorded has a day of the calendar.
+            if let Ok(date) = Date::from_yyyymmdd(folded.date) {
+                let vaccine = generation.vaccine(folded)?;
+                given(Given { shot_id: folded.sequence, date, dose: folded.dose, vaccine });
+            }
+            if cold.capture_id_of(index) == capture_id {
+                same(cold.complete(generation.shot(folded)?, index));
+            }
+            Ok(())
+        })?;
+        self.each_shot_of_tail(|shot| {
+            shot.given().into_iter().for_each(&mut given);
+            if shot.capture_id == capture_id {
+                same(shot);
+            }
+        })
     }
 
-    fn each_own_shot_if(
+    /// Hands what the rules compare of every shot of the person's other tickets to `given`.
+    pub(crate) fn compare_other_shots(&self, mut given: impl FnMut(Given<'v>)) -> Result<(), Damage> {
+        self.each_ticket(|person| match person.ticket == self.ticket {
+            true => Ok(()),
+            false => person.each_own_shot(|shot| shot.given().into_iter().for_each(&mut given)),
+        })
+    }
+
+    fn each_folded_shot(
         &self,
-        wanted: impl Fn(&str) -> bool,
-        mut visit: impl FnMut(ShotView<'v>),
+        mut visit: impl FnMut(&'v Generation, &FoldedShot, &ColdView<'v>, usize) -> Result<(), Damage>,
     ) -> Result<(), Damage> {
-        if let (Some(generation), Some(entry)) = (&self.ledger.generation, &self.entry)
-            && entry.shot_count > 0
-        {
-            let cold = generation.cold(entry)?;
-            for (index, folded) in entry.shots().enumerate() {
-                let folded = folded.ok_or_else(|| generation.damage(0, "a folded shot that cannot be read"))?;
-                let capture_id = cold.capture_ids.get(index).copied().unwrap_or("");
-                if wanted(capture_id) {
-                    let warnings = cold.warnings_of(index);
-                    visit(ShotView { capture_id, warnings, ..generation.shot(&folded)? });
-                }
-            }
+        let (Some(generation), Some(entry)) = (&self.ledger.generation, &self.entry) else { return Ok(()) };
+        if entry.shot_count == 0 {
+            return Ok(());
         }
-        for &address in &self.events.shots {
-            let shot = self.shot_of_event(address)?;
-            if wanted(shot.capture_id) {
-                visit(shot);
-            }
+        let cold = generation.cold(entry)?;
+        for (index, folded) in entry.shots().enumerate() {
+            let folded = folded.ok_or_else(|| generation.damage(0, "a folded shot that cannot be read"))?;
+            visit(generation, &folded, &cold, index)?;
         }
         Ok(())
     }
 
-    /// Hands what the rules compare of every shot of the person to `visit`: those of each ticket in the order in which they were recorded. Of a folded shot's
-    /// texts, which lie all over the dictionary, only the vaccine is looked at.
-    pub(crate) fn each_given(&self, mut visit: impl FnMut(Given<'v>)) -> Result<(), Damage> {
-        if !self.is_linked()? {
-            return self.each_own_given(&mut visit);
-        }
-        self.each_ticket(|person| person.each_own_given(&mut visit))
-    }
-
-    fn each_own_given(&self, visit: &mut impl FnMut(Given<'v>)) -> Result<(), Damage> {
-        if let (Some(generation), Some(entry)) = (&self.ledger.generation, &self.entry) {
-            for folded in entry.shots() {
-                let folded = folded.ok_or_else(|| generation.damage(0, "a folded shot that cannot be read"))?;
-                let vaccine = generation.vaccine(&folded)?;
-                // What was recorded has a day of the calendar.
-                let Ok(date) = Date::from_yyyymmdd(folded.date) else { continue };
-                visit(Given { shot_id: folded.sequence, date, dose: folded.dose, vaccine });
-            }
-        }
+    fn each_shot_of_tail(&self, mut visit: impl FnMut(ShotView<'v>)) -> Result<(), Damage> {
         for &address in &self.events.shots {
-            self.shot_of_event(address)?.given().into_iter().for_each(&mut *visit);
+            let event = self.horizon.segments.event(address)?;
+            let shot = ShotView::of_message(event.header.sequence, event.header.time_ms, event.message);
+            visit(shot.ok_or_else(|| self.horizon.segments.damage(address, "an event whose message is no shot"))?);
         }
         Ok(())
-    }
-
-    /// The shot that was recorded by the event at `address`.
-    fn shot_of_event(&self, address: u64) -> Result<ShotView<'v>, Damage> {
-        let event = self.horizon.segments.event(address)?;
-        let shot = ShotView::of_message(event.header.sequence, event.header.time_ms, event.message);
-        shot.ok_or_else(|| self.horizon.segments.damage(address, "an event whose message is no shot"))
     }
 
     /// The address of the newest event that the generation does not fold; 0 if there is none.

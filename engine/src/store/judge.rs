@@ -19,6 +19,10 @@ use crate::ticket::{Date, Ticket};
 pub(super) struct Offer<'a> {
     pub(super) ticket: Ticket,
     pub(super) message: &'a [u8],
+    /// What the rules compare of it.
+    pub(super) given: Given<'a>,
+    /// Kind times ten plus dose, as the stub has them.
+    pub(super) stub: u32,
     /// The device's scan before was the same ticket.
     pub(super) scanned_before: bool,
     pub(super) today: Date,
@@ -77,18 +81,16 @@ fn try_judge<'a>(
         Match::NotFound => (false, None),
         Match::Damaged(damage) => return Err(damage.clone()),
     };
-    let offered = offered(offer.message);
-    let answer = person.map_or(Ok(None), |person| already(person, &offered))?;
+    let mut given: SmallVec<[Given<'a>; 4]> = SmallVec::new();
+    let answer = person.map_or(Ok(None), |person| already(person, offer, &mut given))?;
     let linked = person.map_or(Ok(false), Person::is_linked)?;
     let mut warnings = Vec::new();
     if answer.is_none() {
-        let mut given: SmallVec<[Given<'a>; 4]> = SmallVec::new();
-        if let Some(person) = person {
-            person.each_given(|shot| given.push(shot))?;
-        }
-        let tickets = person.filter(|_| linked).map_or_else(|| Ok(vec![offer.ticket]), Person::tickets)?;
-        tickets.into_iter().for_each(|ticket| on_their_way(ticket, &mut |shot| given.push(shot)));
-        if linked {
+        on_their_way(offer.ticket, &mut |shot| given.push(shot));
+        if let Some(person) = person.filter(|_| linked) {
+            person.compare_other_shots(|shot| given.push(shot))?;
+            let others = person.tickets()?.into_iter().filter(|other| *other != offer.ticket);
+            others.for_each(|other| on_their_way(other, &mut |shot| given.push(shot)));
             given.sort_by_key(|shot| shot.shot_id);
         }
         let resident = person.filter(|_| matched).map(Person::resident_bytes).transpose()?;
@@ -98,23 +100,27 @@ fn try_judge<'a>(
             scanned_before: offer.scanned_before,
             today: offer.today,
         };
-        let given = offered.given().expect("a shot that was checked has a day of the calendar");
-        warnings = rules.check(&given, offered.stub, &known);
+        warnings = rules.check(&offer.given, offer.stub, &known);
     }
     let seen = (generation, person.map_or(0, Person::newest_address));
     Ok(Judged { answer: Ok(answer), matched, unknown: person.is_none(), linked, seen, warnings })
 }
 
-/// The answer, if the person holds the offered shot already.
-fn already(person: &Person<'_>, offered: &ShotView<'_>) -> Result<Option<Recorded>, Damage> {
+/// The answer, if the person holds the offered shot already. Hands what the rules compare of the ticket's shots to `given`.
+fn already<'a>(
+    person: &Person<'a>,
+    offer: &Offer<'_>,
+    given: &mut SmallVec<[Given<'a>; 4]>,
+) -> Result<Option<Recorded>, Damage> {
     let mut answer = None;
     if person.own_shot_count() > 0 {
+        let offered = offered(offer.message);
         let repeated = |held: ShotView<'_>| {
             if answer.is_none() {
-                answer = repeats(&held, offered);
+                answer = repeats(&held, &offered);
             }
         };
-        person.each_own_shot_captured_as(offered.capture_id, repeated)?;
+        person.compare_own_shots(offered.capture_id, repeated, |shot| given.push(shot))?;
     }
     Ok(answer)
 }

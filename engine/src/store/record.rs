@@ -13,12 +13,13 @@ use std::time::Instant;
 use prost::Message as _;
 use sesshu_proto::v1::{Shot, Source, Warning};
 
-use super::judge::{Judged, Offer, judge};
+use super::judge::{Judged, Offer, judge, offered};
 use super::{Shared, Store, lock};
 use crate::error::RecordError;
 use crate::intake::ShotRecord;
 use crate::limits::COMMAND_SHOTS_MAX;
 use crate::log::Writer;
+use crate::rules::Given;
 use crate::stored::warnings_bytes;
 use crate::ticket::{Date, Ticket};
 
@@ -83,10 +84,11 @@ impl RecordCommand {
     /// Encodes and judges the shots. A cold page faults here and not in the committer, which will look at the same bytes.
     fn new(shared: &Shared, shots: &[ShotRecord], done: Completion) -> RecordCommand {
         let (view, rules, now_ms) = (shared.view.load(), &*shared.rules, shared.platform.environment.now_ms());
+        let today = Date::in_japan(now_ms);
         let mut command = RecordCommand {
             offered: Vec::with_capacity(shots.len()),
             messages: Vec::with_capacity(shots.len() * 128),
-            today: Date::in_japan(now_ms),
+            today,
             bytes: 0,
             submitted: Instant::now(),
             done,
@@ -96,7 +98,8 @@ impl RecordCommand {
             shot.shot().encode(&mut command.messages).expect("a vector grows");
             let (ticket, message) = (shot.ticket(), &command.messages[start..]);
             let scanned_before = shared.scanned_before(ticket, shot.shot(), now_ms);
-            let offer = Offer { ticket, message, scanned_before, today: command.today };
+            let offer =
+                Offer { ticket, message, given: given(shot.shot()), stub: shot.shot().stub, scanned_before, today };
             let judged = judge(&view, rules, &offer, &|_, _| {});
             command.bytes += Writer::event_bytes(message.len() + warnings_bytes(&judged.warnings));
             command.offered.push(Offered { ticket, judged, scanned_before, end: command.messages.len() });
@@ -106,8 +109,10 @@ impl RecordCommand {
 
     /// The shot at `index`, to be judged.
     pub(super) fn offer(&self, index: usize) -> Offer<'_> {
-        let Offered { ticket, scanned_before, .. } = self.offered[index];
-        Offer { ticket, message: self.message(index), scanned_before, today: self.today }
+        let (&Offered { ticket, scanned_before, .. }, message) = (&self.offered[index], self.message(index));
+        let shot = offered(message);
+        let given = shot.given().expect("a shot that was checked has a day of the calendar");
+        Offer { ticket, message, given, stub: shot.stub, scanned_before, today: self.today }
     }
 
     /// How many shots there are.
@@ -188,6 +193,12 @@ impl Store {
     fn command(&self, shots: &[ShotRecord], done: Completion) -> RecordCommand {
         RecordCommand::new(&self.shared, shots, done)
     }
+}
+
+/// What the rules compare of a shot that has no place yet.
+fn given(shot: &Shot) -> Given<'_> {
+    let date = Date::from_yyyymmdd(shot.date).expect("a shot that was checked has a day of the calendar");
+    Given { shot_id: 0, date, dose: shot.dose, vaccine: &shot.vaccine }
 }
 
 impl Shared {

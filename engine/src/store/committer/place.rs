@@ -69,15 +69,15 @@ impl Committer {
             return true;
         }
         let mut tickets = HashSet::new();
-        let may_be_late = |offered: &&Offered| !tickets.insert(offered.ticket) || self.is_late(offered);
+        let may_be_late =
+            |offered: &&Offered| !tickets.insert(offered.ticket) || self.is_late(offered, self.newest(offered.ticket));
         command.offered.iter().filter(may_be_late).count() <= fit
     }
 
     /// Whether something has become of the person since the caller looked, so that the shot must be judged again.
-    fn is_late(&self, offered: &Offered) -> bool {
-        let ticket = offered.ticket;
-        let ledger = self.state.ledgers.get(ticket.ordinal()).map(|ledger| &**ledger);
-        offered.judged.linked || visible(ledger, ticket) != offered.judged.seen || self.newest(ticket).is_some()
+    fn is_late(&self, offered: &Offered, newest: Option<u64>) -> bool {
+        let ledger = self.state.ledgers.get(offered.ticket.ordinal()).map(|ledger| &**ledger);
+        newest.is_some() || offered.judged.linked || visible(ledger, offered.ticket) != offered.judged.seen
     }
 
     /// The address of the newest shot on `ticket` that is placed and not visible yet.
@@ -100,8 +100,9 @@ impl Committer {
     ) -> Result<Recorded, RecordError> {
         let offered = &command.offered[index];
         let ticket = offered.ticket;
+        let newest = self.newest(ticket);
         let again;
-        let judged = if self.is_late(offered) {
+        let judged = if self.is_late(offered, newest) {
             let on_their_way = |ticket, visit: &mut dyn FnMut(_)| {
                 let batches = self.on_its_way().into_iter().chain([&self.open]);
                 let batches = batches.filter(|_| !broken(Mutation::ForgetShotsOnTheirWay));
@@ -112,14 +113,12 @@ impl Committer {
         } else {
             &offered.judged
         };
-        let on_its_way = self.on_its_way();
         let repeated = |batch: &Batch| batch.already(ticket, command, index);
         let in_this = || repeated(&self.open).filter(|_| !broken(Mutation::ForgetOpenBatch));
-        let answer = judged.answer.clone()?;
-        if let Some(answer) = answer.or_else(|| on_its_way.and_then(repeated)).or_else(in_this) {
+        let placed = || newest.and_then(|_| self.on_its_way().and_then(repeated).or_else(in_this));
+        if let Some(answer) = judged.answer.clone()?.or_else(placed) {
             return Ok(answer);
         }
-        let newest = self.newest(ticket);
         let orphan = judged.unknown && newest.is_none();
         let flags = Effect::Shot { orphan }.flags();
         let previous = newest.unwrap_or(judged.seen.1);
