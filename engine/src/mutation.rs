@@ -93,6 +93,7 @@ mutations! {
     ForgetBatchOnItsWay = "forget-batch-on-its-way",
     ForgetOpenBatch = "forget-open-batch",
     ForgetShotsOnTheirWay = "forget-shots-on-their-way",
+    CrowdLateWarnings = "crowd-late-warnings",
     WriteBeforeManifest = "write-before-manifest",
     RemoveBeforeManifest = "remove-before-manifest",
     PoisonWhenFull = "poison-when-full",

@@ -358,6 +358,11 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         ],
     },
     Mutation {
+        name: "crowd-late-warnings",
+        breaks: "a batch has room for warnings that turn up late",
+        tests: &[test("warnings", "warnings_that_turn_up_late_have_room_however_many_there_are")],
+    },
+    Mutation {
         name: "forget-open-batch",
         breaks: "a repetition within a batch counts once",
         tests: &[test("idempotency", "one_batch_holds_a_conflicting_capture_id_once")],
