@@ -17,7 +17,8 @@ pub struct ShotRecord {
 }
 
 impl ShotRecord {
-    /// Checks a shot that was given on the ticket of `line`. The stub's hints and a ward's code as presented are taken from the line.
+    /// Checks a shot that was given on the ticket of `line`. The stub's hints and a ward's code as presented are taken from the line; warnings are the store's,
+    /// and what a client says of them is forgotten.
     ///
     /// # Errors
     ///
@@ -48,6 +49,7 @@ impl ShotRecord {
         if Source::try_from(shot.source).is_err() {
             return Err(Fault::new(Column::Source, FaultCode::UnknownValue, "not a source of records"));
         }
+        shot.warnings.clear();
         shot.stub = u32::from(line.kind()) * 10 + u32::from(line.dose());
         let ticket = line.ticket();
         let presented = line.presented_municipality();

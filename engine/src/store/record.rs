@@ -17,7 +17,7 @@ use super::judge::{Judged, Offer, judge, offered};
 use super::{Shared, Store, lock};
 use crate::error::RecordError;
 use crate::intake::ShotRecord;
-use crate::limits::COMMAND_SHOTS_MAX;
+use crate::limits::{COMMAND_SHOTS_MAX, SHOT_FRAME_BYTES_MAX};
 use crate::log::Writer;
 use crate::rules::Given;
 use crate::stored::warnings_bytes;
@@ -101,7 +101,9 @@ impl RecordCommand {
             let offer =
                 Offer { ticket, message, given: given(shot.shot()), stub: shot.shot().stub, scanned_before, today };
             let judged = judge(&view, rules, &offer, &|_, _| {});
-            command.bytes += Writer::event_bytes(message.len() + warnings_bytes(&judged.warnings));
+            let bytes = Writer::event_bytes(message.len() + warnings_bytes(&judged.warnings));
+            assert!(bytes <= SHOT_FRAME_BYTES_MAX, "a shot that was checked fits its frame, and so a batch");
+            command.bytes += bytes;
             command.offered.push(Offered { ticket, judged, scanned_before, end: command.messages.len() });
         }
         command

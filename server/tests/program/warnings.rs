@@ -5,7 +5,7 @@ use serde_json::json;
 use sesshu_proto::v1::register_change::Change;
 use sesshu_proto::v1::{
     ApplyRequest, ChangeOutcome, RecordManyRequest, RecordOutcome, RecordReply, RecordRequest, RegisterChange,
-    RegisterRow, Resident, ResidentStatus, Shot, Source, StatusChange, WarningKind,
+    RegisterRow, Resident, ResidentStatus, Shot, Source, StatusChange, Warning, WarningKind,
 };
 use tokio_stream::iter;
 use tonic::Code;
@@ -124,6 +124,23 @@ async fn every_warning_comes_over_grpc_with_its_reason() {
     let odd = record(&served, odd).await;
     let kinds: Vec<WarningKind> = odd.warnings.iter().map(|warning| warning.kind()).collect();
     assert_eq!(kinds, [WarningKind::DoseAlreadyRecorded, WarningKind::UnknownStubKind]);
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_says_of_warnings_is_forgotten() {
+    let served = Served::with(1).await;
+    let invented = Warning { kind: WarningKind::Deceased.into(), rule: "x".repeat(1000), ..Warning::default() };
+    let reply = record(&served, request(1, "a", |shot| shot.warnings = vec![invented; 1000])).await;
+    assert_eq!((reply.outcome(), &reply.warnings[..]), (RecordOutcome::Recorded, &[][..]));
+    let shown = served.found(1).await.shots.pop().unwrap();
+    assert!(shown.shot.unwrap().warnings.is_empty());
+    // What was shown may be sent back.
+    let odd = record(&served, request(1, "b", |_| {})).await;
+    let shown = served.found(1).await.shots.pop().unwrap().shot.unwrap();
+    assert_eq!(shown.warnings, odd.warnings);
+    let again = record(&served, request(1, "b", |shot| *shot = shown)).await;
+    assert_eq!((again.outcome(), again.warnings), (RecordOutcome::AlreadyRecorded, odd.warnings));
     served.stop().await;
 }
 
