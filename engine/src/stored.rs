@@ -12,8 +12,8 @@ use crate::rules::{Given, with_reasons};
 use crate::ticket::Date;
 use crate::wire::{put_varint, take_field};
 
-/// The field of a `Shot` that holds its warnings; it comes last.
-const WARNINGS_FIELD: u32 = 13;
+/// The field of a `Shot`, and of a `ColdShot`, that holds its warnings; it comes last.
+pub(crate) const WARNINGS_FIELD: u32 = 13;
 
 /// Appends warnings to a shot's message.
 pub(crate) fn put_warnings(message: &mut Vec<u8>, warnings: &[Warning]) {

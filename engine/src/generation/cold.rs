@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use crate::frame::{self, Header, kind};
 use crate::lookup::HASH_BITS;
-use crate::stored::ShotView;
+use crate::stored::{ShotView, WARNINGS_FIELD};
 use crate::wire::{put_varint, take_field};
 
 /// Frames laid out behind one another in memory; only their checksums wait until the place of the section is known.
@@ -134,7 +134,7 @@ fn warnings(mut shot: &[u8]) -> Option<(u32, &[u8])> {
         match take_field(&mut shot)? {
             (1, value) => index = value.number_u32()?,
             // From the first of them to the end: no other field comes behind.
-            (13, _) if warnings.is_empty() => warnings = rest,
+            (WARNINGS_FIELD, _) if warnings.is_empty() => warnings = rest,
             _ => {}
         }
     }
