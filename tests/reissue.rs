@@ -277,3 +277,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn changes_of_one_person_see_each_other_by_whichever_number_they_come() {
+    let place = Place::in_memory();
+    let store = place.open();
+    assert_eq!(change(&store, reissue(4, 8, 2)), ChangeOutcome::Added);
+    let row = |version| Change::row(municipality(CHIYODA), row(8, version));
+    let status = |status| Change::status(ticket(CHIYODA, 4), status, 20_210_601).unwrap();
+    let expected = [(vec![row(3), status(ResidentStatus::Deceased)], ResidentStatus::Deceased, 3)];
+    let back = (vec![status(ResidentStatus::MovedOut), row(4)], ResidentStatus::Active, 4);
+    for (changes, status, version) in expected.into_iter().chain([back]) {
+        let outcomes = store.change(&changes).unwrap().into_iter().map(|answer| answer.unwrap().outcome);
+        assert!(outcomes.eq([ChangeOutcome::Changed; 2]));
+        let shown = answer(&store.view(), ticket(CHIYODA, 4)).resident().unwrap().clone();
+        assert_eq!((shown.status(), shown.name), (status, resident(8, version).name));
+    }
+}

@@ -33,6 +33,7 @@ mutations! {
     ShowBeforeSync = "show-before-sync",
     ShowInstallBeforeSync = "show-install-before-sync",
     ShowChangeBeforeSync = "show-change-before-sync",
+    JudgeTogether = "judge-together",
     GoOnAfterFailedSync = "go-on-after-failed-sync",
     CloseAfterFailure = "close-after-failure",
     CloseBeforeTheEnd = "close-before-the-end",

@@ -9,6 +9,7 @@
 use prost::Message as _;
 use sesshu_proto::v1::{Resident, ResidentChange};
 
+use super::act::{Answer, Judged, TicketEvent};
 use super::key::data_keys;
 use super::view::{Match, View};
 use super::{Shared, Store};
@@ -18,7 +19,6 @@ use crate::intake::{Change, ChangeContent, Row};
 use crate::keys::DataKey;
 use crate::ledger::{Effect, Links, Person};
 use crate::limits::COMMAND_SHOTS_MAX;
-use crate::log::Writer;
 use crate::mutation::{Mutation, broken};
 use crate::stored::RowView;
 use crate::ticket::Ticket;
@@ -56,16 +56,13 @@ impl Store {
     /// [`ChangeError`] if a My Number cannot be sealed: nothing was changed then. An answer is an error where its row was not changed, or, after
     /// [`RecordError::InDoubt`], may or may not be: apply it again.
     pub fn change(&self, changes: &[Change]) -> Result<Vec<Result<Changed, RecordError>>, ChangeError> {
-        let prepared = prepare(&self.shared, changes)?;
+        let mut prepared = prepare(&self.shared, changes)?;
         let mut answers = Vec::with_capacity(changes.len());
-        let mut rest = prepared.into_iter().peekable();
-        while rest.peek().is_some() {
-            let mut run: Vec<Prepared> = Vec::new();
-            while let Some(next) = rest.next_if(|next| run.len() < COMMAND_SHOTS_MAX && next.may_follow(&run)) {
-                run.push(next);
-            }
-            let count = run.len();
-            let applied = self.shared.control(move |shared, committer| Ok(committer.change(shared, &run)));
+        while !prepared.is_empty() {
+            let later = prepared.split_off(prepared.len().min(COMMAND_SHOTS_MAX));
+            let now = std::mem::replace(&mut prepared, later);
+            let count = now.len();
+            let applied = self.shared.control(move |shared, committer| Ok(committer.act(shared, &now, judge)));
             answers.extend(applied.unwrap_or_else(|error| vec![Err(error); count]));
         }
         Ok(answers)
@@ -73,7 +70,7 @@ impl Store {
 }
 
 /// A change whose My Number is sealed.
-pub(super) struct Prepared {
+struct Prepared {
     ticket: Ticket,
     to: To,
 }
@@ -95,15 +92,6 @@ struct Seal {
     my_number: Vec<u8>,
     data_key_id: u32,
     my_number_hash: u64,
-}
-
-impl Prepared {
-    /// Whether it can be judged together with those of `run`. They are judged against what is visible, so no two of them are of one ticket; which tickets a
-    /// reissue touches is known only when it is judged.
-    fn may_follow(&self, run: &[Prepared]) -> bool {
-        let is_reissue = |change: &Prepared| matches!(change.to, To::Reissue { .. });
-        run.is_empty() || !is_reissue(self) && run.iter().all(|other| other.ticket != self.ticket && !is_reissue(other))
-    }
 }
 
 fn prepare(shared: &Shared, changes: &[Change]) -> Result<Vec<Prepared>, ChangeError> {
@@ -142,38 +130,14 @@ fn prepare(shared: &Shared, changes: &[Change]) -> Result<Vec<Prepared>, ChangeE
     prepared.collect()
 }
 
-/// What a change comes to.
-pub(super) struct Judged {
-    pub(super) outcome: ChangeOutcome,
-    /// The event since which the row that is there is known.
-    pub(super) known_since: u64,
-    /// What is to be logged, if anything: the row that was asked for comes last.
-    pub(super) events: Vec<ChangeEvent>,
-}
-
-pub(super) struct ChangeEvent {
-    pub(super) ticket: Ticket,
-    pub(super) message: Vec<u8>,
-    pub(super) effect: Effect,
-    linked: bool,
-    /// The address of the ticket's newest event; 0 if there is none.
-    pub(super) previous: u64,
-}
-
-impl ChangeEvent {
-    /// Bytes of the event at most.
-    pub(super) fn bytes(&self) -> usize {
-        Writer::event_bytes(self.message.len())
-    }
-
-    /// Of its frame.
-    pub(super) fn flags(&self) -> u8 {
-        self.effect.flags() | if self.linked { flag::LINKED } else { 0 }
+impl Answer for Changed {
+    fn logged(&mut self, sequence: u64, _: u64) {
+        self.sequence = sequence;
     }
 }
 
 /// What a change makes of the rows that `view` shows.
-pub(super) fn judge(view: &View, change: &Prepared) -> Result<Judged, Damage> {
+fn judge(view: &View, change: &Prepared) -> Result<Judged<Changed>, Damage> {
     let before = Before::of(view, change.ticket)?;
     match &change.to {
         To::Row(row) => before.becomes_row(row, before.links()?),
@@ -183,29 +147,34 @@ pub(super) fn judge(view: &View, change: &Prepared) -> Result<Judged, Damage> {
                 Some(&valid) if before.is_a_link_alone()? => Before::of(view, valid)?,
                 _ => before,
             };
-            let Some(row) = before.row else { return Ok(before.stays(ChangeOutcome::UnknownTicket)) };
+            let Some(row) = before.row else {
+                return Ok(before.stays(ChangeOutcome::UnknownTicket).after_looking_at([change.ticket]));
+            };
             let resident = Resident::decode(row.bytes).unwrap_or_default();
-            before.becomes(ResidentChange {
+            let judged = before.becomes(ResidentChange {
                 resident: Some(Resident { status: *status, status_date: *date, ..resident }),
                 sealed_my_number: row.sealed_my_number.to_vec(),
                 data_key_id: row.data_key_id,
                 my_number_hash: row.my_number_hash,
-            })
+            })?;
+            Ok(judged.after_looking_at([change.ticket]))
         }
         To::Reissue { previous, row } => reissue(view, &before, *previous, row),
     }
 }
 
 /// The ticket of `before` replaces the one that is valid of the person who has `previous`.
-fn reissue(view: &View, before: &Before<'_>, previous: Ticket, row: &SealedRow) -> Result<Judged, Damage> {
+fn reissue(view: &View, before: &Before<'_>, previous: Ticket, row: &SealedRow) -> Result<Judged<Changed>, Damage> {
     let successors = Before::of(view, previous)?.successors()?;
     let links = before.links()?;
     if successors.contains(&before.ticket) {
         // It did so before.
-        return before.becomes_row(row, links);
+        let judged = before.becomes_row(row, links)?;
+        return Ok(judged.after_looking_at(successors).after_looking_at([previous]));
     }
     if links.reissued_as.is_some() {
-        return Ok(before.stays(ChangeOutcome::Superseded));
+        let judged = before.stays(ChangeOutcome::Superseded);
+        return Ok(judged.after_looking_at(successors).after_looking_at([previous]));
     }
     let valid = Before::of(view, successors.last().copied().unwrap_or(previous))?;
     let superseded = Links { reissued_as: Some(before.ticket.number()), ..valid.links()? };
@@ -217,7 +186,8 @@ fn reissue(view: &View, before: &Before<'_>, previous: Ticket, row: &SealedRow) 
         events.clear();
     }
     events.extend(issued.events);
-    Ok(Judged { events, ..issued })
+    let judged = Judged { events, ..issued };
+    Ok(judged.after_looking_at(successors).after_looking_at([previous]))
 }
 
 /// What a view shows of a ticket before it changes.
@@ -267,18 +237,19 @@ impl<'v> Before<'v> {
         }
     }
 
-    fn stays(&self, outcome: ChangeOutcome) -> Judged {
+    fn stays(&self, outcome: ChangeOutcome) -> Judged<Changed> {
         let known_since = self.row.map_or(0, |row| row.known_since.0);
-        Judged { outcome, known_since, events: Vec::new() }
+        let answer = Changed { outcome, sequence: known_since };
+        Judged { answer, events: Vec::new(), looked_at: vec![self.ticket] }
     }
 
     /// The row becomes `row`, with the links that the store keeps of its ticket.
-    fn becomes_row(&self, row: &SealedRow, links: Links) -> Result<Judged, Damage> {
+    fn becomes_row(&self, row: &SealedRow, links: Links) -> Result<Judged<Changed>, Damage> {
         let sealed_with = self.row.map(|before| before.data_key_id);
         let newest = row.seals.len().saturating_sub(1);
         if let Some(seal) = row.seals[..newest].iter().find(|seal| Some(seal.data_key_id) == sealed_with) {
             let judged = self.becomes(row.with(links.clone(), seal))?;
-            if judged.outcome == ChangeOutcome::Unchanged && !broken(Mutation::ChangeForAnotherKey) {
+            if judged.answer.outcome == ChangeOutcome::Unchanged && !broken(Mutation::ChangeForAnotherKey) {
                 // A newer key alone is no change.
                 return Ok(judged);
             }
@@ -287,7 +258,7 @@ impl<'v> Before<'v> {
     }
 
     /// The row becomes what `change` says.
-    fn becomes(&self, change: ResidentChange) -> Result<Judged, Damage> {
+    fn becomes(&self, change: ResidentChange) -> Result<Judged<Changed>, Damage> {
         let linked = change.resident.as_ref().is_some_and(|resident| !Links::of(resident).are_none());
         let message = change.encode_to_vec();
         let flags = if linked { flag::LINKED } else { 0 };
@@ -299,9 +270,11 @@ impl<'v> Before<'v> {
         let (first, adopts) = (self.row.is_none(), self.row.is_none() && self.person.is_some());
         let effect = Effect::Row { first, adopts };
         let previous = self.person.as_ref().map_or(0, Person::newest_address);
-        let event = ChangeEvent { ticket: self.ticket, message, effect, linked, previous };
+        let (ticket, kind) = (self.ticket, kind::RESIDENT_CHANGED);
+        let event = TicketEvent { ticket, kind, flags, message, effect, previous };
         let outcome = if first { ChangeOutcome::Added } else { ChangeOutcome::Changed };
-        Ok(Judged { outcome, known_since: 0, events: vec![event] })
+        let answer = Changed { outcome, sequence: 0 };
+        Ok(Judged { answer, events: vec![event], looked_at: vec![ticket] })
     }
 }
 

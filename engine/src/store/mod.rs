@@ -15,11 +15,12 @@
 //! | `record`, `judge`, `queue`, `batch`, `committer`, `pipeline` | the way of a shot to the disk, in this order |
 //! | `load`, `prints`, `fold` | the way of a register to a generation |
 //! | `hold`, `held`, `held_file` | registers that wait for somebody's word: when, their life, their files |
-//! | `change` | the way of a single row to the log |
+//! | `act`, `change` | the way of a single row to the log |
 //! | `upkeep` | when checkpoints and manifests are written |
 //! | `status`, `statistics` | what operators ask for |
 
 mod access;
+mod act;
 mod batch;
 mod change;
 mod checkpoint;

@@ -10,7 +10,7 @@ use sesshu_engine::disk::{Call, Fault, PlannedFault};
 use sesshu_engine::error::{LoadError, OpenError, RecordError};
 use sesshu_engine::intake::Change;
 use sesshu_engine::limits::COMMAND_SHOTS_MAX;
-use sesshu_engine::{ChangeOutcome, Load, LoadReport, RecordOutcome, Recorded, Rotation};
+use sesshu_engine::{Load, LoadReport, RecordOutcome, Recorded, Rotation};
 use sesshu_proto::v1::ResidentStatus;
 
 use super::model::{CHANGED_ON, CODES, Event, HeldShot, LARGE, given_row, of, shot_record};
@@ -232,45 +232,39 @@ impl Runner {
         let answers = self.store().change(&offered).expect("the key is there");
         ensure(answers.len() == changes.len(), "every change is answered", || format!("{answers:?}"))?;
         self.wrote_nothing(&before)?;
-        let (mut logged, mut in_doubt) = (Vec::new(), None);
+        // Those that share a batch have the same fate. Later ones may not have been tried.
+        let (mut not_logged, mut failed) = (Vec::new(), None);
         for (change, answer) in changes.iter().zip(&answers) {
             let (outcome, events) = self.model.judge_change(ledger, change);
             match answer {
                 Ok(changed) => {
-                    let sequence = self.model.sequence() + (logged.len() + events.len()) as u64;
+                    let sequence = self.model.sequence() + events.len() as u64;
                     let right = changed.outcome == outcome && (events.is_empty() || changed.sequence == sequence);
                     ensure(right, "a change is answered as the model says", || {
                         format!("{changed:?}, not {outcome:?}, {sequence}")
                     })?;
+                    let in_order = events.is_empty() || failed.is_none();
+                    ensure(in_order, "nothing is acknowledged behind what failed", || format!("{answers:?}"))?;
                     self.ran.mix(changed.sequence);
                     self.ran.changed += u64::from(!events.is_empty());
+                    events.into_iter().for_each(|event| self.model.apply(event));
                 }
                 Err(RecordError::Damaged(damage)) => {
                     self.damaged.append(&mut self.disk.damaged());
                     blame(damage, &self.damaged)?;
-                    continue;
                 }
                 Err(error) => {
                     ensure(!events.is_empty(), "what changes nothing needs no disk", || chain(error))?;
-                    in_doubt = Some(error);
+                    if std::mem::discriminant(*failed.get_or_insert(error)) == std::mem::discriminant(error) {
+                        not_logged.extend(events);
+                    }
                 }
             }
-            logged.extend(events);
         }
-        match in_doubt {
-            None => logged.into_iter().for_each(|event| self.model.apply(event)),
-            Some(error) => {
-                let acknowledged = answers
-                    .iter()
-                    .flatten()
-                    .any(|changed| matches!(changed.outcome, ChangeOutcome::Added | ChangeOutcome::Changed));
-                ensure(!acknowledged, "a batch of changes is acknowledged whole or not at all", || {
-                    format!("{answers:?}")
-                })?;
-                self.not_logged(&before, logged, error)?;
-            }
+        match failed {
+            None => Ok(()),
+            Some(error) => self.not_logged(&before, not_logged, error),
         }
-        Ok(())
     }
 
     fn fill(&mut self, ledger: usize, count: u64) -> Result<(), Failure> {

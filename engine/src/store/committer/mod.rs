@@ -4,6 +4,7 @@
 //! the tails, the new view is published, and the commands are answered, in this order (I1, I5). There is no timer: a batch is what gathered during the last
 //! sync. Which thread does it is the business of `pipeline`.
 
+mod act;
 mod place;
 
 use std::io;
@@ -14,12 +15,11 @@ use prost::Message as _;
 use sesshu_proto::v1::{Generation as GenerationMessage, GenerationInstalled};
 
 use super::batch::{Batch, Placed};
-use super::change::{self, ChangeEvent, Changed, Judged, Prepared};
 use super::record::RecordCommand;
 use super::state::State;
 use super::view::View;
 use super::{Shared, lock};
-use crate::error::{Damage, RecordError};
+use crate::error::RecordError;
 use crate::frame::kind;
 use crate::generation::Generation;
 use crate::ledger::{Effect, Horizon};
@@ -267,65 +267,6 @@ impl Committer {
         self.publish(shared, end, sequence, time_ms);
         self.found_room(shared);
         Ok(sequence)
-    }
-
-    /// Changes rows, whose events are of different tickets and fit a batch. Nothing is under way.
-    pub(in crate::store) fn change(
-        &mut self,
-        shared: &Shared,
-        changes: &[Prepared],
-    ) -> Vec<Result<Changed, RecordError>> {
-        assert!(self.is_idle(), "I2: changes have a batch of their own");
-        let view = shared.view.load_full();
-        let judged: Vec<_> = changes.iter().map(|change| change::judge(&view, change)).collect();
-        let mut before = self.writer.next_sequence() - 1;
-        let logged = self.log_changes(shared, judged.iter().flatten().flat_map(|judged| &judged.events));
-        let answer = |judged: Result<Judged, Damage>| {
-            let Judged { outcome, known_since, events } = judged?;
-            if events.is_empty() {
-                return Ok(Changed { outcome, sequence: known_since });
-            }
-            before += events.len() as u64;
-            logged.clone().map(|()| Changed { outcome, sequence: before })
-        };
-        judged.into_iter().map(answer).collect()
-    }
-
-    /// Makes the events of changes durable, and then visible.
-    fn log_changes<'a>(
-        &mut self,
-        shared: &Shared,
-        events: impl Iterator<Item = &'a ChangeEvent> + Clone,
-    ) -> Result<(), RecordError> {
-        let bytes: usize = events.clone().map(ChangeEvent::bytes).sum();
-        if bytes == 0 {
-            return Ok(());
-        }
-        self.ready(shared)?;
-        let begun = self.writer.begin(bytes, shared.platform.environment.now_ms());
-        let time_ms = begun.map_err(|error| self.note(shared, error, false))?;
-        let mut placed = Vec::new();
-        for event in events {
-            let (flags, bits) = (event.flags(), event.ticket.to_bits());
-            let appended = self.writer.push(kind::RESIDENT_CHANGED, flags, bits, event.previous, &event.message);
-            placed.push((event, appended.address));
-        }
-        let sealed = self.writer.seal();
-        let show = |committer: &mut Committer, end, sequence| {
-            for &(event, address) in &placed {
-                committer.state.event_recorded(event.ticket, address, event.effect, &event.message);
-            }
-            committer.publish(shared, end, sequence, time_ms);
-        };
-        if broken(Mutation::ShowChangeBeforeSync) {
-            show(self, sealed.end, sealed.last_sequence);
-        }
-        sealed.write().map_err(|error| self.poison(shared, error.to_string(), true))?;
-        let (end, sequence) = (sealed.end, sealed.last_sequence);
-        self.writer.written(sealed);
-        show(self, end, sequence);
-        self.found_room(shared);
-        Ok(())
     }
 
     /// Vouches for the last batch.
