@@ -166,7 +166,7 @@ fn exchange_in_checkpoint(place: &Place, numbers: [u64; 2]) {
     let path = place.file(format!("checkpoint/{:016}", checkpoint.position));
     let mut bytes = fs::read(&path).unwrap();
     // The first ledger is that of Chiyoda.
-    let pair = |number| (104..bytes.len()).step_by(16).find(|&at| u64_at(&bytes, at) == number).unwrap() + 8;
+    let pair = |number| (112..bytes.len()).step_by(16).find(|&at| u64_at(&bytes, at) == number).unwrap() + 8;
     let [one, other] = numbers.map(pair);
     let (a, b) = (u64_at(&bytes, one), u64_at(&bytes, other));
     bytes[one..one + 8].copy_from_slice(&b.to_le_bytes());

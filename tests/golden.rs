@@ -9,8 +9,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sesshu_engine::Store;
-use sesshu_engine::intake::{Change, Row};
+use sesshu_engine::intake::{Act, Amendment, By, Change, Correction, Row, ShotRef};
+use sesshu_engine::{AmendmentOutcome, Store};
+use sesshu_proto::v1::Authority;
 use sesshu_tests::seeded::Seeded;
 use sesshu_tests::{Place, municipality, my_number, raw_batches, record, resident, shot, ticket};
 
@@ -24,6 +25,17 @@ fn row(number: &str, version: &str) -> Row {
     let number = number.trim_end_matches('*').parse().unwrap();
     let my_number = with_my_number.then(|| my_number(number));
     Row::check(number, my_number, resident(number, version.parse().unwrap()), 0).unwrap()
+}
+
+fn of(code: &str, number: &str, shot_id: &str) -> ShotRef {
+    ShotRef { ticket: ticket(code.parse().unwrap(), number.parse().unwrap()), shot_id: shot_id.parse().unwrap() }
+}
+
+fn amend(store: &Store, of: ShotRef, act: Act, authority: Authority) {
+    let by = By { who: "係員 7".into(), reason: "読み違い".into(), authority };
+    let amendment = Amendment::check(of, act, by, None, None).unwrap();
+    let answer = store.amend(&[amendment]).pop().unwrap().unwrap();
+    assert!(matches!(answer.outcome, AmendmentOutcome::Amended | AmendmentOutcome::Held), "{answer:?}");
 }
 
 /// Does the steps of the script.
@@ -49,6 +61,18 @@ fn work() -> Place {
             (["change", code, number, version], Some(store)) => {
                 let change = Change::row(municipality(code.parse().unwrap()), row(number, version));
                 store.change(&[change]).unwrap().pop().unwrap().unwrap();
+            }
+            (["correct", code, number, shot_id, lot], Some(store)) => {
+                let correction = Correction { lot: Some((*lot).into()), ..Correction::default() };
+                amend(store, of(code, number, shot_id), Act::Correct(Box::new(correction)), Authority::Terminal);
+            }
+            (["confirm", code, number, shot_id], Some(store)) => {
+                amend(store, of(code, number, shot_id), Act::Confirm, Authority::MunicipalityStaff);
+                amend(store, of(code, number, shot_id), Act::Void, Authority::Terminal);
+            }
+            (["reassign", code, number, shot_id, to], Some(store)) => {
+                let to = ticket(code.parse().unwrap(), to.parse().unwrap());
+                amend(store, of(code, number, shot_id), Act::Reassign(to), Authority::MunicipalityStaff);
             }
             (["tick"], Some(store)) => store.tick(),
             (["checkpoint"], Some(store)) => store.checkpoint().unwrap(),

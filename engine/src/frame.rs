@@ -20,16 +20,28 @@ pub(crate) const HEADER_BYTES: usize = 32;
 /// Kinds of frame. Those below 64 are events of the log and equal `EventKind` of the schema.
 pub(crate) mod kind {
     pub(crate) const SHOT_RECORDED: u8 = 1;
+    pub(crate) const SHOT_CORRECTED: u8 = 2;
+    pub(crate) const SHOT_VOIDED: u8 = 3;
+    pub(crate) const SHOT_REASSIGNED: u8 = 4;
+    pub(crate) const SHOT_CONFIRMED: u8 = 5;
+    pub(crate) const SHOT_UNLOCKED: u8 = 6;
+    pub(crate) const SHOT_REINSTATED: u8 = 7;
     pub(crate) const RESIDENT_CHANGED: u8 = 16;
     pub(crate) const GENERATION_INSTALLED: u8 = 32;
     pub(crate) const ACCESSED: u8 = 48;
     pub(crate) const ENTRY: u8 = 64;
     pub(crate) const COLD_ENTRY: u8 = 65;
+
+    /// Whether events of a kind are of a ticket's shot.
+    #[inline]
+    pub(crate) fn is_of_shot(kind: u8) -> bool {
+        (SHOT_RECORDED..=SHOT_REINSTATED).contains(&kind)
+    }
 }
 
 /// Flags of a frame.
 pub(crate) mod flag {
-    /// Of a recorded shot: when it was recorded, nothing else was known of the ticket.
+    /// Of a shot that was recorded, or came by a reassignment: nothing else was known of the ticket then.
     pub(crate) const ORPHAN: u8 = 1;
     /// Of a changed row: the ticket had none before.
     pub(crate) const FIRST_ROW: u8 = 2;
@@ -37,6 +49,10 @@ pub(crate) mod flag {
     pub(crate) const ADOPTS: u8 = 4;
     /// Of an entry and of a changed row: the row names other tickets of the person.
     pub(crate) const LINKED: u8 = 8;
+    /// Of an amendment: it is below the level at which the shot is confirmed, and changes nothing.
+    pub(crate) const HELD: u8 = 16;
+    /// Of a reassignment: on this ticket the shot arrives.
+    pub(crate) const ARRIVES: u8 = 32;
 }
 
 /// What a file's checksums are seeded with: random, new for every file.

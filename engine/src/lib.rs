@@ -56,6 +56,7 @@ pub mod names;
 pub mod ticket;
 
 mod frame;
+mod life;
 mod lookup;
 mod mutation;
 mod options;
@@ -90,12 +91,12 @@ pub use mutation::NAMES as MUTATIONS;
 pub use options::{KeyLocation, Options};
 pub use platform::{Environment, Platform, give_way};
 pub use store::{
-    Access, BuiltLoad, ChangeOutcome, Changed, CheckpointOutcome, CommitStatistics, Completion, Found, Held, HeldId,
-    HoldPolicy, HoldReason, Kept, LedgerReader, ListedKey, Load, LoadOutcome, LoadReport, Match, MyNumberQuestion,
-    OpenDataKeys, Opened, RecordOutcome, Recorded, Rejected, Rotated, Rotation, SHARED_LISTED_MAX, Samples, Share,
-    SharedCounts, Status, Store, View, ViewGuard, Within,
+    Access, Amended, AmendmentOutcome, BuiltLoad, ChangeOutcome, Changed, CheckpointOutcome, CommitStatistics,
+    Completion, Found, Held, HeldId, HoldPolicy, HoldReason, Kept, LedgerReader, ListedKey, Load, LoadOutcome,
+    LoadReport, Match, MyNumberQuestion, OpenDataKeys, Opened, RecordOutcome, Recorded, Rejected, Rotated, Rotation,
+    SHARED_LISTED_MAX, Samples, Share, SharedCounts, ShotHistory, Status, Store, View, ViewGuard, Within,
 };
-pub use stored::ShotView;
+pub use stored::{ShotView, Standing};
 
 /// The version of the format of a store's files. 0 until the format is frozen.
 pub const FORMAT_VERSION: u32 = 0;

@@ -23,6 +23,9 @@ pub const CAPTURE_ID_CHARACTERS_MAX: usize = 40;
 /// Who recorded a shot.
 pub const RECORDED_BY_CHARACTERS_MAX: usize = 40;
 
+/// Why a shot was set right.
+pub const REASON_CHARACTERS_MAX: usize = 100;
+
 /// The name of a rule that shots are checked against.
 pub const RULE_NAME_BYTES_MAX: usize = 24;
 
@@ -67,6 +70,12 @@ pub const QUEUE_SHOTS_MAX: usize = 64 << 10;
 /// Bytes of a shot's frame in the log at most: every text at its longest, four bytes a character, and the warnings.
 pub const SHOT_FRAME_BYTES_MAX: usize = 1 << 10;
 
+/// Bytes of an amendment's frame in the log at most: a shot, who, and why.
+pub const AMENDMENT_FRAME_BYTES_MAX: usize = SHOT_FRAME_BYTES_MAX + 768;
+
+/// Amendments in one command to the committer.
+pub const COMMAND_AMENDMENTS_MAX: usize = 32;
+
 /// Bytes of a changed row's frame in the log at most: every text at its longest, four bytes a character.
 pub const CHANGE_FRAME_BYTES_MAX: usize = 1 << 10;
 
@@ -93,6 +102,13 @@ const _: () = {
         texts * 4 + 40 + 64 + INSTITUTION_DIGITS + CAPTURE_ID_CHARACTERS_MAX + WARNINGS_BYTES_MAX
             <= SHOT_FRAME_BYTES_MAX
     );
+    // Tags and numbers.
+    assert!(
+        (REASON_CHARACTERS_MAX + RECORDED_BY_CHARACTERS_MAX) * 4 + 80
+            <= AMENDMENT_FRAME_BYTES_MAX - SHOT_FRAME_BYTES_MAX
+    );
+    // A reassignment is two events.
+    assert!(COMMAND_AMENDMENTS_MAX * 2 * AMENDMENT_FRAME_BYTES_MAX + 4096 <= BATCH_BYTES_MAX);
     // Frame header, previous address, tags and numbers, the sealed My Number.
     let row = 2 * NAME_CHARACTERS_MAX + RESIDENT_NUMBER_CHARACTERS_MAX;
     assert!(row * 4 + 40 + 64 + 32 <= CHANGE_FRAME_BYTES_MAX);

@@ -4,7 +4,7 @@
 //! without copying. Pure.
 
 use prost::Message as _;
-use sesshu_proto::v1::{RecordedShot, Shot, Warning};
+use sesshu_proto::v1::{RecordedShot, Shot, ShotState, Warning};
 
 use crate::frame::{Header, flag};
 use crate::lookup::HASH_BITS;
@@ -64,6 +64,38 @@ impl<'a> RowView<'a> {
     }
 }
 
+/// Whether a shot counts, and who may change it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// It was recorded by mistake.
+    pub voided: bool,
+    /// The ticket on which it is now, as the decimal number of its 16 digits; 0: this one.
+    pub reassigned_to: u64,
+    /// The level of `Authority` at which it is confirmed; 0 if it is not.
+    pub confirmed: u32,
+    /// Writes that are held.
+    pub held_writes: u32,
+}
+
+impl Standing {
+    /// Whether the shot counts as one of this ticket's.
+    #[inline]
+    #[must_use]
+    pub fn in_force(&self) -> bool {
+        !self.voided && self.reassigned_to == 0
+    }
+
+    /// As it travels.
+    #[must_use]
+    pub fn state(&self) -> ShotState {
+        match (self.reassigned_to, self.voided) {
+            (0, false) => ShotState::InForce,
+            (0, true) => ShotState::Voided,
+            _ => ShotState::Reassigned,
+        }
+    }
+}
+
 /// A shot that the store holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShotView<'a> {
@@ -97,6 +129,8 @@ pub struct ShotView<'a> {
     pub stub: u32,
     /// The municipality code as presented where it differs from the ledger's, else 0.
     pub presented_municipality: u32,
+    /// Whether it counts, and who may change it.
+    pub standing: Standing,
     /// Its `Warning`s as fields of the schema's `Shot`, one behind another.
     pub(crate) warnings: &'a [u8],
 }
@@ -120,6 +154,7 @@ impl<'a> ShotView<'a> {
             recorded_by: "",
             stub: 0,
             presented_municipality: 0,
+            standing: Standing::default(),
             warnings: &[],
         };
         while !message.is_empty() {
@@ -159,7 +194,12 @@ impl<'a> ShotView<'a> {
         Some(Given { shot_id: self.shot_id, date, dose: self.dose, vaccine: self.vaccine })
     }
 
-    /// What the rules said of it when it was recorded.
+    /// What the rules compare, if it counts.
+    pub(crate) fn given_in_force(&self) -> Option<Given<'a>> {
+        self.given().filter(|_| self.standing.in_force())
+    }
+
+    /// What the rules said of it when it was recorded, or set right.
     #[must_use]
     pub fn warnings(&self) -> Vec<Warning> {
         let mut rest = self.warnings;
@@ -167,29 +207,41 @@ impl<'a> ShotView<'a> {
         fields.filter_map(|(_, value)| Warning::decode(value.bytes()?).ok()).collect()
     }
 
+    /// The shot as it is stored.
+    pub(crate) fn to_shot(self) -> Shot {
+        Shot {
+            date: self.date,
+            dose: self.dose,
+            vaccine: self.vaccine.to_owned(),
+            lot: self.lot.to_owned(),
+            venue: self.venue.to_owned(),
+            institution: self.institution.to_owned(),
+            doctor: self.doctor.to_owned(),
+            capture_id: self.capture_id.to_owned(),
+            source: self.source as i32,
+            recorded_by: self.recorded_by.to_owned(),
+            stub: self.stub,
+            presented_municipality: self.presented_municipality,
+            warnings: self.warnings(),
+        }
+    }
+
     /// The message that travels.
     #[must_use]
     pub fn to_recorded(&self) -> RecordedShot {
+        let shot = self.to_shot();
+        let Standing { reassigned_to, confirmed, held_writes, .. } = self.standing;
         RecordedShot {
             shot_id: self.shot_id,
             sequence: self.sequence,
             recorded_at: self.recorded_at_ms,
             ticket: 0,
-            shot: Some(Shot {
-                date: self.date,
-                dose: self.dose,
-                vaccine: self.vaccine.to_owned(),
-                lot: self.lot.to_owned(),
-                venue: self.venue.to_owned(),
-                institution: self.institution.to_owned(),
-                doctor: self.doctor.to_owned(),
-                capture_id: self.capture_id.to_owned(),
-                source: self.source as i32,
-                recorded_by: self.recorded_by.to_owned(),
-                stub: self.stub,
-                presented_municipality: self.presented_municipality,
-                warnings: with_reasons(self.warnings()),
-            }),
+            shot: Some(Shot { warnings: with_reasons(shot.warnings), ..shot }),
+            state: self.standing.state().into(),
+            confirmed: confirmed as i32,
+            reassigned_to,
+            held_writes,
+            same_dose: false,
         }
     }
 }
@@ -231,7 +283,14 @@ mod tests {
         let view = ShotView::of_message(7, 99, &bytes).unwrap();
         assert_eq!(
             view.to_recorded(),
-            RecordedShot { shot_id: 7, sequence: 7, recorded_at: 99, ticket: 0, shot: Some(shot) }
+            RecordedShot {
+                shot_id: 7,
+                sequence: 7,
+                recorded_at: 99,
+                shot: Some(shot),
+                state: ShotState::InForce.into(),
+                ..RecordedShot::default()
+            }
         );
         for end in 0..bytes.len() {
             // A shorter message is another message or none, never a panic.

@@ -145,7 +145,7 @@ fn check(person: &Person<'_>, ticket: Ticket, matched: bool) {
     let bytes = person.own_bytes().expect("no event changed it");
     assert_eq!(bytes.is_empty(), !matched, "who matched has a row");
     if let Ok(recorded) = person.own_recorded_shots() {
-        assert_eq!(recorded.len(), person.own_shot_count(), "as many shots as were counted");
+        assert_eq!(recorded.len(), person.own_shots_max(), "as many shots as were counted");
     }
     if let Ok(resident) = person.own_resident() {
         assert_eq!(resident.is_some(), matched);
@@ -156,7 +156,8 @@ fn check(person: &Person<'_>, ticket: Ticket, matched: bool) {
     }
     if let (Ok(shots), Ok(recorded)) = (person.shots(), person.recorded_shots()) {
         let same = |(shot, recorded): (&ShotView<'_>, &RecordedShot)| {
-            *recorded == RecordedShot { ticket: recorded.ticket, ..shot.to_recorded() }
+            let &RecordedShot { ticket, same_dose, .. } = recorded;
+            *recorded == RecordedShot { ticket, same_dose, ..shot.to_recorded() }
         };
         assert!(shots.len() == recorded.len() && shots.iter().zip(&recorded).all(same), "both are the same shots");
     }

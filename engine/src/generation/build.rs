@@ -5,11 +5,12 @@
 //!
 //! In memory it keeps the cold section, sixteen bytes for each slot of the index, eight for each of a look-up, and 24 for each place in the order of kana.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::cold::{ColdSection, ColdView};
+use super::cold::{ColdSection, ColdShotView, ColdView};
 use super::dictionary::DictionaryBuilder;
 use super::entry::{self, FoldedShot};
 use super::kana_order::KanaOrderBuilder;
@@ -41,7 +42,11 @@ pub(crate) struct RowToFold<'a> {
 }
 
 /// A shot as it is folded: texts resolved.
-pub(crate) type ShotToFold<'a> = ShotView<'a>;
+pub(crate) struct ShotToFold<'a> {
+    pub(crate) shot: ShotView<'a>,
+    /// As fields of a `ColdShot`; empty if nothing became of it after it was recorded.
+    pub(crate) events: Cow<'a, [u8]>,
+}
 
 /// Why a generation was not built.
 #[derive(Debug)]
@@ -129,7 +134,7 @@ impl Builder {
         let cold = cold_of(row, shots).map_or(0, |message| self.cold.add(ticket_bits, &message));
 
         self.folded.clear();
-        self.folded.extend(shots.iter().map(|shot| fold(&mut self.dictionary, shot)));
+        self.folded.extend(shots.iter().map(|shot| fold(&mut self.dictionary, &shot.shot)));
         self.payload.clear();
         entry::encode(&mut self.payload, bytes, cold, &self.folded);
         let flags = if row.is_some_and(|row| row.linked) { flag::LINKED } else { 0 };
@@ -145,7 +150,7 @@ impl Builder {
         self.counters.rows += u64::from(row.is_some());
         self.counters.active += u64::from(row.is_some_and(|row| row.active));
         self.counters.orphans += u64::from(row.is_none());
-        self.counters.shots += shots.len() as u64;
+        self.counters.shots += shots.iter().filter(|it| it.shot.standing.reassigned_to == 0).count() as u64;
         Ok(())
     }
 
@@ -199,21 +204,26 @@ impl Builder {
 }
 
 /// What an entry's row and shots keep cold; `None` if that is nothing.
-fn cold_of<'a>(row: Option<RowToFold<'a>>, shots: &[ShotToFold<'a>]) -> Option<ColdView<'a>> {
+fn cold_of<'a>(row: Option<RowToFold<'a>>, shots: &'a [ShotToFold<'a>]) -> Option<ColdView<'a>> {
     let sealed = row.map_or(&[][..], |row| row.sealed_my_number);
-    let captured = shots.iter().any(|shot| !shot.capture_id.is_empty()) && !broken(Mutation::ForgetCaptureIds);
-    let warned = shots.iter().any(|shot| !shot.warnings.is_empty()) && !broken(Mutation::ForgetWarnings);
-    let warnings = (0..).zip(shots).filter(|(_, shot)| warned && !shot.warnings.is_empty());
-    (!sealed.is_empty() || captured || warned).then(|| ColdView {
+    let captured = shots.iter().any(|it| !it.shot.capture_id.is_empty()) && !broken(Mutation::ForgetCaptureIds);
+    let cold_shots = (0..).zip(shots).filter_map(|(index, ShotToFold { shot, events })| {
+        let warnings = if broken(Mutation::ForgetWarnings) { &[][..] } else { shot.warnings };
+        let events = if broken(Mutation::ForgetAmendments) { &[][..] } else { events };
+        let more = !warnings.is_empty() || !events.is_empty();
+        more.then_some(ColdShotView { index, capture_id: "", events, warnings })
+    });
+    let cold = ColdView {
         sealed_my_number: sealed,
         data_key_id: row.filter(|_| !sealed.is_empty()).map_or(0, |row| row.data_key_id),
         my_number_hash: row.filter(|_| !sealed.is_empty()).map_or(0, |row| row.my_number_hash),
-        capture_ids: shots.iter().filter(|_| captured).map(|shot| shot.capture_id).collect(),
-        warnings: warnings.map(|(index, shot)| (index, shot.warnings)).collect(),
-    })
+        capture_ids: shots.iter().filter(|_| captured).map(|it| it.shot.capture_id).collect(),
+        shots: cold_shots.collect(),
+    };
+    (!sealed.is_empty() || captured || !cold.shots.is_empty()).then_some(cold)
 }
 
-fn fold(dictionary: &mut DictionaryBuilder, shot: &ShotToFold<'_>) -> FoldedShot {
+fn fold(dictionary: &mut DictionaryBuilder, shot: &ShotView<'_>) -> FoldedShot {
     FoldedShot {
         sequence: shot.shot_id,
         time_ms: shot.recorded_at_ms,

@@ -1,4 +1,5 @@
-//! What a generation keeps of a ticket and a match does not need: the sealed My Number, the shots' capture ids and warnings.
+//! What a generation keeps of a ticket and a match does not need: the sealed My Number, the shots' capture ids and warnings, and what
+//! became of them after they were recorded.
 //!
 //! Owns the section while it is built, and the reading of one cold entry without copying. Frames like every other record's; an entry names its cold entry by
 //! the offset in the section plus 8, so that 0 is "nothing".
@@ -6,9 +7,10 @@
 use smallvec::SmallVec;
 
 use crate::frame::{self, Header, kind};
+use crate::life::EVENTS_FIELD;
 use crate::lookup::HASH_BITS;
-use crate::stored::{ShotView, WARNINGS_FIELD};
-use crate::wire::{put_varint, take_field};
+use crate::stored::WARNINGS_FIELD;
+use crate::wire::{put_bytes_field, put_varint, take_field};
 
 /// Frames laid out behind one another in memory; only their checksums wait until the place of the section is known.
 #[derive(Default)]
@@ -56,40 +58,49 @@ pub(crate) struct ColdView<'a> {
     pub(crate) my_number_hash: u64,
     /// Of the folded shots in their order; shorter if the last ones have none.
     pub(crate) capture_ids: SmallVec<[&'a str; 4]>,
-    /// Of those that have any, in their order: which of the folded shots, and its warnings as in a `ShotView`.
-    pub(crate) warnings: SmallVec<[(u32, &'a [u8]); 2]>,
+    /// Of those that have more to them, in their order.
+    pub(crate) shots: SmallVec<[ColdShotView<'a>; 2]>,
+}
+
+/// What is kept of one folded shot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ColdShotView<'a> {
+    /// Which of them.
+    pub(crate) index: u32,
+    /// Empty if it has none. Lies with those of the other shots.
+    pub(crate) capture_id: &'a str,
+    /// As fields of a `ColdShot`; empty if nothing became of it after it was recorded.
+    pub(crate) events: &'a [u8],
+    /// As in a `ShotView`.
+    pub(crate) warnings: &'a [u8],
 }
 
 impl<'a> ColdView<'a> {
     /// Appends the `ColdEntry`, as prost would write it.
     fn encode(&self, out: &mut Vec<u8>) {
-        let put_bytes = |out: &mut Vec<u8>, field: u8, bytes: &[u8]| {
-            out.push(field << 3 | 2);
-            put_varint(out, bytes.len() as u64);
-            out.extend_from_slice(bytes);
-        };
         if !self.sealed_my_number.is_empty() {
-            put_bytes(out, 1, self.sealed_my_number);
+            put_bytes_field(out, 1, self.sealed_my_number);
         }
         if self.data_key_id != 0 {
             out.push(2 << 3);
             put_varint(out, u64::from(self.data_key_id));
         }
         for capture_id in &self.capture_ids {
-            put_bytes(out, 3, capture_id.as_bytes());
+            put_bytes_field(out, 3, capture_id.as_bytes());
         }
         if self.my_number_hash != 0 {
             out.push(4 << 3);
             put_varint(out, self.my_number_hash);
         }
-        for &(index, warnings) in &self.warnings {
-            let mut shot = Vec::with_capacity(warnings.len() + 6);
+        for &ColdShotView { index, events, warnings, .. } in &self.shots {
+            let mut shot = Vec::with_capacity(events.len() + warnings.len() + 6);
             if index != 0 {
                 shot.push(1 << 3);
                 put_varint(&mut shot, u64::from(index));
             }
+            shot.extend_from_slice(events);
             shot.extend_from_slice(warnings);
-            put_bytes(out, 5, &shot);
+            put_bytes_field(out, 5, &shot);
         }
     }
 
@@ -102,49 +113,43 @@ impl<'a> ColdView<'a> {
                 (2, value) => view.data_key_id = value.number_u32()?,
                 (3, value) => view.capture_ids.push(value.text()?),
                 (4, value) => view.my_number_hash = value.number().filter(|hash| hash >> HASH_BITS == 0)?,
-                (5, value) => view.warnings.push(warnings(value.bytes()?)?),
+                (5, value) => view.shots.push(ColdShotView::decode(value.bytes()?)?),
                 _ => {}
             }
         }
         Some(view)
     }
 
-    /// The capture id of the folded shot at `index`; empty if it has none.
-    pub(crate) fn capture_id_of(&self, index: usize) -> &'a str {
-        self.capture_ids.get(index).copied().unwrap_or("")
-    }
-
-    /// The folded shot at `index` with what is kept cold of it.
-    pub(crate) fn complete(&self, shot: ShotView<'a>, index: usize) -> ShotView<'a> {
-        ShotView { capture_id: self.capture_id_of(index), warnings: self.warnings_of(index), ..shot }
-    }
-
-    /// What is kept of the warnings of the folded shot at `index`.
-    fn warnings_of(&self, index: usize) -> &'a [u8] {
-        let held = self.warnings.iter().find(|(of, _)| *of as usize == index);
-        held.map_or(&[], |(_, warnings)| warnings)
+    /// What is kept of the folded shot at `index`.
+    pub(crate) fn shot(&self, index: usize) -> ColdShotView<'a> {
+        let more = self.shots.iter().find(|shot| shot.index as usize == index).copied().unwrap_or_default();
+        ColdShotView { capture_id: self.capture_ids.get(index).copied().unwrap_or(""), ..more }
     }
 }
 
-/// Reads a `ColdShot`; `None` if the bytes are none.
-fn warnings(mut shot: &[u8]) -> Option<(u32, &[u8])> {
-    let (mut index, mut warnings) = (0, &[][..]);
-    while !shot.is_empty() {
-        let rest = shot;
-        match take_field(&mut shot)? {
-            (1, value) => index = value.number_u32()?,
-            // From the first of them to the end: no other field comes behind.
-            (WARNINGS_FIELD, _) if warnings.is_empty() => warnings = rest,
-            _ => {}
+impl<'a> ColdShotView<'a> {
+    /// Reads a `ColdShot`; `None` if the bytes are none.
+    fn decode(mut shot: &'a [u8]) -> Option<ColdShotView<'a>> {
+        let mut view = ColdShotView::default();
+        // From the first of its fields to the last: no other field lies between.
+        let (mut events_at, whole) = (None, shot);
+        while !shot.is_empty() {
+            let at = whole.len() - shot.len();
+            match take_field(&mut shot)? {
+                (1, value) => view.index = value.number_u32()?,
+                (EVENTS_FIELD, _) => view.events = &whole[*events_at.get_or_insert(at)..whole.len() - shot.len()],
+                (WARNINGS_FIELD, _) if view.warnings.is_empty() => view.warnings = &whole[at..],
+                _ => {}
+            }
         }
+        Some(view)
     }
-    Some((index, warnings))
 }
 
 #[cfg(test)]
 mod tests {
     use prost::Message as _;
-    use sesshu_proto::v1::{ColdEntry, ColdShot, Shot, Warning, WarningKind};
+    use sesshu_proto::v1::{ColdEntry, ColdShot, FoldedEvent, Shot, Warning, WarningKind};
 
     use super::*;
 
@@ -154,11 +159,16 @@ mod tests {
         let warning = Warning { kind: WarningKind::DoseOrder.into(), shot_id: 7, ..Warning::default() };
         let warnings = vec![warning, Warning { kind: WarningKind::Deceased.into(), ..Warning::default() }];
         let of_shot = Shot { warnings: warnings.clone(), ..Shot::default() }.encode_to_vec();
+        let event = |sequence| FoldedEvent { kind: 3, sequence, message: vec![1, 2], ..FoldedEvent::default() };
+        let events = [event(7), event(8)];
+        let events_alone = ColdShot { events: events.to_vec(), ..ColdShot::default() }.encode_to_vec();
+        let events_of = |index| if index == 0 { &[][..] } else { &events_alone[..] };
         for sealed_my_number in [&[][..], &sealed] {
             for capture_ids in [vec![], vec!["c-1"], vec!["", "読取-2", ""]] {
                 for (data_key_id, my_number_hash) in [(0, 0), (1, 5), (300, (1 << HASH_BITS) - 1)] {
                     for warned in [vec![], vec![0], vec![0, 2]] {
-                        let shot = |&index| ColdShot { index, warnings: warnings.clone() };
+                        let events = |index| if index == 0 { vec![] } else { events.to_vec() };
+                        let shot = |&index| ColdShot { index, events: events(index), warnings: warnings.clone() };
                         let message = ColdEntry {
                             sealed_my_number: sealed_my_number.to_vec(),
                             data_key_id,
@@ -171,7 +181,15 @@ mod tests {
                             data_key_id,
                             my_number_hash,
                             capture_ids: capture_ids.clone().into(),
-                            warnings: warned.iter().map(|&index| (index, &of_shot[..])).collect(),
+                            shots: warned
+                                .iter()
+                                .map(|&index| ColdShotView {
+                                    index,
+                                    events: events_of(index),
+                                    warnings: &of_shot,
+                                    capture_id: "",
+                                })
+                                .collect(),
                         };
                         let mut bytes = Vec::new();
                         view.encode(&mut bytes);
@@ -181,8 +199,13 @@ mod tests {
                         assert_eq!(read.my_number_hash, my_number_hash);
                         assert_eq!(read.capture_ids[..], capture_ids[..]);
                         for index in 0..4 {
-                            let held = if warned.contains(&index) { &of_shot[..] } else { &[] };
-                            assert_eq!(read.warnings_of(index as usize), held);
+                            let capture_id = capture_ids.get(index as usize).copied().unwrap_or("");
+                            let (events, warnings) = (events_of(index), &of_shot[..]);
+                            let held = match warned.contains(&index) {
+                                true => ColdShotView { index, capture_id, events, warnings },
+                                false => ColdShotView { capture_id, ..ColdShotView::default() },
+                            };
+                            assert_eq!(read.shot(index as usize), held);
                         }
                     }
                 }

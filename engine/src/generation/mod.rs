@@ -25,7 +25,7 @@ mod slots;
 use std::path::PathBuf;
 
 pub(crate) use build::{BuildError, Builder, Built, RowToFold, ShotToFold};
-pub(crate) use cold::ColdView;
+pub(crate) use cold::ColdShotView;
 pub(crate) use entry::{Entry, FoldedShot};
 pub(crate) use layout::Identity;
 pub(crate) use read::{Candidates, Generation, KanaRows, OpenGenerationError};

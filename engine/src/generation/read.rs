@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::cold::ColdView;
+use super::cold::{ColdShotView, ColdView};
 use super::dictionary::Dictionary;
 use super::entry::{Entry, FoldedShot};
 use super::layout::{self, Counters, Footer, Identity, Section, tag};
@@ -17,11 +17,12 @@ use super::slots::Slots;
 use crate::disk::{Disk, Map, prefetch};
 use crate::error::Damage;
 use crate::frame::{self, Salt, kind};
+use crate::life::{Life, shot_of};
 use crate::limits::FILE_HEADER_BYTES;
 use crate::lookup::{Kind, RowFields};
 use crate::mutation::{Mutation, broken};
 use crate::names::fold_kana;
-use crate::stored::ShotView;
+use crate::stored::{ShotView, Standing};
 use crate::ticket::{Municipality, NUMBER_MAX};
 
 /// An open generation. A nation's ledgers do not fit the processor's caches, so what a match needs fills one line.
@@ -296,8 +297,20 @@ impl Generation {
             recorded_by: text(shot.recorded_by)?,
             stub: shot.stub,
             presented_municipality: shot.presented_municipality,
+            standing: Standing::default(),
             warnings: &[],
         })
+    }
+
+    /// A folded shot with what is kept cold of it.
+    pub(crate) fn life<'a>(&'a self, shot: &FoldedShot, cold: &ColdShotView<'a>) -> Result<Life<'a>, Damage> {
+        if cold.events.is_empty() {
+            let &ColdShotView { capture_id, warnings, .. } = cold;
+            return Ok(Life::folded(ShotView { capture_id, warnings, ..self.shot(shot)? }, &[]));
+        }
+        let shot = shot_of(cold.events).filter(|it| it.shot_id == shot.sequence);
+        let damage = || self.damage(self.details.cold.offset, "events that make no shot");
+        Ok(Life::folded(shot.ok_or_else(damage)?, cold.events))
     }
 
     /// The text of a folded shot's vaccine.

@@ -55,6 +55,14 @@ pub enum Column {
     RecordedBy,
     /// Where a record came from: not in files, only in requests.
     Source,
+    /// Which shot: not in files, only in requests.
+    ShotId,
+    /// Who acts: not in files, only in requests.
+    Who,
+    /// Why: not in files, only in requests.
+    Reason,
+    /// How much a writer's word counts: not in files, only in requests.
+    Authority,
     /// The row as a whole.
     Row,
 }
@@ -126,6 +134,10 @@ impl Column {
             Column::CaptureId => "読取ID",
             Column::RecordedBy => "recorded_by",
             Column::Source => "source",
+            Column::ShotId => "shot_id",
+            Column::Who => "who",
+            Column::Reason => "reason",
+            Column::Authority => "authority",
             Column::Row => "row",
         }
     }

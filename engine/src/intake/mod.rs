@@ -5,12 +5,14 @@
 //!
 //! A [`Row`], [`Change`] or [`ShotRecord`] can only be made by its `check`, so the store never validates again.
 
+mod amendment;
 mod change;
 mod fault;
 mod remark;
 mod row;
 mod shot;
 
+pub use amendment::{Act, Amendment, By, Correction, ShotRef};
 pub use change::{Change, ChangeContent};
 pub use fault::{Column, Fault, FaultCode};
 pub(crate) use remark::of_shared;

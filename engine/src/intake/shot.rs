@@ -24,22 +24,7 @@ impl ShotRecord {
     ///
     /// The first [`Fault`] in the order of the columns.
     pub fn check(line: TicketLine, mut shot: Shot) -> Result<ShotRecord, Fault> {
-        Date::from_yyyymmdd(shot.date)
-            .map_err(|error| Fault::new(Column::Date, FaultCode::NotADate, error.to_string()))?;
-        if !(1..=limits::DOSE_MAX).contains(&shot.dose) {
-            let reason = format!("a dose number from 1 to {}", limits::DOSE_MAX);
-            return Err(Fault::new(Column::Dose, FaultCode::UnknownValue, reason));
-        }
-        check_text(Column::Vaccine, &shot.vaccine, limits::VACCINE_CHARACTERS_MAX)?;
-        check_text(Column::Lot, &shot.lot, limits::LOT_CHARACTERS_MAX)?;
-        check_text(Column::Venue, &shot.venue, limits::VENUE_CHARACTERS_MAX)?;
-        let institution = shot.institution.as_bytes();
-        if !institution.is_empty()
-            && (institution.len() != limits::INSTITUTION_DIGITS || !institution.iter().all(u8::is_ascii_digit))
-        {
-            return Err(Fault::new(Column::Institution, FaultCode::NotDigits, "ten digits, or nothing"));
-        }
-        check_text(Column::Doctor, &shot.doctor, limits::DOCTOR_CHARACTERS_MAX)?;
+        check_content(&shot)?;
         check_text(Column::CaptureId, &shot.capture_id, limits::CAPTURE_ID_CHARACTERS_MAX)?;
         if !shot.capture_id.bytes().all(|byte| (0x21..0x7f).contains(&byte)) {
             let reason = "printable ASCII characters without spaces";
@@ -78,4 +63,23 @@ impl ShotRecord {
     pub fn shot(&self) -> &Shot {
         &self.shot
     }
+}
+
+/// Checks what a shot says of the inoculation.
+pub(super) fn check_content(shot: &Shot) -> Result<(), Fault> {
+    Date::from_yyyymmdd(shot.date).map_err(|error| Fault::new(Column::Date, FaultCode::NotADate, error.to_string()))?;
+    if !(1..=limits::DOSE_MAX).contains(&shot.dose) {
+        let reason = format!("a dose number from 1 to {}", limits::DOSE_MAX);
+        return Err(Fault::new(Column::Dose, FaultCode::UnknownValue, reason));
+    }
+    check_text(Column::Vaccine, &shot.vaccine, limits::VACCINE_CHARACTERS_MAX)?;
+    check_text(Column::Lot, &shot.lot, limits::LOT_CHARACTERS_MAX)?;
+    check_text(Column::Venue, &shot.venue, limits::VENUE_CHARACTERS_MAX)?;
+    let institution = shot.institution.as_bytes();
+    if !institution.is_empty()
+        && (institution.len() != limits::INSTITUTION_DIGITS || !institution.iter().all(u8::is_ascii_digit))
+    {
+        return Err(Fault::new(Column::Institution, FaultCode::NotDigits, "ten digits, or nothing"));
+    }
+    check_text(Column::Doctor, &shot.doctor, limits::DOCTOR_CHARACTERS_MAX)
 }

@@ -8,8 +8,12 @@ use crate::frame::{Header, flag, kind};
 /// What an event does to a ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// It gets a shot. `orphan`: nothing was known of it.
+    /// It gets a shot, new or from another ticket. `orphan`: nothing was known of it.
     Shot { orphan: bool },
+    /// One of its shots is set right.
+    Amended,
+    /// One of its shots is another ticket's from now on.
+    Departed,
     /// Its row is another. `first`: it had none; `adopts`: it had none, but shots.
     Row { first: bool, adopts: bool },
 }
@@ -20,6 +24,9 @@ impl Effect {
         let has = |flag: u8| header.flags & flag != 0;
         match header.kind {
             kind::SHOT_RECORDED => Some(Effect::Shot { orphan: has(flag::ORPHAN) }),
+            kind::SHOT_REASSIGNED if has(flag::ARRIVES) => Some(Effect::Shot { orphan: has(flag::ORPHAN) }),
+            kind::SHOT_REASSIGNED if !has(flag::HELD) => Some(Effect::Departed),
+            kind if kind::is_of_shot(kind) => Some(Effect::Amended),
             kind::RESIDENT_CHANGED => Some(Effect::Row { first: has(flag::FIRST_ROW), adopts: has(flag::ADOPTS) }),
             _ => None,
         }
@@ -30,6 +37,7 @@ impl Effect {
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         match self {
             Effect::Shot { orphan } => flag(orphan, flag::ORPHAN),
+            Effect::Amended | Effect::Departed => 0,
             Effect::Row { first, adopts } => flag(first, flag::FIRST_ROW) | flag(adopts, flag::ADOPTS),
         }
     }
@@ -45,6 +53,8 @@ pub(crate) struct Counts {
     pub(crate) rows: u64,
     /// Of them, those that had shots.
     pub(crate) adopted: u64,
+    /// Shots that are another ticket's now.
+    pub(crate) departed: u64,
 }
 
 impl Counts {
@@ -52,18 +62,20 @@ impl Counts {
     pub(crate) fn of(effect: Effect) -> Counts {
         match effect {
             Effect::Shot { orphan } => Counts { shots: 1, orphans: orphan.into(), ..Counts::default() },
+            Effect::Amended => Counts::default(),
+            Effect::Departed => Counts { departed: 1, ..Counts::default() },
             Effect::Row { first, adopts } => Counts { rows: first.into(), adopted: adopts.into(), ..Counts::default() },
         }
     }
 
     /// In the order of a checkpoint.
-    pub(crate) fn to_array(self) -> [u64; 4] {
-        [self.shots, self.orphans, self.rows, self.adopted]
+    pub(crate) fn to_array(self) -> [u64; 5] {
+        [self.shots, self.orphans, self.rows, self.adopted, self.departed]
     }
 
     /// The other way round.
-    pub(crate) fn from_array([shots, orphans, rows, adopted]: [u64; 4]) -> Counts {
-        Counts { shots, orphans, rows, adopted }
+    pub(crate) fn from_array([shots, orphans, rows, adopted, departed]: [u64; 5]) -> Counts {
+        Counts { shots, orphans, rows, adopted, departed }
     }
 }
 
@@ -81,5 +93,11 @@ mod tests {
             let header = Header { kind, flags: effect.flags(), time_ms: 1, ticket_bits: 1, sequence: 1 };
             assert_eq!(Effect::of(header), Some(effect));
         }
+        let of = |kind, flags| Effect::of(Header { kind, flags, time_ms: 1, ticket_bits: 1, sequence: 1 });
+        let arrival = flag::ARRIVES | flag::ORPHAN;
+        assert_eq!(of(kind::SHOT_REASSIGNED, arrival), Some(Effect::Shot { orphan: true }));
+        assert_eq!(of(kind::SHOT_REASSIGNED, 0), Some(Effect::Departed));
+        assert_eq!(of(kind::SHOT_REASSIGNED, flag::HELD), Some(Effect::Amended));
+        assert_eq!(of(kind::SHOT_VOIDED, 0), Some(Effect::Amended));
     }
 }

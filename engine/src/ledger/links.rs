@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use sesshu_proto::v1::{RecordedShot, Resident};
+use sesshu_proto::v1::Resident;
 
 use super::person::{Match, Person, Step};
 use crate::error::Damage;
@@ -135,24 +135,15 @@ impl<'v> Person<'v> {
         newest.map_or_else(|| self.own_row(), |row| Ok(Some(row)))
     }
 
-    /// The shots of all tickets in the order they were recorded.
-    pub(super) fn shots_of_all_tickets(&self) -> Result<Vec<ShotView<'v>>, Damage> {
+    /// Hands the shots of all tickets that are in force to `visit`, in the order they were recorded.
+    pub(super) fn each_shot_of_all_tickets(&self, mut visit: impl FnMut(Ticket, ShotView<'v>)) -> Result<(), Damage> {
         let mut shots = Vec::new();
         for (person, _) in self.all_tickets()? {
-            person.each_own_shot(|shot| shots.push(shot))?;
+            person.each_own_shot(|shot| shots.push((person.ticket, shot)))?;
         }
-        shots.sort_by_key(|shot| shot.shot_id);
-        Ok(shots)
-    }
-
-    /// As [`Person::shots_of_all_tickets`], as they travel: those of other tickets say which.
-    pub(super) fn recorded_on_all_tickets(&self) -> Result<Vec<RecordedShot>, Damage> {
-        let mut shots = Vec::new();
-        for (person, _) in self.all_tickets()? {
-            let ticket = if person.ticket == self.ticket { 0 } else { person.ticket.to_decimal() };
-            person.each_own_shot(|shot| shots.push(RecordedShot { ticket, ..shot.to_recorded() }))?;
-        }
-        shots.sort_by_key(|shot| shot.shot_id);
-        Ok(shots)
+        shots.retain(|(_, shot)| shot.standing.in_force());
+        shots.sort_by_key(|(_, shot)| shot.shot_id);
+        shots.into_iter().for_each(|(ticket, shot)| visit(ticket, shot));
+        Ok(())
     }
 }

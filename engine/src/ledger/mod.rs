@@ -105,15 +105,15 @@ impl Ledger {
         self.generation.as_ref().is_some_and(|generation| row(generation).unwrap_or(true))
     }
 
-    /// What an event of a `kind` does to `ticket` now; `None` if events of that kind are no ticket's.
-    pub(crate) fn effect(&self, ticket: Ticket, kind: u8, segments: &Segments) -> Option<Effect> {
-        match kind {
-            kind::SHOT_RECORDED => Some(Effect::Shot { orphan: self.is_unknown(ticket) }),
-            kind::RESIDENT_CHANGED => {
+    /// What an event with `header` does to `ticket` now; `None` if events of that kind are no ticket's.
+    pub(crate) fn effect(&self, ticket: Ticket, header: Header, segments: &Segments) -> Option<Effect> {
+        match Effect::of(header) {
+            Some(Effect::Shot { .. }) => Some(Effect::Shot { orphan: self.is_unknown(ticket) }),
+            Some(Effect::Row { .. }) => {
                 let first = !self.has_folded_row(ticket) && !self.has_changed_row(ticket, segments);
                 Some(Effect::Row { first, adopts: first && !self.is_unknown(ticket) })
             }
-            _ => None,
+            effect => effect,
         }
     }
 
@@ -208,12 +208,12 @@ impl Ledger {
             let mut address = newest;
             while address >= folded && address != 0 {
                 let event = segments.event(address)?;
-                events.push((address, event.header.kind, event.message));
+                events.push((address, event.header, event.message));
                 address = event.previous;
             }
             let Ok(ticket) = Ticket::new(self.municipality, number) else { continue };
-            for (address, kind, message) in events.into_iter().rev() {
-                let effect = self.effect(ticket, kind, segments);
+            for (address, header, message) in events.into_iter().rev() {
+                let effect = self.effect(ticket, header, segments);
                 let effect =
                     effect.ok_or_else(|| segments.damage(address, "a ticket's event of a kind that is none"))?;
                 self.event_recorded(ticket, address, effect, message);

@@ -3,13 +3,14 @@
 //! Owns the join, in steps that let a batch of tickets overlap their memory misses: [`Step::begin`] asks index and tail and starts to fetch what they name;
 //! [`Step::finish`] reads and checks it. One ticket goes the same way.
 
-use sesshu_proto::v1::{RecordedShot, Resident};
+use sesshu_proto::v1::{RecordedShot, Resident, ShotState};
 use smallvec::SmallVec;
 
 use super::Ledger;
 use crate::error::Damage;
 use crate::frame::{flag, kind};
-use crate::generation::{ColdView, Entry, FoldedShot, Generation};
+use crate::generation::{ColdShotView, Entry, FoldedShot, Generation};
+use crate::life::{Life, ShotEvent};
 use crate::log::Segments;
 use crate::mutation::{Mutation, broken};
 use crate::rules::Given;
@@ -135,8 +136,9 @@ fn walk(
             return Err(segments.damage(address, "a walk over a ticket's events met another ticket"));
         }
         if event.header.sequence <= *sequence || broken(Mutation::ShowNewerEvents) {
-            if event.header.kind == kind::SHOT_RECORDED {
-                events.shots.push(address);
+            if kind::is_of_shot(event.header.kind) {
+                let amends = if event.header.kind == kind::SHOT_RECORDED { 0 } else { AMENDS };
+                events.shots.push(address | amends);
             } else if events.row == 0 {
                 events.row = address;
             }
@@ -148,15 +150,39 @@ fn walk(
     Ok(())
 }
 
+/// Flags shots that are in force and have the same dose number.
+fn mark_same_doses(shots: &mut [RecordedShot]) {
+    let dose = |shot: &RecordedShot| shot.shot.as_ref().map_or(0, |content| content.dose);
+    for index in 1..shots.len() {
+        for before in 0..index {
+            let both_in_force = [before, index].iter().all(|&at| shots[at].state() == ShotState::InForce);
+            if both_in_force && dose(&shots[before]) == dose(&shots[index]) {
+                (shots[before].same_dose, shots[index].same_dose) = (true, true);
+            }
+        }
+    }
+}
+
 /// A ticket's events that its generation does not fold, by their addresses. Each was read and checked.
 #[derive(Default)]
 struct Events {
-    /// Oldest first.
+    /// Of shots, oldest first; with [`AMENDS`] where it is no record.
     shots: SmallVec<[u64; 2]>,
     /// The newest that changed the row; 0 if none did.
     row: u64,
     /// The newest of all; 0 if there is none.
     newest: u64,
+}
+
+/// Events begin at multiples of 8.
+const AMENDS: u64 = 1;
+
+impl Events {
+    /// Whether any does more than record a shot.
+    #[inline]
+    fn amend(&self) -> bool {
+        self.shots.iter().any(|address| address & AMENDS != 0)
+    }
 }
 
 /// Everything that one view knows of a person, by one of their tickets. Its texts are borrowed from mapped bytes; what is asked for is decoded then.
@@ -200,40 +226,50 @@ impl<'v> Person<'v> {
         self.decode(self.resident_bytes()?)
     }
 
-    /// The shots in the order they were recorded.
+    /// The shots that are in force, in the order they were recorded.
     ///
     /// # Errors
     ///
     /// [`Damage`] if a shot, a text or a capture id cannot be read.
     pub fn shots(&self) -> Result<Vec<ShotView<'v>>, Damage> {
-        let mut shots = Vec::with_capacity(self.own_shot_count());
+        let mut shots = Vec::with_capacity(self.own_shots_max());
         self.each_shot(|shot| shots.push(shot))?;
         Ok(shots)
     }
 
-    /// The shots as they travel.
+    /// The shots that are in force, as they travel.
     ///
     /// # Errors
     ///
     /// As [`Person::shots`].
     pub fn recorded_shots(&self) -> Result<Vec<RecordedShot>, Damage> {
+        let mut shots = Vec::with_capacity(self.own_shots_max());
         if self.is_linked()? {
-            return self.recorded_on_all_tickets();
+            self.each_shot_of_all_tickets(|ticket, shot| {
+                let ticket = if ticket == self.ticket { 0 } else { ticket.to_decimal() };
+                shots.push(RecordedShot { ticket, ..shot.to_recorded() });
+            })?;
+        } else {
+            self.each_shot(|shot| shots.push(shot.to_recorded()))?;
         }
-        self.own_recorded_shots()
+        mark_same_doses(&mut shots);
+        Ok(shots)
     }
 
-    /// Hands every shot to `visit`, in the order they were recorded; without allocating, where there is one ticket.
+    /// Hands every shot that is in force to `visit`, in the order they were recorded; without allocating, where there is one ticket.
     ///
     /// # Errors
     ///
     /// As [`Person::shots`].
-    pub fn each_shot(&self, visit: impl FnMut(ShotView<'v>)) -> Result<(), Damage> {
+    pub fn each_shot(&self, mut visit: impl FnMut(ShotView<'v>)) -> Result<(), Damage> {
         if self.is_linked()? {
-            self.shots_of_all_tickets()?.into_iter().for_each(visit);
-            return Ok(());
+            return self.each_shot_of_all_tickets(|_, shot| visit(shot));
         }
-        self.each_own_shot(visit)
+        self.each_own_shot(|shot| {
+            if shot.standing.in_force() {
+                visit(shot);
+            }
+        })
     }
 
     /// The ticket's own row; `None` if it has none.
@@ -245,14 +281,15 @@ impl<'v> Person<'v> {
         self.decode(self.own_bytes()?)
     }
 
-    /// The shots that were recorded on this ticket, as they travel.
+    /// The shots that ever were this ticket's, in force or not, as they travel.
     ///
     /// # Errors
     ///
     /// As [`Person::shots`].
     pub fn own_recorded_shots(&self) -> Result<Vec<RecordedShot>, Damage> {
-        let mut shots = Vec::with_capacity(self.own_shot_count());
+        let mut shots = Vec::with_capacity(self.own_shots_max());
         self.each_own_shot(|shot| shots.push(shot.to_recorded()))?;
+        mark_same_doses(&mut shots);
         Ok(shots)
     }
 
@@ -286,58 +323,120 @@ impl<'v> Person<'v> {
         }))
     }
 
-    /// How many shots were recorded on this ticket.
-    pub(crate) fn own_shot_count(&self) -> usize {
+    /// How many shots there are of this ticket at most, in force or not.
+    pub(crate) fn own_shots_max(&self) -> usize {
         self.entry.map_or(0, |entry| entry.shot_count as usize) + self.events.shots.len()
     }
 
-    /// Hands every shot that was recorded on this ticket to `visit`.
+    /// Hands every shot that ever was this ticket's to `visit`, in force or not, in the order they were recorded.
     pub(crate) fn each_own_shot(&self, mut visit: impl FnMut(ShotView<'v>)) -> Result<(), Damage> {
-        self.each_folded_shot(|generation, folded, cold, index| {
-            visit(cold.complete(generation.shot(folded)?, index));
-            Ok(())
-        })?;
-        self.each_shot_of_tail(visit)
+        self.each_own_life(|life| visit(life.shot))
     }
 
-    /// Hands every shot that was recorded on this ticket with this capture id to `same`, and what the rules compare of every one to `given`. Of a folded shot's
-    /// texts, which lie all over the dictionary, only the vaccine is looked at where no more is wanted.
+    /// As [`Person::each_own_shot`], with what became of each.
+    pub(crate) fn each_own_life(&self, mut visit: impl FnMut(Life<'v>)) -> Result<(), Damage> {
+        if self.events.amend() {
+            self.amended_lives()?.into_iter().for_each(visit);
+            return Ok(());
+        }
+        self.each_folded_shot(|generation, folded, cold| {
+            visit(generation.life(folded, cold)?);
+            Ok(())
+        })?;
+        for &address in &self.events.shots {
+            visit(self.begun_by(address)?);
+        }
+        Ok(())
+    }
+
+    /// The life of one of the shots that ever were this ticket's.
+    pub(crate) fn own_life(&self, shot_id: u64) -> Result<Option<Life<'v>>, Damage> {
+        let mut found = None;
+        self.each_own_life(|life| {
+            if life.shot.shot_id == shot_id {
+                found = Some(life);
+            }
+        })?;
+        Ok(found)
+    }
+
+    /// The lives of the ticket's shots, where something became of them in the log.
+    #[cold]
+    fn amended_lives(&self) -> Result<Vec<Life<'v>>, Damage> {
+        let mut lives: Vec<Life<'v>> = Vec::new();
+        self.each_folded_shot(|generation, folded, cold| {
+            lives.push(generation.life(folded, cold)?);
+            Ok(())
+        })?;
+        for &address in &self.events.shots {
+            let (event, event_at) = (self.shot_event(address)?, address & !AMENDS);
+            let of = event.shot_id().and_then(|id| lives.iter_mut().find(|life| life.shot.shot_id == id));
+            match of {
+                Some(life) => life.go_on(event).ok_or_else(|| {
+                    self.horizon.segments.damage(event_at, "an event whose message is no amendment of a shot")
+                })?,
+                None => lives.push(self.begun_by(address)?),
+            }
+        }
+        // A shot that came from another ticket may be older than those that were there.
+        lives.sort_by_key(|life| life.shot.shot_id);
+        Ok(lives)
+    }
+
+    /// A shot whose first event on the ticket lies at `address`.
+    fn begun_by(&self, address: u64) -> Result<Life<'v>, Damage> {
+        let life = Life::begun_by(self.shot_event(address)?);
+        life.ok_or_else(|| self.horizon.segments.damage(address & !AMENDS, "an event whose message is no shot"))
+    }
+
+    fn shot_event(&self, address: u64) -> Result<ShotEvent<'v>, Damage> {
+        let event = self.horizon.segments.event(address & !AMENDS)?;
+        Ok(ShotEvent::of(event.header, event.message))
+    }
+
+    /// Hands every shot that was recorded on this ticket with this capture id to `same`, as it was recorded, and what the rules compare of every one that is in
+    /// force to `given`. Of a folded shot's texts, which lie all over the dictionary, only the vaccine is looked at where no more is wanted.
     pub(crate) fn compare_own_shots(
         &self,
         capture_id: &str,
         mut same: impl FnMut(ShotView<'v>),
         mut given: impl FnMut(Given<'v>),
     ) -> Result<(), Damage> {
-        self.each_folded_shot(|generation, folded, cold, index| {
+        let mut compare = |life: &Life<'v>, given: &mut dyn FnMut(Given<'v>)| {
+            life.shot.given_in_force().into_iter().for_each(given);
+            life.recorded().into_iter().filter(|shot| shot.capture_id == capture_id).for_each(&mut same);
+        };
+        if self.events.amend() {
+            self.amended_lives()?.iter().for_each(|life| compare(life, &mut given));
+            return Ok(());
+        }
+        self.each_folded_shot(|generation, folded, cold| {
+            if cold.capture_id == capture_id || !cold.events.is_empty() {
+                compare(&generation.life(folded, cold)?, &mut given);
             // What was recorded has a day of the calendar.
-            if let Ok(date) = Date::from_yyyymmdd(folded.date) {
+            } else if let Ok(date) = Date::from_yyyymmdd(folded.date) {
                 let vaccine = generation.vaccine(folded)?;
                 given(Given { shot_id: folded.sequence, date, dose: folded.dose, vaccine });
             }
-            if cold.capture_id_of(index) == capture_id {
-                same(cold.complete(generation.shot(folded)?, index));
-            }
             Ok(())
         })?;
-        self.each_shot_of_tail(|shot| {
-            shot.given().into_iter().for_each(&mut given);
-            if shot.capture_id == capture_id {
-                same(shot);
-            }
-        })
+        for &address in &self.events.shots {
+            compare(&self.begun_by(address)?, &mut given);
+        }
+        Ok(())
     }
 
     /// Hands what the rules compare of every shot of the person's other tickets to `given`.
     pub(crate) fn compare_other_shots(&self, mut given: impl FnMut(Given<'v>)) -> Result<(), Damage> {
         self.each_ticket(|person| match person.ticket == self.ticket {
             true => Ok(()),
-            false => person.each_own_shot(|shot| shot.given().into_iter().for_each(&mut given)),
+            false => person.each_own_shot(|shot| shot.given_in_force().into_iter().for_each(&mut given)),
         })
     }
 
     fn each_folded_shot(
         &self,
-        mut visit: impl FnMut(&'v Generation, &FoldedShot, &ColdView<'v>, usize) -> Result<(), Damage>,
+        mut visit: impl FnMut(&'v Generation, &FoldedShot, &ColdShotView<'v>) -> Result<(), Damage>,
     ) -> Result<(), Damage> {
         let (Some(generation), Some(entry)) = (&self.ledger.generation, &self.entry) else { return Ok(()) };
         if entry.shot_count == 0 {
@@ -346,16 +445,7 @@ impl<'v> Person<'v> {
         let cold = generation.cold(entry)?;
         for (index, folded) in entry.shots().enumerate() {
             let folded = folded.ok_or_else(|| generation.damage(0, "a folded shot that cannot be read"))?;
-            visit(generation, &folded, &cold, index)?;
-        }
-        Ok(())
-    }
-
-    fn each_shot_of_tail(&self, mut visit: impl FnMut(ShotView<'v>)) -> Result<(), Damage> {
-        for &address in &self.events.shots {
-            let event = self.horizon.segments.event(address)?;
-            let shot = ShotView::of_message(event.header.sequence, event.header.time_ms, event.message);
-            visit(shot.ok_or_else(|| self.horizon.segments.damage(address, "an event whose message is no shot"))?);
+            visit(generation, &folded, &cold.shot(index))?;
         }
         Ok(())
     }

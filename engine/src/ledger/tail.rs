@@ -77,7 +77,7 @@ pub(crate) struct Tail {
     table: Swap<Option<Arc<Table>>>,
     tickets: AtomicU64,
     /// In the order of [`Counts::to_array`].
-    counts: [AtomicU64; 4],
+    counts: [AtomicU64; 5],
 }
 
 impl Tail {

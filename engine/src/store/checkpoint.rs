@@ -7,7 +7,7 @@
 //! header  0        8         12      16         32         40         48        56        64
 //!         | magic  | version | crc32 | store id | position | sequence | time ms | ledgers |
 //! ledger  0              4      8            16        24      32        40     48        56
-//!         | municipality | zero | generation | tickets | shots | orphans | rows | adopted | number (u64), newest address (u64) | …
+//!         | municipality | zero | generation | tickets | shots | orphans | rows | adopted | departed | number (u64), newest address (u64) | …
 //! ```
 //!
 //! Addresses lie before the position. The top bit of a number is set if the ticket's row may have changed. *Generation* is the one that the tail begins behind.
@@ -34,7 +34,7 @@ pub(super) const DIRECTORY: &str = "checkpoint";
 
 const MAGIC: &[u8; 8] = b"SesshuCp";
 const HEADER_BYTES: usize = 64;
-const LEDGER_BYTES: usize = 56;
+const LEDGER_BYTES: usize = 64;
 const TICKET_BYTES: usize = 16;
 /// Of a number: the ticket's row may have changed.
 const CHANGED: u64 = 1 << 63;
@@ -248,14 +248,14 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Checkpoint<'_>, &'static str> {
         let tail = LedgerTail {
             municipality: Municipality::from_five_digits(u32_at(ledger, 0)).ok_or("an unknown municipality")?,
             generation: u64_at(ledger, 8),
-            counts: Counts::from_array([24, 32, 40, 48].map(|at| u64_at(ledger, at))),
+            counts: Counts::from_array([24, 32, 40, 48, 56].map(|at| u64_at(ledger, at))),
             tickets: tickets.as_chunks().0,
         };
         if tail.tickets().any(|it| it.number > NUMBER_MAX || it.newest == 0 || it.newest >= start.position) {
             return Err("a ticket or an address that cannot be");
         }
-        let Counts { shots, orphans, rows, adopted } = tail.counts;
-        if shots.max(rows) > start.sequence || orphans > shots || adopted > rows {
+        let Counts { shots, orphans, rows, adopted, departed } = tail.counts;
+        if shots.max(rows).max(departed) > start.sequence || orphans > shots || adopted > rows {
             return Err("more events than there were");
         }
         tails.push(tail);

@@ -3,6 +3,8 @@
 //! Owns the rule by which a register's rows, the entries of the generation before and the events since become entries. Three sequences in number order are
 //! merged; shots come along whatever happens to the row.
 
+use std::borrow::Cow;
+
 use prost::Message as _;
 use sesshu_proto::v1::{Resident, ResidentStatus};
 
@@ -12,6 +14,7 @@ use crate::error::{Damage, KeyError};
 use crate::generation::{BuildError, Builder, RowToFold, ShotToFold};
 use crate::keys::{DataKey, SEALED_BYTES};
 use crate::ledger::{Links, Person};
+use crate::life::Life;
 use crate::limits::SAMPLES_MAX;
 use crate::mutation::{Mutation, broken};
 use crate::stored::RowView;
@@ -197,7 +200,7 @@ pub(super) fn fold(
         };
         shots.clear();
         if let Some(person) = &person {
-            person.each_own_shot(|shot| shots.push(shot))?;
+            person.each_own_life(|life| shots.push(to_fold(&life)))?;
         }
         let before = person.as_ref().map(Person::own_row).transpose()?.flatten();
         tally.known += u64::from(before.as_ref().is_some_and(|row| counts_as_resident(row.bytes)));
@@ -218,6 +221,10 @@ pub(super) fn fold(
         }
     }
     Ok(tally)
+}
+
+fn to_fold<'a>(life: &Life<'a>) -> ShotToFold<'a> {
+    ShotToFold { shot: life.shot, events: if life.is_amended() { life.events() } else { Cow::Borrowed(&[]) } }
 }
 
 /// Whether an encoded `Resident` is neither removed (its field 6) nor replaced by another ticket's (10); looked for without reading the texts.

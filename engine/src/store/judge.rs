@@ -4,7 +4,7 @@
 //! person do not count: whoever repeats a record presents the same line. For the rules they do: a dose is the person's. Pure over one view and what is on its
 //! way.
 
-use sesshu_proto::v1::Warning;
+use sesshu_proto::v1::{Shot, Warning};
 use smallvec::SmallVec;
 
 use super::record::{RecordOutcome, Recorded};
@@ -91,8 +91,8 @@ fn try_judge<'a>(
             person.compare_other_shots(|shot| given.push(shot))?;
             let others = person.tickets()?.into_iter().filter(|other| *other != offer.ticket);
             others.for_each(|other| on_their_way(other, &mut |shot| given.push(shot)));
-            given.sort_by_key(|shot| shot.shot_id);
         }
+        given.sort_by_key(|shot| shot.shot_id);
         let resident = person.filter(|_| matched).map(Person::resident_bytes).transpose()?;
         let known = Known {
             resident: resident.map(ResidentFacts::of),
@@ -113,7 +113,7 @@ fn already<'a>(
     given: &mut SmallVec<[Given<'a>; 4]>,
 ) -> Result<Option<Recorded>, Damage> {
     let mut answer = None;
-    if person.own_shot_count() > 0 {
+    if person.own_shots_max() > 0 {
         let offered = offered(offer.message);
         let repeated = |held: ShotView<'_>| {
             if answer.is_none() {
@@ -141,4 +141,35 @@ pub(super) fn repeats(held: &ShotView<'_>, offered: &ShotView<'_>) -> Option<Rec
     };
     let &ShotView { shot_id, sequence, recorded_at_ms, .. } = held;
     Some(Recorded { outcome, shot_id, sequence, recorded_at_ms, warnings: held.warnings() })
+}
+
+/// What the rules say of a shot with the content `shot` on `ticket`. `id` is its own, which it is not compared with.
+pub(super) fn warnings_of(
+    view: &View,
+    rules: &Rules,
+    ticket: Ticket,
+    shot: &Shot,
+    id: u64,
+    today: Date,
+) -> Result<Vec<Warning>, Damage> {
+    let found = view.match_ticket(ticket);
+    let (matched, person) = match &found {
+        Match::Matched(person) => (true, Some(person)),
+        Match::Orphan(person) => (false, Some(person)),
+        Match::NotFound => (false, None),
+        Match::Damaged(damage) => return Err(damage.clone()),
+    };
+    let mut given: SmallVec<[Given<'_>; 4]> = SmallVec::new();
+    if let Some(person) = person {
+        person.each_shot(|other| given.extend(other.given().filter(|other| other.shot_id != id)))?;
+    }
+    let resident = person.filter(|_| matched).map(Person::resident_bytes).transpose()?;
+    let known = Known { resident: resident.map(ResidentFacts::of), given: &given, scanned_before: false, today };
+    Ok(rules.check(&given_by(shot), shot.stub, &known))
+}
+
+/// What the rules compare of a shot that has no place yet.
+pub(super) fn given_by(shot: &Shot) -> Given<'_> {
+    let date = Date::from_yyyymmdd(shot.date).expect("a shot that was checked has a day of the calendar");
+    Given { shot_id: 0, date, dose: shot.dose, vaccine: &shot.vaccine }
 }

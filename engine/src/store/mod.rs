@@ -15,12 +15,15 @@
 //! | `record`, `judge`, `queue`, `batch`, `committer`, `pipeline` | the way of a shot to the disk, in this order |
 //! | `load`, `prints`, `fold` | the way of a register to a generation |
 //! | `hold`, `held`, `held_file` | registers that wait for somebody's word: when, their life, their files |
-//! | `act`, `change` | the way of a single row to the log |
+//! | `act` | what a single act on a ticket comes to |
+//! | `change` | the way of a single row to the log |
+//! | `amend`, `locate`, `history` | a recorded shot that is set right, where it is now, and what became of it |
 //! | `upkeep` | when checkpoints and manifests are written |
 //! | `status`, `statistics` | what operators ask for |
 
 mod access;
 mod act;
+mod amend;
 mod batch;
 mod change;
 mod checkpoint;
@@ -29,11 +32,13 @@ mod find;
 mod fold;
 mod held;
 mod held_file;
+mod history;
 mod hold;
 mod judge;
 mod key;
 mod ledgers;
 mod load;
+mod locate;
 mod manifest;
 mod my_number;
 mod open;
@@ -55,12 +60,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 pub use access::Access;
+pub use amend::{Amended, AmendmentOutcome};
 pub use change::{ChangeOutcome, Changed};
 pub use checkpoint::CheckpointOutcome;
 pub use find::{Found, Within};
 pub use fold::Samples;
 pub use held::Held;
 pub use held_file::HeldId;
+pub use history::ShotHistory;
 pub use hold::{HoldPolicy, HoldReason, LoadOutcome, Share};
 pub use key::{ListedKey, Rotated, Rotation};
 pub use load::{BuiltLoad, Kept, Load, LoadReport, Rejected};

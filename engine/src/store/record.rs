@@ -13,13 +13,12 @@ use std::time::Instant;
 use prost::Message as _;
 use sesshu_proto::v1::{Shot, Source, Warning};
 
-use super::judge::{Judged, Offer, judge, offered};
+use super::judge::{Judged, Offer, given_by, judge, offered};
 use super::{Shared, Store, lock};
 use crate::error::RecordError;
 use crate::intake::ShotRecord;
 use crate::limits::{COMMAND_SHOTS_MAX, SHOT_FRAME_BYTES_MAX};
 use crate::log::Writer;
-use crate::rules::Given;
 use crate::stored::warnings_bytes;
 use crate::ticket::{Date, Ticket};
 
@@ -99,7 +98,7 @@ impl RecordCommand {
             let (ticket, message) = (shot.ticket(), &command.messages[start..]);
             let scanned_before = shared.scanned_before(ticket, shot.shot(), now_ms);
             let offer =
-                Offer { ticket, message, given: given(shot.shot()), stub: shot.shot().stub, scanned_before, today };
+                Offer { ticket, message, given: given_by(shot.shot()), stub: shot.shot().stub, scanned_before, today };
             let judged = judge(&view, rules, &offer, &|_, _| {});
             let bytes = Writer::event_bytes(message.len() + warnings_bytes(&judged.warnings));
             assert!(bytes <= SHOT_FRAME_BYTES_MAX, "a shot that was checked fits its frame, and so a batch");
@@ -195,12 +194,6 @@ impl Store {
     fn command(&self, shots: &[ShotRecord], done: Completion) -> RecordCommand {
         RecordCommand::new(&self.shared, shots, done)
     }
-}
-
-/// What the rules compare of a shot that has no place yet.
-fn given(shot: &Shot) -> Given<'_> {
-    let date = Date::from_yyyymmdd(shot.date).expect("a shot that was checked has a day of the calendar");
-    Given { shot_id: 0, date, dose: shot.dose, vaccine: &shot.vaccine }
 }
 
 impl Shared {

@@ -79,7 +79,7 @@ impl State {
             })
         };
         match event.header.kind {
-            kind::SHOT_RECORDED | kind::RESIDENT_CHANGED => {
+            kind if kind == kind::RESIDENT_CHANGED || kind::is_of_shot(kind) => {
                 let ticket =
                     Ticket::from_bits(event.header.ticket_bits).map_err(|_| damage("an event of no ticket"))?;
                 let ledger = self.ledger(ticket.municipality());
@@ -88,7 +88,7 @@ impl State {
                     let effect = if event.header.sequence > ledger.installed.0 {
                         Effect::of(event.header)
                     } else {
-                        ledger.effect(ticket, event.header.kind, segments)
+                        ledger.effect(ticket, event.header, segments)
                     };
                     let effect = effect.ok_or_else(|| damage("a ticket's event of a kind that is none"))?;
                     ledger.event_recorded(ticket, event.address, effect, event.message);
@@ -150,9 +150,9 @@ mod tests {
 
     #[test]
     fn an_event_of_a_reserved_or_unknown_kind_is_refused() {
-        let known = [kind::SHOT_RECORDED, kind::RESIDENT_CHANGED, kind::GENERATION_INSTALLED];
+        let known = [kind::RESIDENT_CHANGED, kind::GENERATION_INSTALLED];
         let disk = RealDisk::existing(std::path::Path::new("nowhere"));
-        for kind in (1..=u8::MAX).filter(|kind| !known.contains(kind)) {
+        for kind in (1..=u8::MAX).filter(|&kind| !known.contains(&kind) && !kind::is_of_shot(kind)) {
             let ticket = Ticket::from_decimal(1_310_160_000_012_345).unwrap();
             let header = Header { kind, flags: 0, time_ms: 1, ticket_bits: ticket.to_bits(), sequence: 1 };
             let event = Event { address: 8240, header, previous: 0, message: &[] };

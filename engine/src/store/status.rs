@@ -46,7 +46,7 @@ impl Store {
             trouble: lock(&self.shared.trouble).clone(),
             ..Status::default()
         };
-        let mut adopted = 0;
+        let (mut adopted, mut departed) = (0, 0);
         for ledger in view.ledgers.iter() {
             status.ledgers += 1;
             status.tail_tickets += ledger.tail.ticket_count();
@@ -55,6 +55,7 @@ impl Store {
             status.residents += tail.rows;
             status.orphans += tail.orphans;
             adopted += tail.adopted;
+            departed += tail.departed;
             if let Some(generation) = &ledger.generation {
                 let counters = generation.counters();
                 status.residents += counters.rows;
@@ -65,6 +66,7 @@ impl Store {
         }
         // Counted while the committer goes on: what was adopted a moment ago may not be counted as an orphan yet.
         status.orphans = status.orphans.saturating_sub(adopted);
+        status.shots = status.shots.saturating_sub(departed);
         status
     }
 }

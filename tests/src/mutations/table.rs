@@ -131,6 +131,14 @@ faults! {
         load::a_crash_changes_no_count;
     "forget-capture-ids" breaks "capture ids are folded with their shots":
         idempotency::a_capture_id_counts_once_across_batches_restarts_and_folds;
+    "forget-amendments" breaks "a fold keeps all that became of a shot":
+        amend::a_correction_is_seen_with_what_was_before_whatever_comes;
+    "overwrite-newer" breaks "whoever does not know a shot as it is changes nothing":
+        amend::whoever_does_not_know_the_shot_as_it_is_is_told_and_changes_nothing;
+    "overwrite-confirmed" breaks "a confirmed shot is changed by nobody below its level":
+        amend::a_confirmed_shot_is_changed_by_nobody_below_and_what_they_write_is_held;
+    "reassign-one-end" breaks "a shot is on one ticket at a time":
+        amend::a_reassigned_shot_is_on_one_ticket_at_a_time_and_keeps_its_name;
     "forget-warnings" breaks "warnings are folded with their shots":
         warnings::a_shot_that_is_recorded_again_is_warned_of_as_it_was;
     "forget-orphans-at-fold" breaks "no shot is lost by a fold, row or not":
