@@ -12,7 +12,7 @@ use sesshu_tests::machine::Machine;
 use sesshu_tests::{Answer, CHIYODA, NAHA, Place, answer, ledger, load, record, shot, ticket};
 
 fn by(authority: Authority) -> By {
-    By { who: "係員 7".into(), reason: "読み違い".into(), authority }
+    By { who: "係員 7".into(), reason: "読み違い".into(), authority, batch: String::new() }
 }
 
 fn of(number: u64, shot_id: u64) -> ShotRef {

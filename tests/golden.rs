@@ -32,7 +32,7 @@ fn of(code: &str, number: &str, shot_id: &str) -> ShotRef {
 }
 
 fn amend(store: &Store, of: ShotRef, act: Act, authority: Authority) {
-    let by = By { who: "係員 7".into(), reason: "読み違い".into(), authority };
+    let by = By { who: "係員 7".into(), reason: "読み違い".into(), authority, batch: String::new() };
     let amendment = Amendment::check(of, act, by, None, None).unwrap();
     let answer = store.amend(&[amendment]).pop().unwrap().unwrap();
     assert!(matches!(answer.outcome, AmendmentOutcome::Amended | AmendmentOutcome::Held), "{answer:?}");

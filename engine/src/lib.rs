@@ -94,7 +94,7 @@ pub use store::{
     Access, Amended, AmendmentOutcome, BuiltLoad, ChangeOutcome, Changed, CheckpointOutcome, CommitStatistics,
     Completion, Found, Held, HeldId, HoldPolicy, HoldReason, Kept, LedgerReader, ListedKey, Load, LoadOutcome,
     LoadReport, Match, MyNumberQuestion, OpenDataKeys, Opened, RecordOutcome, Recorded, Rejected, Rotated, Rotation,
-    SHARED_LISTED_MAX, Samples, Share, SharedCounts, ShotHistory, Status, Store, View, ViewGuard, Within,
+    SHARED_LISTED_MAX, Samples, Share, SharedCounts, ShotHistory, ShotsOf, Status, Store, View, ViewGuard, Within,
 };
 pub use stored::{ShotView, Standing};
 

@@ -36,6 +36,7 @@ pub(crate) struct AmendmentView<'a> {
     recorded_at: u64,
     voided: bool,
     confirmed: u32,
+    pub(crate) batch: &'a str,
 }
 
 impl<'a> AmendmentView<'a> {
@@ -54,6 +55,7 @@ impl<'a> AmendmentView<'a> {
                 (8, value) => view.recorded_at = value.number()?,
                 (9, value) => view.voided = value.number()? != 0,
                 (10, value) => view.confirmed = value.number_u32()?,
+                (11, value) => view.batch = value.text()?,
                 _ => {}
             }
         }

@@ -104,7 +104,7 @@ const _: () = {
     );
     // Tags and numbers.
     assert!(
-        (REASON_CHARACTERS_MAX + RECORDED_BY_CHARACTERS_MAX) * 4 + 80
+        (REASON_CHARACTERS_MAX + RECORDED_BY_CHARACTERS_MAX) * 4 + CAPTURE_ID_CHARACTERS_MAX + 80
             <= AMENDMENT_FRAME_BYTES_MAX - SHOT_FRAME_BYTES_MAX
     );
     // A reassignment is two events.

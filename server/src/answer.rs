@@ -8,10 +8,11 @@ use std::io::{self, Write};
 use serde::Serialize;
 use sesshu_engine::ticket::{Date, Ticket};
 use sesshu_proto::v1::{
-    ChangeOutcome, ChangeReply, MatchOutcome, MatchReply, RecordedShot, Resident, ResidentStatus, Sex, Source,
-    StatusReply,
+    Authority, ChangeOutcome, ChangeReply, MatchOutcome, MatchReply, RecordedShot, Resident, ResidentStatus, Sex,
+    Source, StatusReply,
 };
 
+use crate::amend::authority_word;
 use crate::answer_record::WarningAnswer;
 use crate::input::RejectedRow;
 
@@ -62,6 +63,7 @@ pub struct ResidentAnswer {
 /// A shot, as it was recorded.
 #[derive(Debug, Serialize)]
 pub struct ShotAnswer {
+    id: String,
     shot_id: u64,
     sequence: u64,
     recorded_at: String,
@@ -76,7 +78,12 @@ pub struct ShotAnswer {
     source: &'static str,
     recorded_by: String,
     line: String,
-    warnings: Vec<WarningAnswer>,
+    state: String,
+    confirmed: Option<String>,
+    reassigned_to: Option<String>,
+    held_writes: u32,
+    same_dose: bool,
+    pub(crate) warnings: Vec<WarningAnswer>,
 }
 
 impl TicketAnswer {
@@ -130,7 +137,8 @@ fn number(number: u64) -> String {
 }
 
 impl ShotAnswer {
-    fn new(ticket: Ticket, recorded: RecordedShot) -> ShotAnswer {
+    pub(crate) fn new(ticket: Ticket, recorded: RecordedShot) -> ShotAnswer {
+        let ShotWords { state, reassigned_to, confirmed } = ShotWords::of(&recorded);
         let shot = recorded.shot.unwrap_or_default();
         let ticket = Ticket::from_decimal(recorded.ticket).ok().filter(|_| recorded.ticket != 0).unwrap_or(ticket);
         let municipality = match shot.presented_municipality {
@@ -138,6 +146,12 @@ impl ShotAnswer {
             ward => ward,
         };
         ShotAnswer {
+            id: shot_name(ticket.to_decimal(), recorded.shot_id),
+            state,
+            confirmed,
+            reassigned_to,
+            held_writes: recorded.held_writes,
+            same_dose: recorded.same_dose,
             shot_id: recorded.shot_id,
             sequence: recorded.sequence,
             recorded_at: time(recorded.recorded_at),
@@ -153,6 +167,29 @@ impl ShotAnswer {
             doctor: shot.doctor,
             capture_id: shot.capture_id,
             recorded_by: shot.recorded_by,
+        }
+    }
+}
+
+/// How a shot is named: its ticket and its id.
+pub(crate) fn shot_name(ticket: u64, shot_id: u64) -> String {
+    format!("{ticket:016}-{shot_id}")
+}
+
+/// What became of a shot, in words.
+pub(crate) struct ShotWords {
+    pub(crate) state: String,
+    pub(crate) reassigned_to: Option<String>,
+    pub(crate) confirmed: Option<String>,
+}
+
+impl ShotWords {
+    pub(crate) fn of(recorded: &RecordedShot) -> ShotWords {
+        let confirmed = recorded.confirmed();
+        ShotWords {
+            state: recorded.state().as_str_name().trim_start_matches("SHOT_STATE_").to_lowercase(),
+            reassigned_to: (recorded.reassigned_to != 0).then(|| format!("{:016}", recorded.reassigned_to)),
+            confirmed: (confirmed != Authority::Unspecified).then(|| authority_word(confirmed)),
         }
     }
 }

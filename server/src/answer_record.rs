@@ -8,7 +8,7 @@ use serde::Serialize;
 use sesshu_engine::ticket::Ticket;
 use sesshu_proto::v1::{RecordOutcome, RecordReply, Warning, WarningKind};
 
-use crate::answer::{ResidentAnswer, date};
+use crate::answer::{ResidentAnswer, date, shot_name};
 
 /// What `record` says of a shot.
 #[derive(Debug, Serialize)]
@@ -19,6 +19,8 @@ pub struct RecordAnswer {
     pub outcome: &'static str,
     /// Why, if invalid.
     pub reason: Option<String>,
+    /// As `sesshu shot` names the shot that the ticket now holds; null where there is no `shot_id`.
+    pub id: Option<String>,
     /// Of the shot that the ticket now holds; null if invalid, except where the capture id is another shot's.
     pub shot_id: Option<u64>,
     /// Of that shot's newest event.
@@ -83,6 +85,7 @@ impl RecordAnswer {
             ticket: ticket.map_or_else(|| given.to_owned(), |ticket| ticket.to_string()),
             outcome,
             reason: (!reply.reason.is_empty()).then_some(reply.reason),
+            id: (reply.shot_id > 0).then(|| shot_name(reply.ticket, reply.shot_id)),
             shot_id: (reply.shot_id > 0).then_some(reply.shot_id),
             sequence: (reply.sequence > 0).then_some(reply.sequence),
             warnings: reply.warnings.into_iter().map(WarningAnswer::new).collect(),

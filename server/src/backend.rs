@@ -9,9 +9,11 @@ use sesshu_engine::intake::{Change, Row, ShotRecord};
 use sesshu_engine::ticket::{Municipality, Ticket, TicketLine};
 use sesshu_engine::{HeldId, HoldPolicy, Load, Store};
 use sesshu_proto::v1::{
-    ChangeReply, FindReply, FindRequest, HeldRegister, LoadCommitted, LoadSummary, MatchReply, RecordReply, StatusReply,
+    AmendReply, AmendRequest, ChangeReply, FindReply, FindRequest, FindShotsRequest, HeldRegister, HistoryReply,
+    LoadCommitted, LoadSummary, MatchReply, RecordReply, RecordedShot, ShotReference, StatusReply,
 };
 
+use crate::amend;
 use crate::client::Client;
 use crate::client_load::{ClientLoad, Findings};
 use crate::failure::Failure;
@@ -71,6 +73,54 @@ impl Backend {
                 let (answers, view) = (store.record_many(shots).into_iter().zip(tickets), store.view());
                 let replies = answers.map(|(answer, ticket)| reply::of_record(&view, ticket, answer, with_residents));
                 Ok(replies.collect::<Result<_, RecordError>>()?)
+            }
+        }
+    }
+
+    /// Does acts on recorded shots, or says what would become of them: one reply each, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`], of the first act that the store could not take. Acts before it may be done: do all of them again.
+    pub fn amend(&self, acts: Vec<AmendRequest>, dry_run: bool) -> Result<Vec<AmendReply>, Failure> {
+        match self {
+            Backend::Server(client) => Ok(client.amend(acts, dry_run)?),
+            Backend::Store(store) => Ok(amend::amend(store, acts, dry_run)?),
+        }
+    }
+
+    /// A shot and everything that became of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`]; also if the ticket never had it.
+    pub fn history(&self, of: ShotReference) -> Result<HistoryReply, Failure> {
+        match self {
+            Backend::Server(client) => Ok(client.history(of)?),
+            Backend::Store(store) => {
+                let history = amend::history(store, amend::shot_ref(Some(of)).map_err(Failure::Request)?);
+                let history = history.map_err(|damage| Failure::Machine(damage.to_string()))?;
+                history.ok_or_else(|| Failure::Request("the ticket never had this shot".into()))
+            }
+        }
+    }
+
+    /// All shots that have something in common, each with its ticket.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`].
+    pub fn find_shots(&self, request: FindShotsRequest) -> Result<Vec<RecordedShot>, Failure> {
+        match self {
+            Backend::Server(client) => Ok(client.find_shots(request)?),
+            Backend::Store(store) => {
+                let (asked, mut shots) = (amend::shots_of(request).map_err(Failure::Request)?, Vec::new());
+                let read = store.view().each_shot_of(&asked, |shot| {
+                    shots.push(shot);
+                    true
+                });
+                read.map_err(|damage| Failure::Machine(damage.to_string()))?;
+                Ok(shots)
             }
         }
     }

@@ -16,9 +16,10 @@ use sesshu_proto::v1::register_change::Change as Offered;
 use sesshu_proto::v1::register_client::RegisterClient;
 use sesshu_proto::v1::shot_log_client::ShotLogClient;
 use sesshu_proto::v1::{
-    ApplyRequest, ChangeReply, ConfirmLoadRequest, DiscardLoadRequest, FindReply, FindRequest, GetLedgerRequest,
-    HeldRegister, ListHeldLoadsRequest, LoadSummary, MatchManyRequest, MatchReply, RecordManyRequest, RecordReply,
-    RecordRequest, RegisterChange, RegisterRow, Reissue, StatusChange, StatusReply, StatusRequest,
+    AmendManyRequest, AmendReply, AmendRequest, ApplyRequest, ChangeReply, ConfirmLoadRequest, DiscardLoadRequest,
+    FindReply, FindRequest, FindShotsRequest, GetLedgerRequest, HeldRegister, HistoryReply, HistoryRequest,
+    ListHeldLoadsRequest, LoadSummary, MatchManyRequest, MatchReply, RecordManyRequest, RecordReply, RecordRequest,
+    RecordedShot, RegisterChange, RegisterRow, Reissue, ShotReference, StatusChange, StatusReply, StatusRequest,
 };
 use tokio::runtime::Runtime;
 use tonic::transport::{Channel, Endpoint};
@@ -206,6 +207,52 @@ impl Client {
     pub fn record_one(&self, shot: &ShotRecord) -> Result<RecordReply, ClientError> {
         let mut shot_log = ShotLogClient::new(self.channel.clone());
         Ok(self.runtime.block_on(shot_log.record(record_request(shot)))?.into_inner())
+    }
+
+    /// Does acts on recorded shots, or asks what would become of them: one reply each, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Status`].
+    pub fn amend(&self, acts: Vec<AmendRequest>, dry_run: bool) -> Result<Vec<AmendReply>, ClientError> {
+        let mut shot_log = self.shot_log();
+        let mut replies = Vec::with_capacity(acts.len());
+        for acts in acts.chunks(BATCH_MAX) {
+            let request = AmendManyRequest { acts: acts.to_vec(), dry_run };
+            replies.extend(self.runtime.block_on(shot_log.amend_many(request))?.into_inner().replies);
+        }
+        if replies.len() == acts.len() { Ok(replies) } else { Err(ClientError::Ended) }
+    }
+
+    /// A shot and everything that became of it.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Status`].
+    pub fn history(&self, of: ShotReference) -> Result<HistoryReply, ClientError> {
+        let mut shot_log = self.shot_log();
+        Ok(self.runtime.block_on(shot_log.history(HistoryRequest { of: Some(of) }))?.into_inner())
+    }
+
+    /// All shots that have something in common, each with its ticket.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Status`].
+    pub fn find_shots(&self, request: FindShotsRequest) -> Result<Vec<RecordedShot>, ClientError> {
+        let mut shot_log = self.shot_log();
+        self.runtime.block_on(async {
+            let mut stream = shot_log.find_shots(request).await?.into_inner();
+            let mut shots = Vec::new();
+            while let Some(message) = stream.message().await? {
+                shots.extend(message.shots);
+            }
+            Ok(shots)
+        })
+    }
+
+    fn shot_log(&self) -> ShotLogClient<Channel> {
+        ShotLogClient::new(self.channel.clone()).max_decoding_message_size(REPLY_BYTES_MAX)
     }
 
     /// Begins to load a register.

@@ -7,16 +7,18 @@
 //! |---|---|
 //! | [`input`] | register and shots files: text to checked values |
 //! | [`generate`] | invented people, as files and as values |
-//! | [`reply`], [`status`] | from the engine's answers to messages and statuses |
+//! | [`reply`], [`find`], [`amend`], [`status`] | from the engine's answers to messages and statuses |
 //! | [`service`], [`app`] | the gRPC services, and the server around them |
 //! | [`client`], [`client_load`], [`backend`] | the same work on a server or on a store |
 //! | [`cli`] | one file a command |
-//! | [`answer`], [`answer_load`], [`answer_record`] | what programs read: one JSON object a line |
+//! | [`answer`], [`answer_load`], [`answer_record`], [`answer_shot`] | what programs read: one JSON object a line |
 //! | [`metrics`], [`telemetry`] | what operators watch |
 
+pub mod amend;
 pub mod answer;
 pub mod answer_load;
 pub mod answer_record;
+pub mod answer_shot;
 pub mod app;
 pub mod backend;
 pub mod cli;

@@ -10,12 +10,13 @@ use hdrhistogram::Histogram;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use sesshu_engine::{CommitStatistics, LoadOutcome, LoadReport, Store};
-use sesshu_proto::v1::{FindReply, MatchReply, RecordOutcome, RecordReply};
+use sesshu_proto::v1::{AmendReply, FindReply, MatchReply, RecordOutcome, RecordReply};
 
 const MATCHES: &str = "sesshu_matches_total";
 const FINDS: &str = "sesshu_finds_total";
 const FOUND: &str = "sesshu_found_people_total";
 const RECORDS: &str = "sesshu_records_total";
+const AMENDS: &str = "sesshu_amends_total";
 const RECORD_WARNINGS: &str = "sesshu_record_warnings_total";
 const RECORD_SECONDS: &str = "sesshu_record_seconds";
 const LOADS: &str = "sesshu_loads_total";
@@ -57,6 +58,7 @@ pub fn serve(address: SocketAddr, store: &Arc<Store>) -> Result<(), String> {
     describe_counter!(RECORDS, "Shots handed in, by outcome");
     describe_histogram!(RECORD_SECONDS, "From a request to record shots to its answer, in seconds");
     describe_counter!(LOADS, "Registers loaded");
+    describe_counter!(AMENDS, "Acts on recorded shots, by outcome");
     describe_counter!(LOADS_HELD, "Registers that wait for a confirmation, when they began to");
     describe_counter!(LOADED_ROWS, "Register rows that became visible");
     describe_gauge!(SEQUENCE, "The newest visible event");
@@ -140,6 +142,13 @@ pub fn recorded(replies: &[RecordReply], elapsed: Duration) {
         }
     }
     histogram!(RECORD_SECONDS).record(elapsed.as_secs_f64());
+}
+
+/// Acts on recorded shots were answered.
+pub fn amended(replies: &[AmendReply]) {
+    for reply in replies {
+        counter!(AMENDS, "outcome" => reply.outcome().as_str_name()).increment(1);
+    }
 }
 
 /// A load was concluded.

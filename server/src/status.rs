@@ -7,7 +7,7 @@ use std::error::Error;
 use prost::Message as _;
 use prost_types::Any;
 use sesshu_engine::error::{AccessError, ChangeError, Damage, HeldError, Kind, LoadError, RecordError};
-use sesshu_proto::v1::{RecordReply, RecordRequest};
+use sesshu_proto::v1::{AmendReply, RecordReply, RecordRequest};
 use tonic::{Code, Status};
 
 use crate::find::FindError;
@@ -22,13 +22,24 @@ pub fn already_exists(reason: impl ToString) -> Status {
     Status::already_exists(reason.to_string())
 }
 
+/// The shot is not any more as the client knows it: the details hold the reply, with the shot as it is now.
+pub fn stale(reply: &AmendReply) -> Status {
+    with_details(Code::Aborted, &reply.reason, vec![any("AmendReply", reply.encode_to_vec())])
+}
+
 /// The same capture id was recorded before, with other content: the details hold the reply, with the shot that the ticket holds, and the request.
 pub fn already_recorded_otherwise(reply: &RecordReply, request: &RecordRequest) -> Status {
-    let any = |name: &str, value| Any { type_url: format!("type.googleapis.com/sesshu.v1.{name}"), value };
     let details = vec![any("RecordReply", reply.encode_to_vec()), any("RecordRequest", request.encode_to_vec())];
-    let code = Code::AlreadyExists;
-    let details = tonic_types::Status { code: code.into(), message: reply.reason.clone(), details };
-    Status::with_details(code, &reply.reason, details.encode_to_vec().into())
+    with_details(Code::AlreadyExists, &reply.reason, details)
+}
+
+fn any(name: &str, value: Vec<u8>) -> Any {
+    Any { type_url: format!("type.googleapis.com/sesshu.v1.{name}"), value }
+}
+
+fn with_details(code: Code, message: &str, details: Vec<Any>) -> Status {
+    let details = tonic_types::Status { code: code.into(), message: message.into(), details };
+    Status::with_details(code, message, details.encode_to_vec().into())
 }
 
 /// The server does not have it.

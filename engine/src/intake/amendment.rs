@@ -5,7 +5,7 @@
 use sesshu_proto::v1::{Authority, Shot};
 
 use super::fault::{Column, Fault, FaultCode, check_text};
-use super::shot::check_content;
+use super::shot::{check_ascii, check_content};
 use crate::limits;
 use crate::ticket::Ticket;
 
@@ -39,6 +39,8 @@ pub struct By {
     pub reason: String,
     /// How much the writer's word counts.
     pub authority: Authority,
+    /// Names an act on many shots, so that the history tells that they were one; or empty.
+    pub batch: String,
 }
 
 /// What is done.
@@ -122,6 +124,7 @@ impl Amendment {
             return Err(Fault::new(Column::Who, FaultCode::Missing, "who acts is kept with the shot"));
         }
         check_text(Column::Who, &by.who, limits::RECORDED_BY_CHARACTERS_MAX)?;
+        check_ascii(Column::Batch, &by.batch)?;
         check_text(Column::Reason, &by.reason, limits::REASON_CHARACTERS_MAX)?;
         if by.authority == Authority::Unspecified {
             return Err(Fault::new(Column::Authority, FaultCode::Missing, "how much the writer's word counts"));

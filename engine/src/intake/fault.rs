@@ -63,6 +63,8 @@ pub enum Column {
     Reason,
     /// How much a writer's word counts: not in files, only in requests.
     Authority,
+    /// The name of an act on many shots: not in files, only in requests.
+    Batch,
     /// The row as a whole.
     Row,
 }
@@ -138,6 +140,7 @@ impl Column {
             Column::Who => "who",
             Column::Reason => "reason",
             Column::Authority => "authority",
+            Column::Batch => "batch",
             Column::Row => "row",
         }
     }

@@ -25,11 +25,7 @@ impl ShotRecord {
     /// The first [`Fault`] in the order of the columns.
     pub fn check(line: TicketLine, mut shot: Shot) -> Result<ShotRecord, Fault> {
         check_content(&shot)?;
-        check_text(Column::CaptureId, &shot.capture_id, limits::CAPTURE_ID_CHARACTERS_MAX)?;
-        if !shot.capture_id.bytes().all(|byte| (0x21..0x7f).contains(&byte)) {
-            let reason = "printable ASCII characters without spaces";
-            return Err(Fault::new(Column::CaptureId, FaultCode::UnknownValue, reason));
-        }
+        check_ascii(Column::CaptureId, &shot.capture_id)?;
         check_text(Column::RecordedBy, &shot.recorded_by, limits::RECORDED_BY_CHARACTERS_MAX)?;
         if Source::try_from(shot.source).is_err() {
             return Err(Fault::new(Column::Source, FaultCode::UnknownValue, "not a source of records"));
@@ -82,4 +78,13 @@ pub(super) fn check_content(shot: &Shot) -> Result<(), Fault> {
         return Err(Fault::new(Column::Institution, FaultCode::NotDigits, "ten digits, or nothing"));
     }
     check_text(Column::Doctor, &shot.doctor, limits::DOCTOR_CHARACTERS_MAX)
+}
+
+/// Checks a name that a program gives.
+pub(super) fn check_ascii(column: Column, text: &str) -> Result<(), Fault> {
+    check_text(column, text, limits::CAPTURE_ID_CHARACTERS_MAX)?;
+    if !text.bytes().all(|byte| (0x21..0x7f).contains(&byte)) {
+        return Err(Fault::new(column, FaultCode::UnknownValue, "printable ASCII characters without spaces"));
+    }
+    Ok(())
 }

@@ -189,8 +189,8 @@ fn judge(shared: &Shared, view: &View, amendment: &Amendment) -> Result<Judged<A
 
 /// What every act's message says.
 fn message(shot_id: u64, by: &By) -> AmendmentMessage {
-    let By { who, reason, authority } = by.clone();
-    AmendmentMessage { shot_id, who, reason, authority: authority.into(), ..AmendmentMessage::default() }
+    let By { who, reason, authority, batch } = by.clone();
+    AmendmentMessage { shot_id, who, reason, authority: authority.into(), batch, ..AmendmentMessage::default() }
 }
 
 /// An event on the ticket that has the shot.

@@ -87,7 +87,7 @@ fn past_event(ticket: Ticket, event: &ShotEvent<'_>) -> Option<(PastEvent, u64)>
     let amendment = AmendmentView::decode(event.message)?;
     let (who, reason) = (amendment.who.to_owned(), amendment.reason.to_owned());
     let authority = Authority::try_from(amendment.authority as i32).unwrap_or_default().into();
-    let past = PastEvent { who, reason, authority, ..past };
+    let past = PastEvent { who, reason, authority, batch: amendment.batch.to_owned(), ..past };
     let past = match event.kind {
         kind::SHOT_REASSIGNED if event.is_held() => PastEvent { to_ticket: amendment.ticket, ..past },
         kind::SHOT_REASSIGNED if event.arrives() => {

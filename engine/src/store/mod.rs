@@ -18,6 +18,7 @@
 //! | `act` | what a single act on a ticket comes to |
 //! | `change` | the way of a single row to the log |
 //! | `amend`, `locate`, `history` | a recorded shot that is set right, where it is now, and what became of it |
+//! | `select` | shots by what is said of them |
 //! | `upkeep` | when checkpoints and manifests are written |
 //! | `status`, `statistics` | what operators ask for |
 
@@ -47,6 +48,7 @@ mod prints;
 mod queue;
 mod record;
 mod scans;
+mod select;
 mod state;
 mod statistics;
 mod status;
@@ -75,6 +77,7 @@ pub use my_number::{MyNumberQuestion, OpenDataKeys};
 pub use open::Opened;
 pub use prints::{SHARED_LISTED_MAX, SharedCounts};
 pub use record::{Completion, RecordOutcome, Recorded};
+pub use select::ShotsOf;
 pub use statistics::CommitStatistics;
 pub use status::Status;
 pub use view::{LedgerReader, Match, View, ViewGuard};

@@ -9,6 +9,7 @@ use sesshu_proto::v1::{FindByKana, FindByMyNumber, FindByName, FindRequest, Matc
 
 use super::table;
 use super::target::Target;
+use super::who::user;
 use crate::answer::{self, FindSummary, TicketAnswer};
 use crate::failure::{Done, Failure};
 use crate::find::LIMIT;
@@ -110,7 +111,7 @@ impl Find {
             By::KanaBeginning(beginning.clone())
         } else {
             let my_number = my_number()?.reveal();
-            let who = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_default();
+            let who = user();
             By::MyNumber(FindByMyNumber { my_number, purpose: self.purpose.clone().unwrap_or_default(), who })
         };
         Ok(FindRequest { by: Some(by), municipality, limit: self.limit.max(1) })

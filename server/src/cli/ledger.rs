@@ -9,7 +9,7 @@ use sesshu_proto::v1::MatchReply;
 
 use super::table;
 use super::target::Target;
-use crate::answer::{self, TicketAnswer};
+use crate::answer::{self, ShotWords, TicketAnswer};
 use crate::failure::{Done, Failure};
 
 /// Show every ticket of a municipality's ledger with its resident and shots
@@ -28,7 +28,7 @@ pub(super) struct Ledger {
     csv: Option<PathBuf>,
 }
 
-const CSV_HEADER: [&str; 23] = [
+const CSV_HEADER: [&str; 26] = [
     "自治体コード",
     "券番号",
     "結果",
@@ -52,6 +52,9 @@ const CSV_HEADER: [&str; 23] = [
     "医療機関コード",
     "医師名",
     "読取ID",
+    "接種状態",
+    "移管先",
+    "確定",
 ];
 
 impl Ledger {
@@ -116,8 +119,8 @@ fn write_rows(file: &mut csv::Writer<std::fs::File>, reply: &MatchReply) -> Resu
         resident.previous_numbers.iter().map(number).collect::<Vec<_>>().join(" "),
         resident.reissued_as.iter().map(number).collect(),
     ];
-    let none = [(); 10].map(|()| String::new());
-    let shots: Vec<[String; 10]> = if reply.shots.is_empty() {
+    let none = [(); 13].map(|()| String::new());
+    let shots: Vec<[String; 13]> = if reply.shots.is_empty() {
         vec![none]
     } else {
         reply
@@ -125,6 +128,7 @@ fn write_rows(file: &mut csv::Writer<std::fs::File>, reply: &MatchReply) -> Resu
             .iter()
             .map(|recorded| {
                 let shot = recorded.shot.clone().unwrap_or_default();
+                let ShotWords { state, reassigned_to, confirmed } = ShotWords::of(recorded);
                 [
                     recorded.shot_id.to_string(),
                     answer::time(recorded.recorded_at),
@@ -136,6 +140,9 @@ fn write_rows(file: &mut csv::Writer<std::fs::File>, reply: &MatchReply) -> Resu
                     shot.institution,
                     shot.doctor,
                     shot.capture_id,
+                    state,
+                    reassigned_to.unwrap_or_default(),
+                    confirmed.unwrap_or_default(),
                 ]
             })
             .collect()

@@ -1,7 +1,7 @@
 //! The command line: one file a command.
 //!
 //! Owns the list of commands and what they share: where to work (`target`), which loads wait (`hold`), how much at a time (`jobs`), how far it has come (`progress`), how a table
-//! looks (`table`), what a closed standard output means (`results`). Results go to standard output, everything else to standard error.
+//! looks (`table`), who is there (`who`), what a closed standard output means (`results`). Results go to standard output, everything else to standard error.
 
 mod access;
 mod apply;
@@ -19,9 +19,11 @@ mod record;
 mod results;
 mod rules;
 mod serve;
+mod shot;
 mod status;
 mod table;
 mod target;
+mod who;
 
 use clap::{Parser, Subcommand};
 
@@ -29,7 +31,7 @@ use crate::failure::{Done, Failure};
 
 /// From an inoculation ticket to its resident, and from a shot to the ledger.
 ///
-/// Exit codes: 0 done; 1 done, with some rows rejected or some tickets not matched; 2 the request is at fault, or a load is held; 3 the store or the machine is at fault.
+/// Exit codes: 0 done; 1 done, with some rows rejected or some tickets not matched; 2 the request is at fault, or a load or an act is held; 3 the store or the machine is at fault.
 /// Results go to standard output, errors and progress to standard error. SESSHU_LOG sets the log level.
 #[derive(Debug, Parser)]
 #[command(name = "sesshu", version, propagate_version = true, max_term_width = 110)]
@@ -49,6 +51,7 @@ enum Command {
     Access(access::Access),
     Key(key::Key),
     Record(record::Record),
+    Shot(shot::Shot),
     Rules(rules::Rules),
     Ledger(ledger::Ledger),
     Status(status::Status),
@@ -81,6 +84,7 @@ impl Cli {
             Command::Access(command) => command.run(),
             Command::Key(command) => command.run(),
             Command::Record(command) => command.run(),
+            Command::Shot(command) => command.run(),
             Command::Rules(command) => command.run(),
             Command::Ledger(command) => command.run(),
             Command::Status(command) => command.run(),

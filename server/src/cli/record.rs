@@ -88,9 +88,9 @@ impl Record {
         if self.json {
             answer::write_line(&mut results(), &answer)?;
         } else if refused.is_none() {
-            let (shot_id, sequence) = (answer.shot_id.unwrap_or_default(), answer.sequence.unwrap_or_default());
+            let (id, sequence) = (answer.id.as_deref().unwrap_or_default(), answer.sequence.unwrap_or_default());
             let mut out = results();
-            writeln!(out, "{}  {}: shot {shot_id}, sequence {sequence}", answer.ticket, answer.outcome)?;
+            writeln!(out, "{}  {}: shot {id}, sequence {sequence}", answer.ticket, answer.outcome)?;
             if let Some(resident) = &answer.resident {
                 writeln!(out, "  {}", resident.in_words())?;
             }

@@ -1,9 +1,10 @@
 //! What people read on a terminal: residents, shots, numbers.
 
 use comfy_table::{CellAlignment, Table, presets};
-use sesshu_proto::v1::{MatchOutcome, MatchReply};
+use sesshu_proto::v1::{Authority, MatchOutcome, MatchReply, RecordedShot, ShotState};
 
-use crate::answer;
+use crate::amend::authority_word;
+use crate::answer::{self, shot_name};
 
 /// A table of names and numbers, the numbers to the right.
 #[must_use]
@@ -47,14 +48,35 @@ pub(super) fn person(reply: &MatchReply, given: &str) -> String {
         text.push_str(&format!("\n  ticket {valid:016} replaced {}", replaced.join(", ")));
     }
     for recorded in &reply.shots {
-        let shot = recorded.shot.clone().unwrap_or_default();
-        let date = answer::date(shot.date).unwrap_or_default();
-        text.push_str(&format!(
-            "\n  shot {}  {date}  dose {}  {}  lot {}  {}  {}",
-            recorded.shot_id, shot.dose, shot.vaccine, shot.lot, shot.venue, shot.doctor
-        ));
+        let ticket = if recorded.ticket == 0 { reply.ticket } else { recorded.ticket };
+        text.push_str(&format!("\n  shot {}  {}", shot_name(ticket, recorded.shot_id), shot(recorded)));
     }
     text.truncate(text.trim_end().len());
+    text
+}
+
+/// A shot in one line.
+#[must_use]
+pub(super) fn shot(recorded: &RecordedShot) -> String {
+    let shot = recorded.shot.clone().unwrap_or_default();
+    let date = answer::date(shot.date).unwrap_or_default();
+    let mut text =
+        format!("{date}  dose {}  {}  lot {}  {}  {}", shot.dose, shot.vaccine, shot.lot, shot.venue, shot.doctor);
+    text.truncate(text.trim_end().len());
+    match recorded.state() {
+        ShotState::Voided => text.push_str("  VOID"),
+        ShotState::Reassigned => text.push_str(&format!("  REASSIGNED to {:016}", recorded.reassigned_to)),
+        ShotState::InForce | ShotState::Unspecified => {}
+    }
+    if recorded.confirmed() != Authority::Unspecified {
+        text.push_str(&format!("  confirmed by {}", authority_word(recorded.confirmed())));
+    }
+    if recorded.held_writes > 0 {
+        text.push_str(&format!("  {} held", recorded.held_writes));
+    }
+    if recorded.same_dose {
+        text.push_str("  SAME DOSE as another shot");
+    }
     text
 }
 

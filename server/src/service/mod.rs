@@ -2,6 +2,7 @@
 //!
 //! Each turns messages into calls of the engine and back, and owns nothing else. Errors become statuses in `status`, replies are made in `reply`.
 
+mod amending;
 mod apply;
 mod aside;
 mod conversation;

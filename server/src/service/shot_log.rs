@@ -1,4 +1,4 @@
-//! `ShotLog`: takes shots down, durably.
+//! `ShotLog`: takes shots down, durably. What is done with recorded shots is in `amending`.
 //!
 //! A shot is handed to the engine's committer and answered from its call-back; no thread waits for a sync. A stream works ahead of its replies, so that one
 //! stream fills a group commit.
@@ -10,13 +10,16 @@ use sesshu_engine::intake::ShotRecord;
 use sesshu_engine::limits::COMMAND_SHOTS_MAX;
 use sesshu_engine::{Recorded, Store};
 use sesshu_proto::v1::shot_log_server::ShotLog;
-use sesshu_proto::v1::{RecordManyReply, RecordManyRequest, RecordOutcome, RecordReply, RecordRequest};
+use sesshu_proto::v1::{
+    AmendManyReply, AmendManyRequest, AmendReply, AmendRequest, FindShotsReply, FindShotsRequest, HistoryReply,
+    HistoryRequest, RecordManyReply, RecordManyRequest, RecordOutcome, RecordReply, RecordRequest,
+};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{BATCH_MAX, Replies, STREAM_AHEAD, Work};
+use super::{BATCH_MAX, Replies, STREAM_AHEAD, Work, amending};
 use crate::{metrics, reply, status};
 
 /// The service on a store.
@@ -32,6 +35,23 @@ type Answers = Vec<Result<Recorded, RecordError>>;
 #[tonic::async_trait]
 impl ShotLog for ShotLogService {
     type RecordManyStream = Replies<RecordManyReply>;
+    type FindShotsStream = Replies<FindShotsReply>;
+
+    async fn amend(&self, request: Request<AmendRequest>) -> Result<Response<AmendReply>, Status> {
+        amending::amend_one(&self.store, &self.work, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn amend_many(&self, request: Request<AmendManyRequest>) -> Result<Response<AmendManyReply>, Status> {
+        amending::amend_many(&self.store, &self.work, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn history(&self, request: Request<HistoryRequest>) -> Result<Response<HistoryReply>, Status> {
+        amending::history(&self.store, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn find_shots(&self, request: Request<FindShotsRequest>) -> Result<Response<Self::FindShotsStream>, Status> {
+        amending::find_shots(&self.store, request.into_inner())
+    }
 
     async fn record(&self, request: Request<RecordRequest>) -> Result<Response<RecordReply>, Status> {
         let _pass = self.work.begin().await?;

@@ -16,7 +16,7 @@ fn a_shot_is_recorded_once_however_often_it_is_sent() {
     let first = record(&store, 1, "capture-1").code(0).object();
     assert_eq!(answer(&first), (&*ticket(1), "recorded"));
     let keys: Vec<&String> = first.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["outcome", "reason", "resident", "sequence", "shot_id", "ticket", "warnings"]);
+    assert_eq!(keys, ["id", "outcome", "reason", "resident", "sequence", "shot_id", "ticket", "warnings"]);
     let again = record(&store, 1, "capture-1").code(0).object();
     assert_eq!(answer(&again), (&*ticket(1), "already_recorded"));
     assert_eq!((&again["shot_id"], &again["sequence"]), (&first["shot_id"], &first["sequence"]));
