@@ -83,7 +83,7 @@ pub mod fuzzing;
 use std::fmt;
 
 pub use keys::OutsideKey;
-pub use ledger::Person;
+pub use ledger::{Known, Moment, Person};
 pub use log::{LogOutcome, Torn};
 #[cfg(feature = "mutations")]
 #[doc(hidden)]

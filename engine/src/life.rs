@@ -176,10 +176,16 @@ pub(crate) fn folded_events(mut fields: &[u8]) -> impl Iterator<Item = Option<Sh
 }
 
 /// The shot that folded events make; `None` if one of them cannot be read.
-pub(crate) fn shot_of<'a>(fields: &'a [u8]) -> Option<ShotView<'a>> {
+pub(crate) fn shot_of(fields: &[u8]) -> Option<ShotView<'_>> {
     let mut events = folded_events(fields);
     let first = events.next()??.first()?;
     events.try_fold(first, |shot, event| event?.change(&shot))
+}
+
+/// The shot that events make; `None` if there are none.
+pub(crate) fn shot_of_events<'a>(mut events: impl Iterator<Item = ShotEvent<'a>>) -> Option<ShotView<'a>> {
+    let first = events.next()?.first()?;
+    events.try_fold(first, |shot, event| event.change(&shot))
 }
 
 /// A shot with its events on one ticket, folded ones and those of the log.

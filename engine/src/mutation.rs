@@ -74,6 +74,7 @@ mutations! {
     ForgetCaptureIds = "forget-capture-ids",
     ForgetWarnings = "forget-warnings",
     ForgetAmendments = "forget-amendments",
+    ForgetOlderRows = "forget-older-rows",
     OverwriteNewer = "overwrite-newer",
     OverwriteConfirmed = "overwrite-confirmed",
     ReassignOneEnd = "reassign-one-end",

@@ -10,7 +10,7 @@ use crate::frame::{Header, flag};
 use crate::lookup::HASH_BITS;
 use crate::rules::{Given, with_reasons};
 use crate::ticket::Date;
-use crate::wire::{put_varint, take_field};
+use crate::wire::{put_bytes_field, put_varint, take_field};
 
 /// The field of a `Shot`, and of a `ColdShot`, that holds its warnings; it comes last.
 pub(crate) const WARNINGS_FIELD: u32 = 13;
@@ -62,6 +62,46 @@ impl<'a> RowView<'a> {
         // A row has a name, or names another ticket, so it has bytes.
         (!row.bytes.is_empty()).then_some(row)
     }
+}
+
+/// Appends a row that a ticket had, as a field of a `ColdEntry`.
+pub(crate) fn put_older_row(out: &mut Vec<u8>, row: &RowView<'_>) {
+    let mut message = Vec::with_capacity(row.bytes.len() + 24);
+    put_bytes_field(&mut message, 1, row.bytes);
+    for (field, value) in [(2, row.known_since.0), (3, row.known_since.1)] {
+        if value != 0 {
+            message.push(field << 3);
+            put_varint(&mut message, value);
+        }
+    }
+    put_bytes_field(out, OLDER_ROWS_FIELD as u8, &message);
+}
+
+/// The field of a `ColdEntry` that holds the rows that the ticket had.
+pub(crate) const OLDER_ROWS_FIELD: u32 = 6;
+
+/// The rows in fields of a `ColdEntry`, one behind another; an item is `None` where the bytes are none.
+pub(crate) fn older_rows(mut fields: &[u8]) -> impl Iterator<Item = Option<RowView<'_>>> {
+    std::iter::from_fn(move || {
+        let taken = (!fields.is_empty()).then(|| take_field(&mut fields))?;
+        if taken.is_none() {
+            fields = &[];
+        }
+        Some(taken.and_then(|(_, value)| older_row(value.bytes()?)))
+    })
+}
+
+fn older_row(mut message: &[u8]) -> Option<RowView<'_>> {
+    let mut row = RowView::default();
+    while !message.is_empty() {
+        match take_field(&mut message)? {
+            (1, value) => row.bytes = value.bytes()?,
+            (2, value) => row.known_since.0 = value.number()?,
+            (3, value) => row.known_since.1 = value.number()?,
+            _ => {}
+        }
+    }
+    (!row.bytes.is_empty()).then_some(row)
 }
 
 /// Whether a shot counts, and who may change it.

@@ -39,6 +39,8 @@ pub(crate) struct RowToFold<'a> {
     pub(crate) data_key_id: u32,
     /// The keyed hash of the My Number; 0 if there is none.
     pub(crate) my_number_hash: u64,
+    /// The rows that the ticket had before, as fields of a `ColdEntry`.
+    pub(crate) older_rows: &'a [u8],
 }
 
 /// A shot as it is folded: texts resolved.
@@ -219,8 +221,10 @@ fn cold_of<'a>(row: Option<RowToFold<'a>>, shots: &'a [ShotToFold<'a>]) -> Optio
         my_number_hash: row.filter(|_| !sealed.is_empty()).map_or(0, |row| row.my_number_hash),
         capture_ids: shots.iter().filter(|_| captured).map(|it| it.shot.capture_id).collect(),
         shots: cold_shots.collect(),
+        older_rows: row.filter(|_| !broken(Mutation::ForgetOlderRows)).map_or(&[], |row| row.older_rows),
     };
-    (!sealed.is_empty() || captured || !cold.shots.is_empty()).then_some(cold)
+    let is_something = !sealed.is_empty() || captured || !cold.shots.is_empty() || !cold.older_rows.is_empty();
+    is_something.then_some(cold)
 }
 
 fn fold(dictionary: &mut DictionaryBuilder, shot: &ShotView<'_>) -> FoldedShot {

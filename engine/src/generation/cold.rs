@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use crate::frame::{self, Header, kind};
 use crate::life::EVENTS_FIELD;
 use crate::lookup::HASH_BITS;
-use crate::stored::WARNINGS_FIELD;
+use crate::stored::{OLDER_ROWS_FIELD, WARNINGS_FIELD};
 use crate::wire::{put_bytes_field, put_varint, take_field};
 
 /// Frames laid out behind one another in memory; only their checksums wait until the place of the section is known.
@@ -60,6 +60,8 @@ pub(crate) struct ColdView<'a> {
     pub(crate) capture_ids: SmallVec<[&'a str; 4]>,
     /// Of those that have more to them, in their order.
     pub(crate) shots: SmallVec<[ColdShotView<'a>; 2]>,
+    /// As fields of a `ColdEntry`; empty if the row is the first.
+    pub(crate) older_rows: &'a [u8],
 }
 
 /// What is kept of one folded shot.
@@ -102,18 +104,25 @@ impl<'a> ColdView<'a> {
             shot.extend_from_slice(warnings);
             put_bytes_field(out, 5, &shot);
         }
+        out.extend_from_slice(self.older_rows);
     }
 
     /// Reads a `ColdEntry`; `None` if the bytes are none.
     pub(super) fn decode(mut message: &'a [u8]) -> Option<ColdView<'a>> {
         let mut view = ColdView::default();
+        // From the first of them to the last: no other field lies between.
+        let (mut rows_at, whole) = (None, message);
         while !message.is_empty() {
+            let at = whole.len() - message.len();
             match take_field(&mut message)? {
                 (1, value) => view.sealed_my_number = value.bytes()?,
                 (2, value) => view.data_key_id = value.number_u32()?,
                 (3, value) => view.capture_ids.push(value.text()?),
                 (4, value) => view.my_number_hash = value.number().filter(|hash| hash >> HASH_BITS == 0)?,
                 (5, value) => view.shots.push(ColdShotView::decode(value.bytes()?)?),
+                (OLDER_ROWS_FIELD, _) => {
+                    view.older_rows = &whole[*rows_at.get_or_insert(at)..whole.len() - message.len()];
+                }
                 _ => {}
             }
         }
@@ -149,7 +158,7 @@ impl<'a> ColdShotView<'a> {
 #[cfg(test)]
 mod tests {
     use prost::Message as _;
-    use sesshu_proto::v1::{ColdEntry, ColdShot, FoldedEvent, Shot, Warning, WarningKind};
+    use sesshu_proto::v1::{ColdEntry, ColdRow, ColdShot, FoldedEvent, Shot, Warning, WarningKind};
 
     use super::*;
 
@@ -159,6 +168,9 @@ mod tests {
         let warning = Warning { kind: WarningKind::DoseOrder.into(), shot_id: 7, ..Warning::default() };
         let warnings = vec![warning, Warning { kind: WarningKind::Deceased.into(), ..Warning::default() }];
         let of_shot = Shot { warnings: warnings.clone(), ..Shot::default() }.encode_to_vec();
+        let row = |known_since| ColdRow { resident: None, known_since, known_since_ms: 9 };
+        let rows = [row(7), row(8)];
+        let of_rows = ColdEntry { older_rows: rows.to_vec(), ..ColdEntry::default() }.encode_to_vec();
         let event = |sequence| FoldedEvent { kind: 3, sequence, message: vec![1, 2], ..FoldedEvent::default() };
         let events = [event(7), event(8)];
         let events_alone = ColdShot { events: events.to_vec(), ..ColdShot::default() }.encode_to_vec();
@@ -175,12 +187,14 @@ mod tests {
                             capture_ids: capture_ids.iter().map(|&id| id.to_owned()).collect(),
                             my_number_hash,
                             shots: warned.iter().map(shot).collect(),
+                            older_rows: rows.to_vec(),
                         };
                         let view = ColdView {
                             sealed_my_number,
                             data_key_id,
                             my_number_hash,
                             capture_ids: capture_ids.clone().into(),
+                            older_rows: &of_rows,
                             shots: warned
                                 .iter()
                                 .map(|&index| ColdShotView {
@@ -198,6 +212,7 @@ mod tests {
                         assert_eq!((read.sealed_my_number, read.data_key_id), (sealed_my_number, data_key_id));
                         assert_eq!(read.my_number_hash, my_number_hash);
                         assert_eq!(read.capture_ids[..], capture_ids[..]);
+                        assert_eq!(read.older_rows, of_rows);
                         for index in 0..4 {
                             let capture_id = capture_ids.get(index as usize).copied().unwrap_or("");
                             let (events, warnings) = (events_of(index), &of_shot[..]);

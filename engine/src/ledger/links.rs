@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 use sesshu_proto::v1::Resident;
 
+use super::past::Moment;
 use super::person::{Match, Person, Step};
 use crate::error::Damage;
 use crate::stored::{RowView, ShotView};
@@ -52,7 +53,7 @@ impl<'v> Person<'v> {
         if !self.is_linked()? {
             return Ok(vec![self.ticket]);
         }
-        Ok(self.all_tickets()?.iter().map(|(person, _)| person.ticket).collect())
+        Ok(self.all_tickets(None)?.iter().map(|(person, _)| person.ticket).collect())
     }
 
     /// The links of the ticket's own row.
@@ -65,25 +66,34 @@ impl<'v> Person<'v> {
 
     /// The tickets that replaced this one, one after another: the valid one is last. None, if it is valid itself.
     pub(crate) fn successors(&self) -> Result<Vec<Ticket>, Damage> {
+        self.successors_at(None)
+    }
+
+    /// The links that its own row has, or had at a moment.
+    fn links_then(&self, moment: Option<Moment>) -> Result<Links, Damage> {
+        moment.map_or_else(|| self.links(), |moment| self.links_at(moment))
+    }
+
+    fn successors_at(&self, moment: Option<Moment>) -> Result<Vec<Ticket>, Damage> {
         // Whatever stored links say, no number is visited twice.
         let mut seen = BTreeSet::from([self.ticket.number()]);
-        let (mut links, mut successors) = (self.links()?, Vec::new());
+        let (mut links, mut successors) = (self.links_then(moment)?, Vec::new());
         while let Some(next) = links.reissued_as.filter(|&next| seen.insert(next)) {
             let Some(person) = self.on(next)? else { break };
-            links = person.links()?;
+            links = person.links_then(moment)?;
             successors.push(person.ticket);
         }
         Ok(successors)
     }
 
-    /// Each ticket of the person with its links: from the valid one back, turned round.
-    fn all_tickets(&self) -> Result<Vec<(Person<'v>, Links)>, Damage> {
-        let valid = self.successors()?.last().map_or(self.ticket.number(), |valid| valid.number());
+    /// Each ticket that the person has, or had at a moment, with its links: from the valid one back, turned round.
+    pub(super) fn all_tickets(&self, moment: Option<Moment>) -> Result<Vec<(Person<'v>, Links)>, Damage> {
+        let valid = self.successors_at(moment)?.last().map_or(self.ticket.number(), |valid| valid.number());
         let (mut waiting, mut tickets) = (vec![valid], Vec::new());
         let mut seen = BTreeSet::from([valid]);
         while let Some(number) = waiting.pop() {
             let Some(person) = self.on(number)? else { continue };
-            let links = person.links()?;
+            let links = person.links_then(moment)?;
             waiting.extend(links.previous.iter().copied().filter(|&number| seen.insert(number)));
             tickets.push((person, links));
         }
@@ -93,7 +103,7 @@ impl<'v> Person<'v> {
 
     /// Does something with each ticket of the person.
     pub(super) fn each_ticket(&self, mut act: impl FnMut(&Person<'v>) -> Result<(), Damage>) -> Result<(), Damage> {
-        self.all_tickets()?.iter().try_for_each(|(person, _)| act(person))
+        self.all_tickets(None)?.iter().try_for_each(|(person, _)| act(person))
     }
 
     /// What the same view knows of another number of the ledger.
@@ -113,7 +123,7 @@ impl<'v> Person<'v> {
             return Ok(self.own_row()?.map(|row| (self.ticket, row)));
         }
         let Some(newest) = self.newest_row()? else { return Ok(None) };
-        for (person, _) in self.all_tickets()? {
+        for (person, _) in self.all_tickets(None)? {
             if person.own_row()?.is_some_and(|row| row == newest) {
                 return Ok(Some((person.ticket, newest)));
             }
@@ -123,22 +133,32 @@ impl<'v> Person<'v> {
 
     /// The row that became known last, of all tickets. A ticket that the register never had has a row that says nothing but what replaced it.
     pub(super) fn newest_row(&self) -> Result<Option<RowView<'v>>, Damage> {
+        self.newest_row_then(None)
+    }
+
+    /// As [`Person::newest_row`], of those that were known at a moment.
+    pub(super) fn newest_row_at(&self, moment: Moment) -> Result<Option<RowView<'v>>, Damage> {
+        self.newest_row_then(Some(moment))
+    }
+
+    fn newest_row_then(&self, moment: Option<Moment>) -> Result<Option<RowView<'v>>, Damage> {
+        let row_of = |person: &Person<'v>| moment.map_or_else(|| person.own_row(), |moment| person.own_row_at(moment));
         let mut newest: Option<RowView<'v>> = None;
-        for (person, _) in self.all_tickets()? {
-            let Some(row) = person.own_row()? else { continue };
+        for (person, _) in self.all_tickets(moment)? {
+            let Some(row) = row_of(&person)? else { continue };
             let says_something = self.decode(row.bytes)?.is_some_and(|resident| !resident.name.is_empty());
             let is_newer = newest.is_none_or(|newest| row.known_since.0 >= newest.known_since.0);
             if says_something && is_newer {
                 newest = Some(row);
             }
         }
-        newest.map_or_else(|| self.own_row(), |row| Ok(Some(row)))
+        newest.map_or_else(|| row_of(self), |row| Ok(Some(row)))
     }
 
     /// Hands the shots of all tickets that are in force to `visit`, in the order they were recorded.
     pub(super) fn each_shot_of_all_tickets(&self, mut visit: impl FnMut(Ticket, ShotView<'v>)) -> Result<(), Damage> {
         let mut shots = Vec::new();
-        for (person, _) in self.all_tickets()? {
+        for (person, _) in self.all_tickets(None)? {
             person.each_own_shot(|shot| shots.push((person.ticket, shot)))?;
         }
         shots.retain(|(_, shot)| shot.standing.in_force());

@@ -8,12 +8,14 @@ mod links;
 #[cfg(all(test, loom))]
 mod loom;
 mod overlay;
+mod past;
 mod person;
 mod tail;
 
 pub(crate) use effect::{Counts, Effect};
 pub(crate) use links::Links;
 pub(crate) use overlay::Overlay;
+pub use past::{Known, Moment};
 pub(crate) use person::{Horizon, Step, join};
 pub use person::{Match, Person};
 pub(crate) use tail::Tail;

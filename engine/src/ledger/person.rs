@@ -151,7 +151,7 @@ fn walk(
 }
 
 /// Flags shots that are in force and have the same dose number.
-fn mark_same_doses(shots: &mut [RecordedShot]) {
+pub(super) fn mark_same_doses(shots: &mut [RecordedShot]) {
     let dose = |shot: &RecordedShot| shot.shot.as_ref().map_or(0, |content| content.dose);
     for index in 1..shots.len() {
         for before in 0..index {
@@ -165,11 +165,11 @@ fn mark_same_doses(shots: &mut [RecordedShot]) {
 
 /// A ticket's events that its generation does not fold, by their addresses. Each was read and checked.
 #[derive(Default)]
-struct Events {
+pub(super) struct Events {
     /// Of shots, oldest first; with [`AMENDS`] where it is no record.
     shots: SmallVec<[u64; 2]>,
     /// The newest that changed the row; 0 if none did.
-    row: u64,
+    pub(super) row: u64,
     /// The newest of all; 0 if there is none.
     newest: u64,
 }
@@ -193,8 +193,8 @@ pub struct Person<'v> {
     pub(super) ticket: Ticket,
     pub(super) ledger: &'v Ledger,
     pub(super) horizon: &'v Horizon,
-    entry: Option<Entry<'v>>,
-    events: Events,
+    pub(super) entry: Option<Entry<'v>>,
+    pub(super) events: Events,
 }
 
 impl<'v> Person<'v> {
@@ -307,6 +307,11 @@ impl<'v> Person<'v> {
         if let Some(row) = self.changed_row()?.filter(|_| !broken(Mutation::ForgetChangesAtFold)) {
             return Ok(Some(row));
         }
+        self.folded_row()
+    }
+
+    /// The row that the generation has of the ticket.
+    pub(super) fn folded_row(&self) -> Result<Option<RowView<'v>>, Damage> {
         let (Some(generation), Some(entry)) = (&self.ledger.generation, self.entry) else { return Ok(None) };
         if entry.row.is_empty() {
             return Ok(None);

@@ -209,10 +209,11 @@ pub(super) fn fold(
             Some(renewed) => renewed.put(before),
             None => before,
         });
+        let before = before.zip(person.as_ref()).map(|(row, person)| Before { row, person });
         match (row, before) {
             (Some(row), before) => push_row(input, number, row, before.as_ref(), &shots, builder, &mut tally)?,
             (None, Some(before)) => {
-                let stays = input.stays(number, person.as_ref().filter(|_| before.linked))?;
+                let stays = input.stays(number, person.as_ref().filter(|_| before.row.linked))?;
                 push_without_row(input, number, &before, stays, &shots, builder, &mut tally)?;
             }
             // An orphan stays one.
@@ -238,8 +239,23 @@ fn resident_of(row: &RowView<'_>) -> Resident {
     Resident::decode(row.bytes).unwrap_or_default()
 }
 
-fn unchanged<'a>(row: &RowView<'a>, resident: &'a Resident) -> RowToFold<'a> {
+/// What the ledger has of a ticket whose row is folded.
+struct Before<'a> {
+    /// As it is, under the newest data key.
+    row: RowView<'a>,
+    person: &'a Person<'a>,
+}
+
+impl<'a> Before<'a> {
+    /// The ticket's older rows as they are folded. `superseded`: the row itself is one from now on.
+    fn older_rows(&self, superseded: bool) -> Result<Cow<'a, [u8]>, Damage> {
+        self.person.older_rows(superseded)
+    }
+}
+
+fn unchanged<'a>(row: &RowView<'a>, resident: &Resident, older_rows: &'a [u8]) -> RowToFold<'a> {
     RowToFold {
+        older_rows,
         bytes: row.bytes,
         active: resident.status() == ResidentStatus::Active && resident.reissued_as.is_none(),
         linked: row.linked,
@@ -255,15 +271,15 @@ fn push_row(
     input: &Input<'_>,
     number: u64,
     row: &Staged,
-    before: Option<&RowView<'_>>,
+    before: Option<&Before<'_>>,
     shots: &[ShotToFold<'_>],
     builder: &mut Builder,
     tally: &mut Tally,
 ) -> Result<(), FoldError> {
     let bytes = &input.arena[row.start..row.start + row.row_bytes as usize];
     let sealed = &input.arena[row.start + row.row_bytes as usize..][..row.sealed_bytes as usize];
-    let linked = before.filter(|before| before.linked && !broken(Mutation::ForgetLinksAtFold));
-    let inherited = linked.map(|before| with_links_of(bytes, before));
+    let linked = before.filter(|before| before.row.linked && !broken(Mutation::ForgetLinksAtFold));
+    let inherited = linked.map(|before| with_links_of(bytes, &before.row));
     let (bytes, is_superseded) = match &inherited {
         Some((bytes, links)) => (&bytes[..], links.reissued_as.is_some()),
         None => (bytes, false),
@@ -273,20 +289,20 @@ fn push_row(
             && before.sealed_my_number == sealed
             && (sealed.is_empty() || before.data_key_id == input.newest_key().id())
     };
-    let known_since = match before {
+    let (known_since, older_rows) = match before {
         None => {
             tally.added += 1;
             sample(&mut tally.samples.added, number);
-            (0, 0)
+            ((0, 0), Cow::Borrowed(&[][..]))
         }
-        Some(before) if same(before) => {
+        Some(before) if same(&before.row) => {
             tally.unchanged += 1;
-            before.known_since
+            (before.row.known_since, before.older_rows(false)?)
         }
-        Some(_) => {
+        Some(before) => {
             tally.changed += 1;
             sample(&mut tally.samples.changed, number);
-            (0, 0)
+            ((0, 0), before.older_rows(true)?)
         }
     };
     let row = RowToFold {
@@ -297,6 +313,7 @@ fn push_row(
         sealed_my_number: sealed,
         data_key_id: input.newest_key().id(),
         my_number_hash: row.my_number_hash,
+        older_rows: &older_rows,
     };
     Ok(builder.push(number, Some(row), shots)?)
 }
@@ -313,24 +330,26 @@ fn with_links_of(bytes: &[u8], before: &RowView<'_>) -> (Vec<u8>, Links) {
 fn push_without_row(
     input: &Input<'_>,
     number: u64,
-    before: &RowView<'_>,
+    before: &Before<'_>,
     stays: bool,
     shots: &[ShotToFold<'_>],
     builder: &mut Builder,
     tally: &mut Tally,
 ) -> Result<(), FoldError> {
-    let mut resident = resident_of(before);
+    let mut resident = resident_of(&before.row);
     let kept = input.has_kept(number);
     if kept || stays || resident.status() == ResidentStatus::Removed {
         tally.kept += u64::from(kept);
-        return Ok(builder.push(number, Some(unchanged(before, &resident)), shots)?);
+        let older_rows = before.older_rows(false)?;
+        return Ok(builder.push(number, Some(unchanged(&before.row, &resident, &older_rows)), shots)?);
     }
     tally.removed += 1;
     sample(&mut tally.samples.removed, number);
     resident.set_status(ResidentStatus::Removed);
     resident.status_date = input.today.yyyymmdd();
-    let bytes = resident.encode_to_vec();
-    let row = RowToFold { bytes: &bytes, active: false, known_since: (0, 0), ..unchanged(before, &resident) };
+    let (bytes, older_rows) = (resident.encode_to_vec(), before.older_rows(true)?);
+    let before = unchanged(&before.row, &resident, &older_rows);
+    let row = RowToFold { bytes: &bytes, active: false, known_since: (0, 0), ..before };
     Ok(builder.push(number, Some(row), shots)?)
 }
 

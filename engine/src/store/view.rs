@@ -9,7 +9,7 @@ use super::ledgers::Ledgers;
 use crate::error::Damage;
 use crate::generation::Entry;
 pub use crate::ledger::Match;
-use crate::ledger::{Horizon, Ledger, Step, join};
+use crate::ledger::{Horizon, Known, Ledger, Moment, Step, join};
 use crate::limits::MATCH_GROUP_TICKETS;
 use crate::sync::Guard;
 use crate::ticket::{Municipality, Ticket};
@@ -41,6 +41,19 @@ impl View {
     pub fn match_ticket(&self, ticket: Ticket) -> Match<'_> {
         let Some(ledger) = self.ledgers.get(ticket.ordinal()) else { return Match::NotFound };
         Step::begin(ledger, &self.horizon.segments, ticket).finish(ticket, ledger, &self.horizon)
+    }
+
+    /// What a match would have said of a ticket at a moment; `None`: nothing was known of it. A moment that is to come is now.
+    ///
+    /// # Errors
+    ///
+    /// [`Damage`] of anything that is read for it.
+    pub fn known_at(&self, ticket: Ticket, moment: Moment) -> Result<Option<Known>, Damage> {
+        match self.match_ticket(ticket) {
+            Match::Matched(person) | Match::Orphan(person) => person.known_at(moment),
+            Match::NotFound => Ok(None),
+            Match::Damaged(damage) => Err(damage),
+        }
     }
 
     /// Matches tickets side by side, so that their memory misses overlap. `visit` gets every ticket's index and match, in order.

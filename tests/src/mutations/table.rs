@@ -133,6 +133,8 @@ faults! {
         idempotency::a_capture_id_counts_once_across_batches_restarts_and_folds;
     "forget-amendments" breaks "a fold keeps all that became of a shot":
         amend::a_correction_is_seen_with_what_was_before_whatever_comes;
+    "forget-older-rows" breaks "a fold keeps the rows that a ticket had":
+        known_at::what_was_known_is_what_was_shown_whatever_came_after;
     "overwrite-newer" breaks "whoever does not know a shot as it is changes nothing":
         amend::whoever_does_not_know_the_shot_as_it_is_is_told_and_changes_nothing;
     "overwrite-confirmed" breaks "a confirmed shot is changed by nobody below its level":
