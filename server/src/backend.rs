@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sesshu_engine::error::RecordError;
 use sesshu_engine::intake::{Change, Row, ShotRecord};
 use sesshu_engine::ticket::{Municipality, Ticket, TicketLine};
-use sesshu_engine::{HeldId, HoldPolicy, Load, Store};
+use sesshu_engine::{HeldId, HoldPolicy, Load, Moment, Store};
 use sesshu_proto::v1::{
     AmendReply, AmendRequest, ChangeReply, FindReply, FindRequest, FindShotsRequest, HeldRegister, HistoryReply,
     LoadCommitted, LoadSummary, MatchReply, RecordReply, RecordedShot, ShotReference, StatusReply,
@@ -30,19 +30,19 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// Looks lines up, one reply each, in order.
+    /// Looks lines up, one reply each, in order; as they were known at a moment, if one is named.
     ///
     /// # Errors
     ///
     /// [`Failure`]; a damaged ticket is a reply and no failure.
-    pub fn match_lines(&self, lines: &[TicketLine]) -> Result<Vec<MatchReply>, Failure> {
+    pub fn match_lines(&self, lines: &[TicketLine], moment: Option<Moment>) -> Result<Vec<MatchReply>, Failure> {
         match self {
-            Backend::Server(client) => Ok(client.match_lines(lines)?),
+            Backend::Server(client) => Ok(client.match_lines(lines, moment)?),
             Backend::Store(store) => {
                 let tickets: Vec<Ticket> = lines.iter().map(|line| line.ticket()).collect();
                 let mut replies = Vec::with_capacity(lines.len());
                 let view = store.view();
-                view.match_batch(&tickets, |at, found| replies.push(reply::of_match(tickets[at], found)));
+                view.match_batch(&tickets, |at, found| replies.push(reply::of_match_at(tickets[at], found, moment)));
                 Ok(replies)
             }
         }
@@ -193,7 +193,7 @@ impl Backend {
         }
     }
 
-    /// Reads a whole ledger.
+    /// Reads a whole ledger; as it was known at a moment, if one is named.
     ///
     /// # Errors
     ///
@@ -201,14 +201,15 @@ impl Backend {
     pub fn ledger(
         &self,
         municipality: Municipality,
+        moment: Option<Moment>,
         visit: &mut dyn FnMut(MatchReply) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         match self {
-            Backend::Server(client) => client.ledger(municipality, visit),
+            Backend::Server(client) => client.ledger(municipality, moment, visit),
             Backend::Store(store) => {
                 for item in store.view().ledger(municipality) {
                     let (ticket, found) = item.map_err(|damage| Failure::Machine(damage.to_string()))?;
-                    visit(reply::of_ledger(ticket, found))?;
+                    reply::of_ledger_at(ticket, found, moment).map_or(Ok(()), &mut *visit)?;
                 }
                 Ok(())
             }

@@ -5,9 +5,9 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use sesshu_engine::HeldId;
 use sesshu_engine::intake::{ChangeContent, Row, ShotRecord};
 use sesshu_engine::ticket::{Municipality, TicketLine};
+use sesshu_engine::{HeldId, Moment};
 use sesshu_proto::v1::ledgers_client::LedgersClient;
 use sesshu_proto::v1::matching_client::MatchingClient;
 use sesshu_proto::v1::operations_client::OperationsClient;
@@ -27,6 +27,7 @@ use tonic::{Code, Status};
 
 use crate::client_load::ClientLoad;
 use crate::input::ChangeRow;
+use crate::reply;
 use crate::service::BATCH_MAX;
 
 /// The server said no, or did not answer.
@@ -161,10 +162,13 @@ impl Client {
     /// # Errors
     ///
     /// [`ClientError::Status`].
-    pub fn match_lines(&self, lines: &[TicketLine]) -> Result<Vec<MatchReply>, ClientError> {
+    pub fn match_lines(&self, lines: &[TicketLine], moment: Option<Moment>) -> Result<Vec<MatchReply>, ClientError> {
         let requests: Vec<MatchManyRequest> = lines
             .chunks(BATCH_MAX)
-            .map(|lines| MatchManyRequest { lines: lines.iter().map(|line| line.to_decimal()).collect() })
+            .map(|lines| MatchManyRequest {
+                lines: lines.iter().map(|line| line.to_decimal()).collect(),
+                known_at: moment.map(reply::moment_to),
+            })
             .collect();
         self.runtime.block_on(async {
             let mut matching = MatchingClient::new(self.channel.clone()).max_decoding_message_size(REPLY_BYTES_MAX);
@@ -342,9 +346,10 @@ impl Client {
     pub fn ledger<E: From<ClientError>>(
         &self,
         municipality: Municipality,
+        moment: Option<Moment>,
         visit: &mut dyn FnMut(MatchReply) -> Result<(), E>,
     ) -> Result<(), E> {
-        let request = GetLedgerRequest { municipality: municipality.code() };
+        let request = GetLedgerRequest { municipality: municipality.code(), known_at: moment.map(reply::moment_to) };
         let mut ledgers = LedgersClient::new(self.channel.clone()).max_decoding_message_size(REPLY_BYTES_MAX);
         let stream = self.runtime.block_on(ledgers.get(request)).map_err(ClientError::from)?;
         let mut stream = stream.into_inner();

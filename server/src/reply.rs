@@ -7,8 +7,8 @@ use sesshu_engine::intake::{Column, Fault, FaultCode, Remark, ShotRecord};
 use sesshu_engine::rules::with_reasons;
 use sesshu_engine::ticket::{Municipality, Ticket, TicketLine};
 use sesshu_engine::{
-    ChangeOutcome as Change, Changed, Held, LoadOutcome as Loaded, LoadReport, Match, Person, RecordOutcome as Outcome,
-    Recorded, Rejected, Samples, View,
+    ChangeOutcome as Change, Changed, Held, Known, LoadOutcome as Loaded, LoadReport, Match, Moment, Person,
+    RecordOutcome as Outcome, Recorded, Rejected, Samples, View,
 };
 use sesshu_proto::v1;
 use sesshu_proto::v1::record_request::Ticket as RecordTicket;
@@ -43,8 +43,70 @@ pub fn of_ledger(ticket: Ticket, found: Match<'_>) -> MatchReply {
     })
 }
 
+/// As [`of_match`], as it was known at a moment.
+#[must_use]
+pub fn of_match_at(ticket: Ticket, found: Match<'_>, moment: Option<Moment>) -> MatchReply {
+    let Some(moment) = moment else { return of_match(ticket, found) };
+    of_known(ticket, found, |person| person.known_at(moment))
+}
+
+/// As [`of_ledger`], as it was known at a moment; `None`: nothing was known of the ticket then.
+#[must_use]
+pub fn of_ledger_at(ticket: Ticket, found: Match<'_>, moment: Option<Moment>) -> Option<MatchReply> {
+    let Some(moment) = moment else { return Some(of_ledger(ticket, found)) };
+    let reply = of_known(ticket, found, |person| person.own_known_at(moment));
+    Some(reply).filter(|reply| reply.outcome() != MatchOutcome::NotFound)
+}
+
+fn of_known(
+    ticket: Ticket,
+    found: Match<'_>,
+    known: impl Fn(&Person<'_>) -> Result<Option<Known>, Damage>,
+) -> MatchReply {
+    of_found(ticket, found, |person| {
+        let Some(Known { resident, shots, mut tickets }) = known(person)? else {
+            return Ok(MatchReply { outcome: MatchOutcome::NotFound.into(), ..MatchReply::default() });
+        };
+        if tickets.len() == 1 {
+            tickets.clear();
+        }
+        let outcome = if resident.is_some() { MatchOutcome::Matched } else { MatchOutcome::Orphan };
+        let tickets = tickets.into_iter().map(Ticket::to_decimal).collect();
+        Ok(MatchReply { outcome: outcome.into(), resident, shots, tickets, ..MatchReply::default() })
+    })
+}
+
+/// The moment that is asked for.
+///
+/// # Errors
+///
+/// What is wrong with it, for people.
+pub fn moment_of(moment: Option<v1::Moment>) -> Result<Option<Moment>, String> {
+    match moment.map(|moment| moment.moment) {
+        None => Ok(None),
+        Some(Some(v1::moment::Moment::Sequence(sequence))) => Ok(Some(Moment::Sequence(sequence))),
+        Some(Some(v1::moment::Moment::Time(time))) => Ok(Some(Moment::Time(time))),
+        Some(None) => Err("known_at: a sequence or a time is needed".into()),
+    }
+}
+
+/// The other way round.
+#[must_use]
+pub fn moment_to(moment: Moment) -> v1::Moment {
+    let moment = match moment {
+        Moment::Sequence(sequence) => v1::moment::Moment::Sequence(sequence),
+        Moment::Time(time) => v1::moment::Moment::Time(time),
+    };
+    v1::Moment { moment: Some(moment) }
+}
+
 fn of_found(ticket: Ticket, found: Match<'_>, read: impl Fn(&Person<'_>) -> Result<MatchReply, Damage>) -> MatchReply {
-    let read = |outcome: MatchOutcome, person| Ok(MatchReply { outcome: outcome.into(), ..read(person)? });
+    // Of a moment in the past the reader itself knows the outcome.
+    let read = |outcome: MatchOutcome, person| {
+        let reply = read(person)?;
+        let outcome = if reply.outcome == 0 { outcome.into() } else { reply.outcome };
+        Ok(MatchReply { outcome, ..reply })
+    };
     let read = match found {
         Match::Matched(person) => read(MatchOutcome::Matched, &person),
         Match::Orphan(person) => read(MatchOutcome::Orphan, &person),

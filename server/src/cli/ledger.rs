@@ -7,6 +7,7 @@ use clap::Args;
 use sesshu_engine::ticket::Municipality;
 use sesshu_proto::v1::MatchReply;
 
+use super::known::KnownAt;
 use super::table;
 use super::target::Target;
 use crate::answer::{self, ShotWords, TicketAnswer};
@@ -20,6 +21,8 @@ pub(super) struct Ledger {
     /// The municipality's six-digit code; a ward stands for its city
     #[arg(value_name = "MUNICIPALITY")]
     municipality: String,
+    #[command(flatten)]
+    known: KnownAt,
     /// One object a ticket, as `match` prints it
     #[arg(long, conflicts_with = "csv")]
     json: bool,
@@ -65,12 +68,12 @@ impl Ledger {
         match &self.csv {
             Some(path) => {
                 let mut file = create(path)?;
-                backend.ledger(municipality, &mut |reply| write_rows(&mut file, &reply))?;
+                backend.ledger(municipality, self.known.moment(), &mut |reply| write_rows(&mut file, &reply))?;
                 file.flush()?;
             }
             None => {
                 let mut out = BufWriter::new(std::io::stdout().lock());
-                backend.ledger(municipality, &mut |reply| {
+                backend.ledger(municipality, self.known.moment(), &mut |reply| {
                     if self.json {
                         answer::write_line(&mut out, &TicketAnswer::new(reply, None))?;
                     } else {

@@ -6,6 +6,7 @@ use clap::Args;
 use sesshu_engine::ticket::TicketLine;
 use sesshu_proto::v1::{MatchOutcome, MatchReply};
 
+use super::known::KnownAt;
 use super::table;
 use super::target::Target;
 use crate::answer::{self, TicketAnswer};
@@ -21,6 +22,8 @@ pub(super) struct Match {
     /// Ticket lines of 18 digits (full-width digits, spaces and hyphens are normalised), or "-" for one a line from standard input
     #[arg(value_name = "LINE", required = true)]
     lines: Vec<String>,
+    #[command(flatten)]
+    known: KnownAt,
     /// One object a line, in order
     #[arg(long)]
     json: bool,
@@ -71,7 +74,7 @@ impl Match {
     fn answer(&self, backend: &Backend, texts: &[String], tally: &mut Tally) -> Result<(), Failure> {
         let parsed: Vec<_> = texts.iter().map(|text| TicketLine::parse(text)).collect();
         let lines: Vec<TicketLine> = parsed.iter().filter_map(|line| line.as_ref().ok().copied()).collect();
-        let mut replies = backend.match_lines(&lines)?.into_iter();
+        let mut replies = backend.match_lines(&lines, self.known.moment())?.into_iter();
         let mut out = BufWriter::new(std::io::stdout().lock());
         for (text, line) in texts.iter().zip(parsed) {
             let reply = match line {

@@ -1,6 +1,6 @@
 //! The command line: one file a command.
 //!
-//! Owns the list of commands and what they share: where to work (`target`), which loads wait (`hold`), how much at a time (`jobs`), how far it has come (`progress`), how a table
+//! Owns the list of commands and what they share: where to work (`target`), which loads wait (`hold`), as of when (`known`), how much at a time (`jobs`), how far it has come (`progress`), how a table
 //! looks (`table`), who is there (`who`), what a closed standard output means (`results`). Results go to standard output, everything else to standard error.
 
 mod access;
@@ -11,6 +11,7 @@ mod generate;
 mod hold;
 mod jobs;
 mod key;
+mod known;
 mod ledger;
 mod load;
 mod matching;

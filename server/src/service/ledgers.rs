@@ -24,7 +24,9 @@ impl Ledgers for LedgersService {
     type GetStream = Replies<LedgerPage>;
 
     async fn get(&self, request: Request<GetLedgerRequest>) -> Result<Response<Self::GetStream>, Status> {
-        let municipality = Municipality::from_code(request.into_inner().municipality).map_err(status::invalid)?;
+        let GetLedgerRequest { municipality, known_at } = request.into_inner();
+        let municipality = Municipality::from_code(municipality).map_err(status::invalid)?;
+        let moment = reply::moment_of(known_at).map_err(status::invalid)?;
         let store = Arc::clone(&self.0);
         let (pages, stream) = mpsc::channel(STREAM_AHEAD);
         tokio::task::spawn_blocking(move || {
@@ -34,7 +36,7 @@ impl Ledgers for LedgersService {
             let mut tickets = Vec::with_capacity(PAGE_TICKETS);
             for item in view.ledger(municipality) {
                 match item {
-                    Ok((ticket, found)) => tickets.push(reply::of_ledger(ticket, found)),
+                    Ok((ticket, found)) => tickets.extend(reply::of_ledger_at(ticket, found, moment)),
                     Err(damage) => {
                         drop(pages.blocking_send(Ok(LedgerPage { tickets: std::mem::take(&mut tickets) })));
                         drop(pages.blocking_send(Err(status::damaged(&damage))));

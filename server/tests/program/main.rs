@@ -22,6 +22,7 @@ mod held;
 mod keys;
 mod killed;
 mod killed_loads;
+mod known_at;
 mod ledger;
 mod load;
 mod many_files;
