@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rand::{Rng as _, RngExt as _};
+use rand::RngExt as _;
 use sesshu_engine::intake::{Act, Amendment, By, Change, Correction, ShotRef};
 use sesshu_engine::ticket::Ticket;
 use sesshu_engine::{Known, Match, Moment, Store, View};
@@ -70,7 +70,9 @@ fn step(store: &Store, rng: &mut impl rand::Rng, at: u32) {
     let code = if rng.random_ratio(1, 4) { NAHA } else { CHIYODA };
     let mut number = || rng.random_range(NUMBERS);
     let (one, other, random) = (number(), number(), rng.random::<u32>());
-    let change = |change: Change| drop(store.change(&[change]).unwrap().pop().unwrap().unwrap());
+    let change = |change: Change| {
+        store.change(&[change]).unwrap().pop().unwrap().unwrap();
+    };
     match random % 16 {
         0..=3 => drop(store.record(shot(ticket(code, one), random % 9, &format!("c-{at}"))).unwrap()),
         4..=8 => {
@@ -190,4 +192,39 @@ fn a_moment_may_be_a_time() {
         let known = store.view().known_at(one, Moment::Time(time)).unwrap();
         assert_eq!(as_answer(known).0, then);
     }
+}
+
+#[test]
+fn a_person_has_every_row_that_was_ever_seen_and_no_other() {
+    let place = Place::in_memory();
+    let store = place.open();
+    load(&store, CHIYODA, [1, 2], 1);
+    let mut built = store.load(municipality(CHIYODA)).unwrap();
+    for number in [1, 2] {
+        built.push(row(number, 2)).unwrap();
+    }
+    let built = built.build(None).unwrap();
+    // What changes meanwhile is newer than the register, whose row is never seen.
+    store.change(&[Change::row(municipality(CHIYODA), row(1, 3))]).unwrap().pop().unwrap().unwrap();
+    built.install().unwrap();
+    let reissue = Change::reissue(municipality(CHIYODA), 1, row(7, 4)).unwrap();
+    store.change(&[reissue]).unwrap().pop().unwrap().unwrap();
+    let check = |store: &Store, versions: &[(u64, u32)]| {
+        let history = store.view().person_history(ticket(CHIYODA, 1)).unwrap().unwrap();
+        let names: Vec<String> = history.rows.iter().map(|row| row.resident.clone().unwrap().name).collect();
+        assert_eq!(names, versions.iter().map(|&(number, version)| resident(number, version).name).collect::<Vec<_>>());
+        assert!(history.rows.is_sorted_by_key(|row| row.known_since));
+        assert!(history.rows.iter().all(|row| row.known_since_time > 0));
+        let of_valid = store.view().person_history(ticket(CHIYODA, 7)).unwrap().unwrap();
+        assert_eq!(of_valid, history, "by whichever ticket");
+    };
+    // The old ticket's row was changed once more: it names the new one.
+    check(&store, &[(1, 1), (1, 3), (1, 3), (7, 4)]);
+    check(&place.copy().open(), &[(1, 1), (1, 3), (1, 3), (7, 4)]);
+    load(&store, CHIYODA, [7, 2], 4);
+    check(&store, &[(1, 1), (1, 3), (1, 3), (7, 4)]);
+    load(&store, CHIYODA, [7, 2], 5);
+    check(&store, &[(1, 1), (1, 3), (1, 3), (7, 4), (7, 5)]);
+    check(&place.copy().open(), &[(1, 1), (1, 3), (1, 3), (7, 4), (7, 5)]);
+    assert_eq!(store.view().person_history(ticket(CHIYODA, 99)).unwrap(), None);
 }

@@ -93,8 +93,9 @@ pub use platform::{Environment, Platform, give_way};
 pub use store::{
     Access, Amended, AmendmentOutcome, BuiltLoad, ChangeOutcome, Changed, CheckpointOutcome, CommitStatistics,
     Completion, Found, Held, HeldId, HoldPolicy, HoldReason, Kept, LedgerReader, ListedKey, Load, LoadOutcome,
-    LoadReport, Match, MyNumberQuestion, OpenDataKeys, Opened, RecordOutcome, Recorded, Rejected, Rotated, Rotation,
-    SHARED_LISTED_MAX, Samples, Share, SharedCounts, ShotHistory, ShotsOf, Status, Store, View, ViewGuard, Within,
+    LoadReport, Match, MyNumberQuestion, OpenDataKeys, Opened, PersonHistory, RecordOutcome, Recorded, Rejected,
+    Rotated, Rotation, SHARED_LISTED_MAX, Samples, Share, SharedCounts, ShotHistory, ShotsOf, Status, Store, View,
+    ViewGuard, Within,
 };
 pub use stored::{ShotView, Standing};
 

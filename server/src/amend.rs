@@ -5,11 +5,12 @@
 use sesshu_engine::error::{Damage, RecordError};
 use sesshu_engine::intake::{Act, Amendment, By, Column, Correction, Fault, FaultCode, ShotRef};
 use sesshu_engine::ticket::{Municipality, Ticket, TicketLine};
-use sesshu_engine::{Amended, AmendmentOutcome, ShotHistory, ShotsOf, Store};
+use sesshu_engine::{Amended, AmendmentOutcome, PersonHistory, ShotHistory, ShotsOf, Store};
 use sesshu_proto::v1;
 use sesshu_proto::v1::amend_request::Act as Asked;
 use sesshu_proto::v1::{
     AmendOutcome, AmendReply, AmendRequest, FindShotsRequest, HistoryReply, RecordedShot, ShotReference,
+    TicketHistoryReply,
 };
 
 /// A ticket, as a line of 18 digits or as its own 16.
@@ -123,11 +124,23 @@ pub fn authority_word(authority: v1::Authority) -> String {
 ///
 /// [`Damage`].
 pub fn history(store: &Store, of: ShotRef) -> Result<Option<HistoryReply>, Damage> {
-    let history = store.view().shot_history(of)?;
-    Ok(history.map(|ShotHistory { ticket, shot, events }| HistoryReply {
-        ticket: ticket.to_decimal(),
-        shot: Some(shot),
-        events,
+    Ok(store.view().shot_history(of)?.map(of_shot_history))
+}
+
+fn of_shot_history(ShotHistory { ticket, shot, events }: ShotHistory) -> HistoryReply {
+    HistoryReply { ticket: ticket.to_decimal(), shot: Some(shot), events }
+}
+
+/// Everything that was ever known of the person who has a ticket; `None` if nothing was.
+///
+/// # Errors
+///
+/// [`Damage`].
+pub fn person_history(store: &Store, ticket: Ticket) -> Result<Option<TicketHistoryReply>, Damage> {
+    let history = store.view().person_history(ticket)?;
+    Ok(history.map(|PersonHistory { rows, shots }| TicketHistoryReply {
+        rows,
+        shots: shots.into_iter().map(of_shot_history).collect(),
     }))
 }
 

@@ -4,10 +4,13 @@
 
 use serde::Serialize;
 use sesshu_engine::ticket::Ticket;
-use sesshu_proto::v1::{AmendOutcome, AmendReply, Authority, EventKind, HistoryReply, PastEvent, RecordedShot};
+use sesshu_proto::v1::{
+    AmendOutcome, AmendReply, Authority, EventKind, HistoryReply, PastEvent, RecordedShot, RowVersion,
+    TicketHistoryReply,
+};
 
 use crate::amend::authority_word;
-use crate::answer::{ShotAnswer, shot_name, time};
+use crate::answer::{ResidentAnswer, ShotAnswer, shot_name, time};
 
 /// What `shot correct`, `shot void` and the others say of a shot.
 #[derive(Debug, Serialize)]
@@ -139,6 +142,54 @@ impl HistoryAnswer {
             id: shot_name(reply.ticket, shot_id),
             events: reply.events.into_iter().map(event).collect(),
             shot: shot_on(reply.ticket, reply.shot.clone()),
+        }
+    }
+}
+
+/// What `history` says.
+#[derive(Debug, Serialize)]
+pub struct PersonHistoryAnswer {
+    /// In the order in which they became known.
+    pub rows: Vec<RowAnswer>,
+    /// In the order in which they were recorded.
+    pub shots: Vec<HistoryAnswer>,
+}
+
+/// A row that a ticket had, or has.
+#[derive(Debug, Serialize)]
+pub struct RowAnswer {
+    /// Sixteen digits.
+    pub ticket: String,
+    /// The event since which it is known.
+    pub known_since: u64,
+    /// RFC 3339, UTC.
+    pub known_since_time: String,
+    /// The row.
+    pub resident: Option<ResidentAnswer>,
+}
+
+impl PersonHistoryAnswer {
+    /// The answer for a reply.
+    #[must_use]
+    pub fn new(reply: TicketHistoryReply) -> PersonHistoryAnswer {
+        PersonHistoryAnswer {
+            rows: reply.rows.into_iter().map(RowAnswer::new).collect(),
+            shots: reply.shots.into_iter().map(HistoryAnswer::new).collect(),
+        }
+    }
+}
+
+impl RowAnswer {
+    /// The answer for a version.
+    #[must_use]
+    pub fn new(version: RowVersion) -> RowAnswer {
+        let RowVersion { ticket, resident, known_since, known_since_time } = version;
+        let (name, ticket) = (format!("{ticket:016}"), Ticket::from_decimal(ticket).ok());
+        RowAnswer {
+            ticket: name,
+            known_since,
+            known_since_time: time(known_since_time),
+            resident: ticket.zip(resident).map(|(ticket, resident)| ResidentAnswer::new(ticket, resident)),
         }
     }
 }

@@ -10,7 +10,7 @@ use sesshu_engine::ticket::{Municipality, Ticket, TicketLine};
 use sesshu_engine::{HeldId, HoldPolicy, Load, Moment, Store};
 use sesshu_proto::v1::{
     AmendReply, AmendRequest, ChangeReply, FindReply, FindRequest, FindShotsRequest, HeldRegister, HistoryReply,
-    LoadCommitted, LoadSummary, MatchReply, RecordReply, RecordedShot, ShotReference, StatusReply,
+    LoadCommitted, LoadSummary, MatchReply, RecordReply, RecordedShot, ShotReference, StatusReply, TicketHistoryReply,
 };
 
 use crate::amend;
@@ -101,6 +101,22 @@ impl Backend {
                 let history = amend::history(store, amend::shot_ref(Some(of)).map_err(Failure::Request)?);
                 let history = history.map_err(|damage| Failure::Machine(damage.to_string()))?;
                 history.ok_or_else(|| Failure::Request("the ticket never had this shot".into()))
+            }
+        }
+    }
+
+    /// Everything that was ever known of the person who has a ticket.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`]; also if nothing was.
+    pub fn person_history(&self, ticket: Ticket) -> Result<TicketHistoryReply, Failure> {
+        match self {
+            Backend::Server(client) => Ok(client.person_history(ticket)?),
+            Backend::Store(store) => {
+                let history = amend::person_history(store, ticket);
+                let history = history.map_err(|damage| Failure::Machine(damage.to_string()))?;
+                history.ok_or_else(|| Failure::Request("nothing was ever known of the ticket".into()))
             }
         }
     }

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use sesshu_engine::intake::{ChangeContent, Row, ShotRecord};
-use sesshu_engine::ticket::{Municipality, TicketLine};
+use sesshu_engine::ticket::{Municipality, Ticket, TicketLine};
 use sesshu_engine::{HeldId, Moment};
 use sesshu_proto::v1::ledgers_client::LedgersClient;
 use sesshu_proto::v1::matching_client::MatchingClient;
@@ -20,6 +20,7 @@ use sesshu_proto::v1::{
     FindReply, FindRequest, FindShotsRequest, GetLedgerRequest, HeldRegister, HistoryReply, HistoryRequest,
     ListHeldLoadsRequest, LoadSummary, MatchManyRequest, MatchReply, RecordManyRequest, RecordReply, RecordRequest,
     RecordedShot, RegisterChange, RegisterRow, Reissue, ShotReference, StatusChange, StatusReply, StatusRequest,
+    TicketHistoryReply, TicketHistoryRequest,
 };
 use tokio::runtime::Runtime;
 use tonic::transport::{Channel, Endpoint};
@@ -236,6 +237,17 @@ impl Client {
     pub fn history(&self, of: ShotReference) -> Result<HistoryReply, ClientError> {
         let mut shot_log = self.shot_log();
         Ok(self.runtime.block_on(shot_log.history(HistoryRequest { of: Some(of) }))?.into_inner())
+    }
+
+    /// Everything that was ever known of the person who has a ticket.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Status`].
+    pub fn person_history(&self, ticket: Ticket) -> Result<TicketHistoryReply, ClientError> {
+        let mut ledgers = LedgersClient::new(self.channel.clone()).max_decoding_message_size(REPLY_BYTES_MAX);
+        let request = TicketHistoryRequest { ticket: ticket.to_decimal() };
+        Ok(self.runtime.block_on(ledgers.history(request))?.into_inner())
     }
 
     /// All shots that have something in common, each with its ticket.

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use sesshu_proto::v1::{RecordedShot, Resident};
+use sesshu_proto::v1::{RecordedShot, Resident, RowVersion};
 
 use super::links::Links;
 use super::person::{Person, mark_same_doses};
@@ -90,6 +90,20 @@ impl<'v> Person<'v> {
         mark_same_doses(&mut shots);
         let resident = row.map_or(Ok(None), |row| self.decode(row.bytes))?;
         Ok(known.then_some(Known { resident, shots, tickets }))
+    }
+
+    /// Every row that one of the person's tickets had or has, in the order in which they became known.
+    pub(crate) fn row_versions(&self) -> Result<Vec<RowVersion>, Damage> {
+        let mut versions = Vec::new();
+        for (person, _) in self.all_tickets(None)? {
+            for row in person.own_rows()? {
+                let resident = person.decode(row.bytes)?;
+                let (ticket, (known_since, known_since_time)) = (person.ticket.to_decimal(), row.known_since);
+                versions.push(RowVersion { ticket, resident, known_since, known_since_time });
+            }
+        }
+        versions.sort_by_key(|version| version.known_since);
+        Ok(versions)
     }
 
     /// The ticket's own row at a moment.

@@ -1,11 +1,11 @@
-//! The history of a shot: everything that happened to it, and what somebody wanted to happen to it.
+//! The history of a shot: everything that happened to it, and what somebody wanted to happen to it; and that of a person.
 //!
-//! Owns the gathering of its events over all tickets that ever had it.
+//! Owns the gathering of a shot's events over all tickets that ever had it, and of what was known of a person under all their tickets.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message as _;
-use sesshu_proto::v1::{Authority, EventKind, PastEvent, RecordedShot, Shot};
+use sesshu_proto::v1::{Authority, EventKind, PastEvent, RecordedShot, RowVersion, Shot};
 
 use super::locate::{Located, locate, person_of};
 use super::view::View;
@@ -55,6 +55,35 @@ impl View {
             |event: PastEvent| PastEvent { settled_by: if event.held { by(event.sequence) } else { 0 }, ..event };
         let events = events.into_iter().map(|(event, _)| with_end(event)).collect();
         Ok(Some(ShotHistory { ticket: person.ticket(), shot: life.shot.to_recorded(), events }))
+    }
+}
+
+/// Everything that was ever known of a person.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PersonHistory {
+    /// The rows of all their tickets, in the order in which they became known.
+    pub rows: Vec<RowVersion>,
+    /// All shots that ever were of one of their tickets, in the order in which they were recorded.
+    pub shots: Vec<ShotHistory>,
+}
+
+impl View {
+    /// Everything that was ever known of the person who has a ticket; `None` if nothing was.
+    ///
+    /// # Errors
+    ///
+    /// [`Damage`] if something on the way cannot be read.
+    pub fn person_history(&self, ticket: Ticket) -> Result<Option<PersonHistory>, Damage> {
+        let Some(person) = person_of(self, ticket)? else { return Ok(None) };
+        let mut named = BTreeMap::new();
+        for ticket in person.tickets()? {
+            if let Some(person) = person_of(self, ticket)? {
+                person.each_own_shot(|shot| named.extend([(shot.shot_id, ticket)]))?;
+            }
+        }
+        let of = named.into_iter().map(|(shot_id, ticket)| self.shot_history(ShotRef { ticket, shot_id }));
+        let shots = of.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+        Ok(Some(PersonHistory { rows: person.row_versions()?, shots }))
     }
 }
 

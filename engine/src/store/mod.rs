@@ -69,7 +69,7 @@ pub use find::{Found, Within};
 pub use fold::Samples;
 pub use held::Held;
 pub use held_file::HeldId;
-pub use history::ShotHistory;
+pub use history::{PersonHistory, ShotHistory};
 pub use hold::{HoldPolicy, HoldReason, LoadOutcome, Share};
 pub use key::{ListedKey, Rotated, Rotation};
 pub use load::{BuiltLoad, Kept, Load, LoadReport, Rejected};

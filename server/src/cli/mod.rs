@@ -8,6 +8,7 @@ mod apply;
 mod demo;
 mod find;
 mod generate;
+mod history;
 mod hold;
 mod jobs;
 mod key;
@@ -53,6 +54,7 @@ enum Command {
     Key(key::Key),
     Record(record::Record),
     Shot(shot::Shot),
+    History(history::History),
     Rules(rules::Rules),
     Ledger(ledger::Ledger),
     Status(status::Status),
@@ -86,6 +88,7 @@ impl Cli {
             Command::Key(command) => command.run(),
             Command::Record(command) => command.run(),
             Command::Shot(command) => command.run(),
+            Command::History(command) => command.run(),
             Command::Rules(command) => command.run(),
             Command::Ledger(command) => command.run(),
             Command::Status(command) => command.run(),

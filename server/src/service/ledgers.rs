@@ -1,17 +1,17 @@
-//! `Ledgers`: whole ledgers, as of one moment.
+//! `Ledgers`: whole ledgers, as of one moment; and the history of one person.
 
 use std::sync::Arc;
 
 use sesshu_engine::Store;
 use sesshu_engine::ticket::Municipality;
 use sesshu_proto::v1::ledgers_server::Ledgers;
-use sesshu_proto::v1::{GetLedgerRequest, LedgerPage};
+use sesshu_proto::v1::{GetLedgerRequest, LedgerPage, TicketHistoryReply, TicketHistoryRequest};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::{Replies, STREAM_AHEAD};
-use crate::{reply, status};
+use crate::{amend, reply, status};
 
 /// Tickets in one page.
 const PAGE_TICKETS: usize = 256;
@@ -22,6 +22,14 @@ pub struct LedgersService(pub Arc<Store>);
 #[tonic::async_trait]
 impl Ledgers for LedgersService {
     type GetStream = Replies<LedgerPage>;
+
+    async fn history(&self, request: Request<TicketHistoryRequest>) -> Result<Response<TicketHistoryReply>, Status> {
+        let ticket = amend::ticket_of(request.into_inner().ticket).map_err(status::invalid)?;
+        let store = Arc::clone(&self.0);
+        let read = tokio::task::spawn_blocking(move || amend::person_history(&store, ticket)).await;
+        let history = read.map_err(|_| status::shutting_down())?.map_err(|damage| status::damaged(&damage))?;
+        history.map(Response::new).ok_or_else(|| status::not_found("nothing was ever known of the ticket"))
+    }
 
     async fn get(&self, request: Request<GetLedgerRequest>) -> Result<Response<Self::GetStream>, Status> {
         let GetLedgerRequest { municipality, known_at } = request.into_inner();

@@ -83,6 +83,26 @@ fn the_commands_show_what_was_known_then() {
     assert!(ask("ledger", CHIYODA, "0", 0).stdout.is_empty());
     assert_eq!(ask("ledger", CHIYODA, "1", 0).objects().len(), 2);
     assert_eq!(ask("ledger", CHIYODA, "2", 0).objects()[0]["resident"]["name"], json!("試験 二子"));
+    // And everything that was ever known.
+    let history = |json: &[&str]| -> Ended {
+        let at = |place: [&str; 2]| {
+            let of = line(1);
+            let all = [&["history", place[0], place[1], &of][..], json].concat();
+            run(command(all.into_iter().map(AsRef::as_ref)), "").code(0)
+        };
+        let (opened, served) = (at(["--store", &store]), at(["--server", &server.url]));
+        assert_eq!(opened.stdout, served.stdout);
+        opened
+    };
+    let told = history(&["--json"]).object();
+    let names: Vec<_> = told["rows"].as_array().unwrap().iter().map(|row| row["resident"]["name"].clone()).collect();
+    assert_eq!(names, [json!("試験 二子"), json!("改名 一子")]);
+    assert_eq!((&told["rows"][1]["known_since"], &told["rows"][0]["ticket"]), (&json!(3), &json!(ticket(1))));
+    assert_eq!(told["shots"][0]["events"][0]["event"], json!("recorded"));
+    let told = history(&[]).stdout;
+    assert!(told.contains("row 3") && told.contains("recorded"), "{told}");
+    let unknown = run(command(["history", "--store", &store, &line(9)].iter().map(AsRef::as_ref)), "");
+    unknown.code(2).saying(&["nothing was ever known"]);
     let wrong =
         run(command(["match", "--store", &store, &line(1), "--as-known-at", "then"].iter().map(AsRef::as_ref)), "");
     wrong.code(2).saying(&["2021-06-01T12:00:00+09:00"]);

@@ -1,9 +1,9 @@
 //! `sesshu shot history`: everything that became of a shot.
 
-use std::io::{BufWriter, Write as _};
+use std::io::{self, BufWriter, Write};
 
 use clap::Args;
-use sesshu_proto::v1::Shot;
+use sesshu_proto::v1::{HistoryReply, Shot};
 
 use super::super::table;
 use super::super::target::Target;
@@ -36,25 +36,31 @@ impl History {
             out.flush()?;
             return Ok(Done::Whole);
         }
-        let contents: Vec<Option<Shot>> = reply.events.iter().map(|event| event.shot.clone()).collect();
-        if let Some(shot) = &reply.shot {
-            writeln!(out, "{}", shot_name(reply.ticket, shot.shot_id))?;
-            writeln!(out, "  now: {}", table::shot(shot))?;
-        }
-        let mut before: Option<Shot> = None;
-        for (event, content) in HistoryAnswer::new(reply).events.iter().zip(contents) {
-            writeln!(out, "  {}", line(event))?;
-            let Some(content) = content else { continue };
-            for (field, was, is) in before.iter().flat_map(|before| differences(before, &content)) {
-                writeln!(out, "      {field}: {was} -> {is}")?;
-            }
-            if !event.held {
-                before = Some(content);
-            }
-        }
+        write(&mut out, reply)?;
         out.flush()?;
         Ok(Done::Whole)
     }
+}
+
+/// A shot and its history for people.
+pub(in crate::cli) fn write(out: &mut impl Write, reply: HistoryReply) -> io::Result<()> {
+    let contents: Vec<Option<Shot>> = reply.events.iter().map(|event| event.shot.clone()).collect();
+    if let Some(shot) = &reply.shot {
+        writeln!(out, "{}", shot_name(reply.ticket, shot.shot_id))?;
+        writeln!(out, "  now: {}", table::shot(shot))?;
+    }
+    let mut before: Option<Shot> = None;
+    for (event, content) in HistoryAnswer::new(reply).events.iter().zip(contents) {
+        writeln!(out, "  {}", line(event))?;
+        let Some(content) = content else { continue };
+        for (field, was, is) in before.iter().flat_map(|before| differences(before, &content)) {
+            writeln!(out, "      {field}: {was} -> {is}")?;
+        }
+        if !event.held {
+            before = Some(content);
+        }
+    }
+    Ok(())
 }
 
 /// An event in one line.

@@ -3,7 +3,7 @@
 //! Owns the list of its commands, how a shot is named on the command line, and who acts. What an act is done with, one shot or all of a day and venue, is in
 //! `several`; the history for people in `history`.
 
-mod history;
+pub(super) mod history;
 mod several;
 
 use std::str::FromStr;
@@ -188,7 +188,7 @@ impl With {
 }
 
 /// A ticket, or a line of it.
-fn ticket(text: &str) -> Result<Ticket, String> {
+pub(super) fn ticket(text: &str) -> Result<Ticket, String> {
     match text.len() {
         16 => text.parse().map_err(drop).and_then(|decimal| Ticket::from_decimal(decimal).map_err(drop)),
         _ => TicketLine::parse(text).map(|line| line.ticket()).map_err(drop),
