@@ -89,18 +89,19 @@ impl<'a> ShotEvent<'a> {
     }
 
     /// The shot as the first of its events on a ticket leaves it; `None` if that is no first event.
-    fn first(&self) -> Option<ShotView<'a>> {
+    pub(crate) fn first(&self) -> Option<ShotView<'a>> {
         if self.kind == kind::SHOT_RECORDED {
             return ShotView::of_message(self.sequence, self.time_ms, self.message);
         }
         let amendment = AmendmentView::decode(self.message).filter(|_| self.arrives())?;
         let shot = ShotView::of_message(amendment.shot_id, amendment.recorded_at, amendment.shot)?;
-        Some(self.arrived(shot, &amendment))
+        Some(self.arrived(shot, &amendment, 0))
     }
 
-    fn arrived(&self, shot: ShotView<'a>, amendment: &AmendmentView<'a>) -> ShotView<'a> {
+    /// The shot on the ticket that it comes to. What was held there, if it was there before, waits again.
+    fn arrived(&self, shot: ShotView<'a>, amendment: &AmendmentView<'a>, held_writes: u32) -> ShotView<'a> {
         let AmendmentView { voided, confirmed, .. } = *amendment;
-        let standing = Standing { voided, confirmed, reassigned_to: 0, held_writes: 0 };
+        let standing = Standing { voided, confirmed, reassigned_to: 0, held_writes };
         ShotView { sequence: self.sequence, standing, ..shot }
     }
 
@@ -112,7 +113,9 @@ impl<'a> ShotEvent<'a> {
             standing.held_writes += 1;
             return Some(ShotView { standing, ..*shot });
         }
-        standing.held_writes -= u32::from(amendment.settles != 0 && standing.held_writes > 0);
+        // What an arrival settles was held on the ticket that the shot left.
+        let settles = amendment.settles != 0 && !self.arrives();
+        standing.held_writes = standing.held_writes.saturating_sub(settles.into());
         let content = || ShotView::of_message(shot.shot_id, shot.recorded_at_ms, amendment.shot);
         let mut shot = *shot;
         match self.kind {
@@ -121,7 +124,9 @@ impl<'a> ShotEvent<'a> {
             kind::SHOT_REINSTATED => standing.voided = false,
             kind::SHOT_CONFIRMED => standing.confirmed = amendment.authority,
             kind::SHOT_UNLOCKED => standing.confirmed = 0,
-            kind::SHOT_REASSIGNED if self.arrives() => return Some(self.arrived(content()?, &amendment)),
+            kind::SHOT_REASSIGNED if self.arrives() => {
+                return Some(self.arrived(content()?, &amendment, standing.held_writes));
+            }
             kind::SHOT_REASSIGNED => standing.reassigned_to = amendment.ticket,
             _ => return None,
         }

@@ -143,7 +143,7 @@ fn judge(shared: &Shared, view: &View, amendment: &Amendment) -> Result<Judged<A
             Some(held) => stays(AmendmentOutcome::Held, held.sequence),
             None => {
                 let event = event(&person, kind, flag::HELD, message);
-                let answer = answer(AmendmentOutcome::Held, ticket, &shot, &event);
+                let answer = answer(AmendmentOutcome::Held, ticket, Some(&shot), &event);
                 Ok(Judged { answer, events: vec![event], looked_at })
             }
         };
@@ -173,7 +173,8 @@ fn judge(shared: &Shared, view: &View, amendment: &Amendment) -> Result<Judged<A
             effect: Effect::Shot { orphan: there.is_none() },
             previous: there.as_ref().map_or(0, Person::newest_address),
         };
-        let answer = answer(AmendmentOutcome::Amended, to, &shot, &arrives);
+        let was_there = there.as_ref().map_or(Ok(None), |there| there.own_life(shot.shot_id))?;
+        let answer = answer(AmendmentOutcome::Amended, to, was_there.as_ref().map(|life| &life.shot), &arrives);
         let mut events = vec![departs, arrives];
         if broken(Mutation::ReassignOneEnd) {
             events.remove(0);
@@ -183,7 +184,7 @@ fn judge(shared: &Shared, view: &View, amendment: &Amendment) -> Result<Judged<A
     let shot_after = message.shot.clone().map(|content| warned(ticket, content)).transpose()?;
     let message = AmendmentMessage { shot: shot_after, ..message };
     let event = event(&person, kind, 0, message.encode_to_vec());
-    let answer = answer(AmendmentOutcome::Amended, ticket, &shot, &event);
+    let answer = answer(AmendmentOutcome::Amended, ticket, Some(&shot), &event);
     Ok(Judged { answer, events: vec![event], looked_at })
 }
 
@@ -199,10 +200,12 @@ fn event(person: &Person<'_>, kind: u8, flags: u8, message: Vec<u8>) -> TicketEv
     TicketEvent { ticket, kind, flags, message, effect: Effect::Amended, previous }
 }
 
-/// The answer: the shot as `event` leaves it.
-fn answer(outcome: AmendmentOutcome, ticket: Ticket, shot: &ShotView<'_>, event: &TicketEvent) -> Amended {
+/// The answer: the shot as `event` leaves it, if `shot` is what the ticket had of it.
+fn answer(outcome: AmendmentOutcome, ticket: Ticket, shot: Option<&ShotView<'_>>, event: &TicketEvent) -> Amended {
     let &TicketEvent { kind, flags, ref message, .. } = event;
-    let after = ShotEvent { kind, flags, sequence: shot.sequence, time_ms: 0, message }.change(shot);
+    let sequence = shot.map_or(0, |shot| shot.sequence);
+    let event = ShotEvent { kind, flags, sequence, time_ms: 0, message };
+    let after = shot.map_or_else(|| event.first(), |shot| event.change(shot));
     let after = after.expect("an amendment that was just encoded can be read");
     Amended { outcome, sequence: 0, ticket, shot: Some(after.to_recorded()) }
 }

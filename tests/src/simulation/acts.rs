@@ -49,6 +49,7 @@ impl Runner {
             }
             Step::Record(offered) => self.record(offered),
             Step::Change(ledger, changes) => self.change(*ledger, changes),
+            Step::Act(acts) => self.amend(acts),
             Step::Reissue(ledger, from, to, version) => {
                 self.change(*ledger, &[Changing { number: *to, to: Becomes::Reissued(*from, *version) }])
             }
@@ -110,7 +111,7 @@ impl Runner {
     }
 
     /// I7.
-    fn wrote_nothing(&self, before: &Before) -> Result<(), Failure> {
+    pub(super) fn wrote_nothing(&self, before: &Before) -> Result<(), Failure> {
         let wrote = self.disk.operations() - before.operations;
         ensure(!before.poisoned || wrote == 0, "after a failure of the log nothing is written", || {
             format!("{wrote} operations")
@@ -196,7 +197,12 @@ impl Runner {
     }
 
     /// A batch was not acknowledged, and there is a reason.
-    fn not_logged(&mut self, before: &Before, placed: Vec<Event>, error: &RecordError) -> Result<(), Failure> {
+    pub(super) fn not_logged(
+        &mut self,
+        before: &Before,
+        placed: Vec<Event>,
+        error: &RecordError,
+    ) -> Result<(), Failure> {
         match error {
             RecordError::Poisoned(_) => {
                 // Segments are written before they are used, so a disk that is full fails no write of the log.

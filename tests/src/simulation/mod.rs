@@ -7,12 +7,14 @@
 //! | `model` | what a store should hold |
 //! | `properties` | what must hold at every moment |
 //! | `runner`, `acts`, `held` | the run: programs start, work, end; every answer is judged |
+//! | `warned`, `amended` | what the rules say of a shot, and what becomes of recorded ones |
 //! | `crash_points` | small workloads, ended after every single operation, in the recovery too |
 //! | `shrink` | the smallest workload that fails the same way |
 //!
 //! One seed is one run: a failure is repeated by its seed, or by the workload that is printed with it.
 
 mod acts;
+mod amended;
 pub mod crash_points;
 mod held;
 mod model;
@@ -47,6 +49,14 @@ pub struct Ran {
     pub warnings: u64,
     /// Rows that changed alone, and were acknowledged.
     pub changed: u64,
+    /// Acts on shots that were done, and acknowledged.
+    pub amended: u64,
+    /// Of them, shots that are another ticket's from then on.
+    pub reassigned: u64,
+    /// Acts that are held.
+    pub held_writes: u64,
+    /// Acts of writers who did not know the shot as it was.
+    pub stale: u64,
     /// Registers that were acknowledged.
     pub installed: u64,
     /// Registers that were said to be held.
@@ -92,6 +102,16 @@ impl Ran {
         self.digest = (self.digest ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31);
     }
 
+    fn count_act(&mut self, outcome: sesshu_engine::AmendmentOutcome, events: usize) {
+        match outcome {
+            sesshu_engine::AmendmentOutcome::Amended => self.amended += 1,
+            sesshu_engine::AmendmentOutcome::Held => self.held_writes += u64::from(events > 0),
+            sesshu_engine::AmendmentOutcome::Stale => self.stale += 1,
+            _ => {}
+        }
+        self.reassigned += u64::from(events > 1);
+    }
+
     /// Adds another run's counts.
     pub fn add(&mut self, other: &Ran) {
         self.mix(other.digest);
@@ -101,6 +121,10 @@ impl Ran {
         self.recorded += other.recorded;
         self.warnings += other.warnings;
         self.changed += other.changed;
+        self.amended += other.amended;
+        self.reassigned += other.reassigned;
+        self.held_writes += other.held_writes;
+        self.stale += other.stale;
         self.installed += other.installed;
         self.held += other.held;
         self.confirmed += other.confirmed;
@@ -148,6 +172,11 @@ impl fmt::Display for Ran {
         writeln!(
             f,
             "{torn} torn tails cut, {restored} checkpoints restored, {rebuilt} not usable, {no_room} times no room"
+        )?;
+        let Ran { amended, reassigned, held_writes, stale, .. } = self;
+        writeln!(
+            f,
+            "{amended} shots set right, {reassigned} of them another ticket's; {held_writes} acts held, {stale} stale"
         )?;
         let Ran { flipped, refused, cut_short, digest, held, confirmed, rotated, .. } = self;
         writeln!(f, "{held} registers held, {confirmed} of them confirmed; {rotated} times other keys")?;

@@ -12,6 +12,7 @@ use sesshu_engine::limits::SAMPLES_MAX;
 use sesshu_engine::{ChangeOutcome, LoadReport, RecordOutcome};
 use sesshu_proto::v1::{Resident, ResidentStatus, Sex, Shot, Warning};
 
+use super::amended::{Acted, Place};
 use super::warned;
 use super::workload::{Becomes, Changing, LEDGERS, Offered, Register};
 use crate::{CHIYODA, NAHA, SAPPORO, line, municipality, my_number, resident, shot, ticket};
@@ -32,8 +33,20 @@ pub(super) struct HeldShot {
     pub(super) shot_id: u64,
     /// Milliseconds since 1970; 0 until someone was told.
     pub(super) recorded_at: Rc<Cell<u64>>,
-    /// What the rules said of it.
+    /// What the rules said of it when it became what it is.
     pub(super) warnings: Rc<[Warning]>,
+    /// As it was recorded, and what the rules said then; `None` if that was on another ticket.
+    pub(super) recorded: Option<(Rc<Shot>, Rc<[Warning]>)>,
+    /// The newest event that changed it.
+    pub(super) version: u64,
+    pub(super) voided: bool,
+    /// The level at which it is confirmed; 0 if it is not.
+    pub(super) confirmed: u32,
+    /// The ticket that has it now, if that is another.
+    pub(super) moved_to: Option<Place>,
+    /// Held writes of this ticket that wait, and those that were settled.
+    pub(super) waiting: Vec<u64>,
+    pub(super) settled: Vec<u64>,
 }
 
 /// A ticket.
@@ -44,6 +57,8 @@ pub(super) struct HeldTicket {
     pub(super) known_since: u64,
     /// The newest event that changed the row alone; 0 if none did.
     pub(super) changed: u64,
+    /// The newest act on one of its shots; 0 if there is none.
+    pub(super) acted: u64,
     pub(super) shots: Vec<HeldShot>,
 }
 
@@ -52,6 +67,8 @@ pub(super) struct HeldTicket {
 pub(super) enum Event {
     /// A shot came in.
     Shot(Offered, HeldShot),
+    /// Something became of a shot.
+    Act(Acted),
     /// The row of a ticket changed: the ledger, the number, the row.
     Change(usize, u64, Resident),
     /// A register was installed: its rows, the day on which it was built, and the newest event that it folds.
@@ -122,6 +139,11 @@ fn relinked(row: Resident, of: Option<&Resident>) -> Resident {
 }
 
 impl Model {
+    /// What happened, the first first.
+    pub(super) fn events(&self) -> &[Event] {
+        &self.events
+    }
+
     /// The newest event.
     pub(super) fn sequence(&self) -> u64 {
         self.events.len() as u64
@@ -150,10 +172,13 @@ impl Model {
         });
         let shot = record.shot();
         for held in ticket.iter().flat_map(|ticket| &ticket.shots).chain(on_its_way) {
-            match (held.shot.capture_id == shot.capture_id, *held.shot == *shot) {
-                (true, true) => return (RecordOutcome::AlreadyRecorded, held.clone(), None),
+            // Whatever became of it: what is recorded again is answered as it was.
+            let Some((recorded, warnings)) = held.recorded.clone() else { continue };
+            let first = || HeldShot { shot: Rc::clone(&recorded), warnings: Rc::clone(&warnings), ..held.clone() };
+            match (recorded.capture_id == shot.capture_id, *recorded == *shot) {
+                (true, true) => return (RecordOutcome::AlreadyRecorded, first(), None),
                 (true, false) if !shot.capture_id.is_empty() => {
-                    return (RecordOutcome::CaptureIdConflict, held.clone(), None);
+                    return (RecordOutcome::CaptureIdConflict, first(), None);
                 }
                 _ => {}
             }
@@ -161,8 +186,21 @@ impl Model {
         let matched = ticket.is_some_and(|ticket| ticket.row.is_some());
         let outcome = if matched { RecordOutcome::Recorded } else { RecordOutcome::Orphan };
         let shot_id = self.sequence() + placed.len() as u64 + 1;
-        let warnings = self.warnings(offered, shot, placed, day).into();
-        let held = HeldShot { shot: Rc::new(shot.clone()), shot_id, recorded_at: Rc::default(), warnings };
+        let warnings: Rc<[Warning]> = self.warnings(offered, shot, placed, day).into();
+        let shot = Rc::new(shot.clone());
+        let held = HeldShot {
+            recorded: Some((Rc::clone(&shot), Rc::clone(&warnings))),
+            shot,
+            shot_id,
+            version: shot_id,
+            recorded_at: Rc::default(),
+            warnings,
+            voided: false,
+            confirmed: 0,
+            moved_to: None,
+            waiting: Vec::new(),
+            settled: Vec::new(),
+        };
         (outcome, held.clone(), Some(Event::Shot(offered.clone(), held)))
     }
 
@@ -185,6 +223,7 @@ impl Model {
             Event::Shot(offered, held) => {
                 self.ledgers[offered.ledger].entry(offered.number).or_default().shots.push(held.clone());
             }
+            Event::Act(acted) => self.act(acted, sequence),
             Event::Change(ledger, number, row) => {
                 let ticket = self.ledgers[*ledger].entry(*number).or_default();
                 (ticket.row, ticket.changed, ticket.known_since) = (Some(row.clone()), sequence, sequence);
@@ -274,7 +313,8 @@ impl Model {
         found
     }
 
-    /// What a ticket matches to: the row of the person that became known last, and the shots of all their tickets, each with its ticket's number.
+    /// What a ticket matches to: the row of the person that became known last, and the shots of all their tickets that count, each with its ticket's
+    /// number.
     pub(super) fn person(&self, ledger: usize, number: u64) -> (Option<&Resident>, Vec<(u64, &HeldShot)>) {
         let tickets = self.tickets_of(ledger, number);
         let held = || tickets.iter().filter_map(|number| Some((*number, self.ledgers[ledger].get(number)?)));
@@ -283,6 +323,7 @@ impl Model {
         let newest = held().filter(says_something).max_by_key(|(_, ticket)| ticket.known_since);
         let mut shots: Vec<_> =
             held().flat_map(|(number, it)| it.shots.iter().map(move |shot| (number, shot))).collect();
+        shots.retain(|(_, shot)| shot.in_force());
         shots.sort_by_key(|(_, shot)| shot.shot_id);
         (newest.and_then(|(_, ticket)| ticket.row.as_ref()), shots)
     }
@@ -369,8 +410,9 @@ impl Model {
             for ticket in ledger.values() {
                 counters.residents += u64::from(ticket.row.is_some());
                 counters.orphans += u64::from(ticket.row.is_none());
-                counters.shots += ticket.shots.len() as u64;
-                let newest = ticket.shots.iter().map(|shot| shot.shot_id).max().unwrap_or(0).max(ticket.changed);
+                counters.shots += ticket.shots.iter().filter(|shot| shot.moved_to.is_none()).count() as u64;
+                let newest = ticket.shots.iter().map(|shot| shot.shot_id).max().unwrap_or(0);
+                let newest = newest.max(ticket.changed).max(ticket.acted);
                 counters.tail_tickets += u64::from(newest > folded);
             }
         }

@@ -2,17 +2,16 @@
 //!
 //! Owns the comparison of answers, and what a failure is. Damage may cost an answer, never make it wrong; a file is blamed only if it was damaged.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
 use std::path::PathBuf;
 
 use sesshu_engine::error::{AccessError, Damage};
-use sesshu_engine::rules::with_reasons;
 use sesshu_engine::ticket::Ticket;
 use sesshu_engine::{Found, Status, Store, View, Within};
-use sesshu_proto::v1::{RecordedShot, Resident, Shot};
+use sesshu_proto::v1::{RecordedShot, Resident};
 
+use super::amended::remembers;
 use super::model::{CODES, Counters, HeldShot, Model};
 use crate::{Answer, answer, ledger, municipality, my_number, ticket};
 
@@ -90,7 +89,7 @@ pub(super) fn shows(view: &View, model: &Model, damaged: &Damaged) -> Result<(),
             }
         }
     }
-    Ok(())
+    remembers(view, model, damaged)
 }
 
 /// People are found by resident number, name, kana and birth date, and My Number: whoever has them now, by the valid ticket, and nobody else.
@@ -199,32 +198,22 @@ fn compare(
     let right = answer.shots().len() == shots.len()
         && answer.shots().iter().zip(shots).all(|(shown, (number, held))| {
             let elsewhere = Ticket::new(asked.municipality(), *number).ok().filter(|ticket| *ticket != asked);
-            same(shown, held) && shown.ticket == elsewhere.map_or(0, Ticket::to_decimal)
+            let same_dose = held.in_force()
+                && shots
+                    .iter()
+                    .any(|(_, it)| it.in_force() && it.shot_id != held.shot_id && it.shot.dose == held.shot.dose);
+            let ticket = elsewhere.map_or(0, Ticket::to_decimal);
+            *shown == RecordedShot { ticket, same_dose, ..held.shown(shown) }
         });
     ensure(right, "a ticket has every shot once, with its content and time", || {
         let brief = |shown: &RecordedShot| {
-            (shown.shot_id, shown.ticket, shown.recorded_at, shown.shot.clone().map(|shot| shot.lot))
+            (shown.shot_id, shown.ticket, shown.sequence, shown.state(), shown.shot.clone().map(|shot| shot.lot))
         };
         let shown: Vec<_> = answer.shots().iter().map(brief).collect();
         let held: Vec<_> =
-            shots.iter().map(|(on, it)| (it.shot_id, *on, it.recorded_at.get(), it.shot.lot.clone())).collect();
+            shots.iter().map(|(on, it)| (it.shot_id, *on, it.version, it.voided, it.shot.lot.clone())).collect();
         format!("{}: {shown:?} instead of {held:?}", place())
     })
-}
-
-/// Whether they are the same; learns the time of a shot whose record was in doubt.
-fn same(shown: &RecordedShot, held: &HeldShot) -> bool {
-    let learn = |time: &Cell<u64>| {
-        if time.get() == 0 {
-            time.set(shown.recorded_at);
-        }
-        time.get()
-    };
-    let warnings = with_reasons(held.warnings.to_vec());
-    shown.shot_id == held.shot_id
-        && shown.sequence == held.shot_id
-        && shown.shot == Some(Shot { warnings, ..(*held.shot).clone() })
-        && shown.recorded_at == learn(&held.recorded_at)
 }
 
 /// What is counted is what is there. Where the index is damaged, an orphan may go uncounted.

@@ -288,6 +288,9 @@ impl Runner {
                 Event::Shot(Offered { ledger, number, .. }, _) | Event::Change(ledger, number, _) => {
                     matches!(answer(&view, ticket(CODES[*ledger], *number)), Answer::Damaged(_))
                 }
+                Event::Act(acted) => {
+                    matches!(answer(&view, ticket(CODES[acted.on.0], acted.on.1)), Answer::Damaged(_))
+                }
                 Event::Install(..) => false,
             });
             let least = held + (doubt.len() - refused.count()) as u64;

@@ -68,6 +68,9 @@ fn smaller(step: &Step) -> Vec<Step> {
         Step::Change(ledger, changes) if changes.len() > 1 => {
             (0..changes.len()).map(|at| Step::Change(*ledger, [&changes[..at], &changes[at + 1..]].concat())).collect()
         }
+        Step::Act(acts) if acts.len() > 1 => {
+            (0..acts.len()).map(|at| Step::Act([&acts[..at], &acts[at + 1..]].concat())).collect()
+        }
         Step::Fill(ledger, count) if *count > 1 => vec![Step::Fill(*ledger, count / 2), Step::Fill(*ledger, count - 1)],
         Step::Load(register) => fewer(register).into_iter().map(Step::Load).collect(),
         Step::Hold(register) => fewer(register).into_iter().map(Step::Hold).collect(),

@@ -64,6 +64,8 @@ pub enum Step {
     Record(Vec<Offered>),
     /// Rows of one ledger change in one call, of different tickets.
     Change(usize, Vec<Changing>),
+    /// Acts on recorded shots, in one call.
+    Act(Vec<Acting>),
     /// A ticket of a ledger replaces another: the ledger, the old number, the new one, and which content the row has.
     Reissue(usize, u64, u64, u32),
     /// So many large shots are recorded in one call, so that segments fill up.
@@ -129,6 +131,42 @@ pub enum Becomes {
     Reissued(u64, u32),
 }
 
+/// An act on a shot. Which shot, version and held write that is, is known when its turn comes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Acting {
+    /// Where.
+    pub ledger: usize,
+    /// Tells tickets apart.
+    pub number: u64,
+    /// Tells the ticket's shots apart.
+    pub which: u64,
+    /// What is done.
+    pub doing: Doing,
+    /// The writer's level, 1 to 4.
+    pub level: u32,
+    /// Which version the writer knows: 0 does not say, 1 the newest, 2 the first.
+    pub version: u32,
+    /// What it settles: 0 nothing, 1 a held write, 2 one that is none.
+    pub settles: u32,
+}
+
+/// What is done with a shot.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Doing {
+    /// It has the content of another.
+    Correct(u32),
+    /// It does not count.
+    Void,
+    /// It counts again.
+    Reinstate,
+    /// It is this ticket's: ledger and number.
+    Reassign(usize, u64),
+    /// Only this level or above changes it.
+    Confirm,
+    /// Everybody may.
+    Unlock,
+}
+
 /// A shot that is offered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Offered {
@@ -183,10 +221,13 @@ impl Workload {
             Step::Record(record(&mut rng)),
             change(&mut rng),
             reissue(&mut rng),
+            act(&mut rng),
             Step::Install(other),
+            act(&mut rng),
             change(&mut rng),
             Step::Hold(Register { ledger, ..register(&mut rng) }),
             Step::Record(record(&mut rng)),
+            act(&mut rng),
             Step::Confirm(ledger),
             Step::Hold(Register { ledger: other, ..register(&mut rng) }),
             Step::Discard(other),
@@ -196,7 +237,7 @@ impl Workload {
             Step::Reopen,
             Step::Record(record(&mut rng)),
         ];
-        for _ in 0..rng.random_range(5..12) {
+        for _ in 0..rng.random_range(6..14) {
             steps.remove(rng.random_range(0..steps.len()));
         }
         if rng.random_range(0..4) == 0 {
@@ -253,6 +294,28 @@ fn reissue(rng: &mut impl Rng) -> Step {
     Step::Reissue(rng.random_range(0..LEDGERS), from, (from + to) % (TICKETS + 2), rng.random_range(0..3))
 }
 
+fn act(rng: &mut impl Rng) -> Step {
+    let mut acting = || Acting {
+        ledger: rng.random_range(0..LEDGERS),
+        // Few, so that one shot has a longer life.
+        number: rng.random_range(0..3),
+        which: rng.random_range(0..32),
+        doing: match rng.random_range(0..12) {
+            0..4 => Doing::Correct(rng.random_range(0..3)),
+            4 => Doing::Void,
+            5 => Doing::Reinstate,
+            6 | 7 => Doing::Reassign(rng.random_range(0..LEDGERS), rng.random_range(0..TICKETS + 1)),
+            8..11 => Doing::Confirm,
+            _ => Doing::Unlock,
+        },
+        level: rng.random_range(1..5),
+        version: [0, 0, 1, 1, 2][rng.random_range(0..5)],
+        settles: [0, 0, 0, 1, 1, 2][rng.random_range(0..6)],
+    };
+    let count = 2 + acting().which as usize % 8;
+    Step::Act((0..count).map(|_| acting()).collect())
+}
+
 fn record(rng: &mut impl Rng) -> Vec<Offered> {
     let offered = |rng: &mut _| {
         let rng: &mut ChaCha8Rng = rng;
@@ -300,7 +363,8 @@ fn step(rng: &mut impl Rng, theme: Theme) -> Step {
         30..32 => Step::Abandon(rng.random_range(0..LEDGERS)),
         32..39 => change(rng),
         39..42 => reissue(rng),
-        42..60 => Step::Record(record(rng)),
+        42..52 => Step::Record(record(rng)),
+        52..60 => act(rng),
         60..64 => Step::Retry,
         64..69 => Step::Tick,
         69..72 => Step::Rotate(rng.random()),
