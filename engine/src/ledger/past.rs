@@ -17,7 +17,7 @@ use crate::ticket::Ticket;
 /// A moment of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// Behind the event with this sequence.
+    /// Behind the event with this sequence. Of an act of two events, a reassignment or a reissue, the second is meant, which its answer names.
     Sequence(u64),
     /// At a time, milliseconds since 1970: behind the last event of that time.
     Time(u64),

@@ -53,6 +53,13 @@ pub(super) struct Acted {
     from: Option<(Place, HeldShot)>,
 }
 
+impl Acted {
+    /// Whether the shot comes to this ticket by it.
+    pub(super) fn arrives(&self) -> bool {
+        self.from.is_some()
+    }
+}
+
 /// What a correction changes.
 fn correction(content: u32) -> Correction {
     let offered = Offered { ledger: 0, number: 0, content, capture: 0 };

@@ -396,6 +396,19 @@ impl Model {
         report
     }
 
+    /// The event, or the one behind it where both are one act: between them nobody looks.
+    pub(super) fn whole(&self, sequence: u64) -> u64 {
+        let event = |at: u64| at.checked_sub(1).and_then(|at| self.events.get(at as usize));
+        let is_half = match (event(sequence), event(sequence + 1)) {
+            (Some(Event::Act(_)), Some(Event::Act(next))) => next.arrives(),
+            (Some(Event::Change(of, number, _)), Some(Event::Change(next, _, row))) => {
+                of == next && row.previous_numbers.contains(number)
+            }
+            _ => false,
+        };
+        sequence + u64::from(is_half)
+    }
+
     /// As it was when `sequence` was the newest event.
     pub(super) fn at(&self, sequence: u64) -> Model {
         let mut model = Model::default();

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use sesshu_engine::error::{AccessError, Damage};
 use sesshu_engine::ticket::Ticket;
-use sesshu_engine::{Found, Status, Store, View, Within};
+use sesshu_engine::{Found, Known, Moment, Status, Store, View, Within};
 use sesshu_proto::v1::{RecordedShot, Resident};
 
 use super::amended::remembers;
@@ -90,6 +90,40 @@ pub(super) fn shows(view: &View, model: &Model, damaged: &Damaged) -> Result<(),
         }
     }
     remembers(view, model, damaged)
+}
+
+/// A view tells what was known behind an earlier event: what the model held then.
+///
+/// # Errors
+///
+/// The first [`Failure`].
+pub(super) fn knew(view: &View, model: &Model, moment: u64, damaged: &Damaged) -> Result<(), Failure> {
+    let moment = model.whole(moment);
+    let then = model.at(moment);
+    for (at, code) in CODES.into_iter().enumerate() {
+        for number in model.tickets(at) {
+            let asked = ticket(code, number);
+            let known = match view.known_at(asked, Moment::Sequence(moment)) {
+                Err(damage) => {
+                    blame(&damage, damaged)?;
+                    continue;
+                }
+                Ok(known) => known,
+            };
+            let (row, shots) = then.person(at, number);
+            let is_known = then.ledgers[at].contains_key(&number);
+            ensure(known.is_some() == is_known, "what was known is known to have been", || {
+                format!("{code} {number} at {moment}: {known:?}")
+            })?;
+            let Some(Known { resident, shots: shown, .. }) = known else { continue };
+            let answer = match resident {
+                Some(resident) => Answer::Matched(Box::new(resident), shown),
+                None => Answer::Orphan(shown),
+            };
+            compare(&answer, asked, row, &shots, damaged, || format!("{code} {number} at {moment}"))?;
+        }
+    }
+    Ok(())
 }
 
 /// People are found by resident number, name, kana and birth date, and My Number: whoever has them now, by the valid ticket, and nobody else.

@@ -12,7 +12,7 @@ use sesshu_engine::{BuiltLoad, CheckpointOutcome, LogOutcome, Opened, Options, P
 use super::Ran;
 use super::held::Waiting;
 use super::model::{CODES, Event, Model};
-use super::properties::{Damaged, Failure, blame, counts, ensure, finds, shows};
+use super::properties::{Damaged, Failure, blame, counts, ensure, finds, knew, shows};
 use super::workload::{End, Fate, LEDGERS, Offered, Workload};
 use super::world::World;
 use crate::{Answer, Place, answer, ticket};
@@ -145,7 +145,12 @@ impl Runner {
 
     pub(super) fn shows_the_model(&mut self) -> Result<(), Failure> {
         self.damaged.append(&mut self.disk.damaged());
-        shows(&self.store().view(), &self.model, &self.damaged)?;
+        let view = self.store().view();
+        shows(&view, &self.model, &self.damaged)?;
+        // One moment each time, now earlier, now later.
+        let sequence = self.model.sequence();
+        knew(&view, &self.model, sequence * (1 + sequence % 3) / 4, &self.damaged)?;
+        drop(view);
         finds(self.store(), &self.model, &self.damaged)
     }
 
