@@ -303,14 +303,18 @@ impl Generation {
     }
 
     /// A folded shot with what is kept cold of it.
-    pub(crate) fn life<'a>(&'a self, shot: &FoldedShot, cold: &ColdShotView<'a>) -> Result<Life<'a>, Damage> {
+    pub(crate) fn whole_shot<'a>(&'a self, shot: &FoldedShot, cold: &ColdShotView<'a>) -> Result<ShotView<'a>, Damage> {
         if cold.events.is_empty() {
             let &ColdShotView { capture_id, warnings, .. } = cold;
-            return Ok(Life::folded(ShotView { capture_id, warnings, ..self.shot(shot)? }, &[]));
+            return Ok(ShotView { capture_id, warnings, ..self.shot(shot)? });
         }
         let shot = shot_of(cold.events).filter(|it| it.shot_id == shot.sequence);
-        let damage = || self.damage(self.details.cold.offset, "events that make no shot");
-        Ok(Life::folded(shot.ok_or_else(damage)?, cold.events))
+        shot.ok_or_else(|| self.damage(self.details.cold.offset, "events that make no shot"))
+    }
+
+    /// The same, with what became of it.
+    pub(crate) fn life<'a>(&'a self, shot: &FoldedShot, cold: &ColdShotView<'a>) -> Result<Life<'a>, Damage> {
+        Ok(Life::folded(self.whole_shot(shot, cold)?, cold.events))
     }
 
     /// The text of a folded shot's vaccine.

@@ -335,7 +335,25 @@ impl<'v> Person<'v> {
 
     /// Hands every shot that ever was this ticket's to `visit`, in force or not, in the order they were recorded.
     pub(crate) fn each_own_shot(&self, mut visit: impl FnMut(ShotView<'v>)) -> Result<(), Damage> {
-        self.each_own_life(|life| visit(life.shot))
+        if self.events.amend() {
+            self.amended_lives()?.iter().for_each(|life| visit(life.shot));
+            return Ok(());
+        }
+        self.each_folded_shot(|generation, folded, cold| {
+            visit(generation.whole_shot(folded, cold)?);
+            Ok(())
+        })?;
+        self.each_shot_of_tail(visit)
+    }
+
+    /// Hands the shots that events of the log record to `visit`; the events do nothing else.
+    fn each_shot_of_tail(&self, mut visit: impl FnMut(ShotView<'v>)) -> Result<(), Damage> {
+        for &address in &self.events.shots {
+            let event = self.horizon.segments.event(address)?;
+            let shot = ShotView::of_message(event.header.sequence, event.header.time_ms, event.message);
+            visit(shot.ok_or_else(|| self.horizon.segments.damage(address, "an event whose message is no shot"))?);
+        }
+        Ok(())
     }
 
     /// As [`Person::each_own_shot`], with what became of each.
@@ -425,10 +443,12 @@ impl<'v> Person<'v> {
             }
             Ok(())
         })?;
-        for &address in &self.events.shots {
-            compare(&self.begun_by(address)?, &mut given);
-        }
-        Ok(())
+        self.each_shot_of_tail(|shot| {
+            shot.given().into_iter().for_each(&mut given);
+            if shot.capture_id == capture_id {
+                same(shot);
+            }
+        })
     }
 
     /// Hands what the rules compare of every shot of the person's other tickets to `given`.
