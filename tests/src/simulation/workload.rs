@@ -221,13 +221,13 @@ impl Workload {
             Step::Record(record(&mut rng)),
             change(&mut rng),
             reissue(&mut rng),
-            act(&mut rng),
+            few_acts(&mut rng),
             Step::Install(other),
-            act(&mut rng),
+            few_acts(&mut rng),
             change(&mut rng),
             Step::Hold(Register { ledger, ..register(&mut rng) }),
             Step::Record(record(&mut rng)),
-            act(&mut rng),
+            few_acts(&mut rng),
             Step::Confirm(ledger),
             Step::Hold(Register { ledger: other, ..register(&mut rng) }),
             Step::Discard(other),
@@ -314,6 +314,14 @@ fn act(rng: &mut impl Rng) -> Step {
     };
     let count = 2 + acting().which as usize % 8;
     Step::Act((0..count).map(|_| acting()).collect())
+}
+
+/// Each is operations of the disk, and so crash points.
+fn few_acts(rng: &mut impl Rng) -> Step {
+    match act(rng) {
+        Step::Act(acts) => Step::Act(acts.into_iter().take(2).collect()),
+        step => step,
+    }
 }
 
 fn record(rng: &mut impl Rng) -> Vec<Offered> {
