@@ -35,6 +35,11 @@ fn a_simulated_store_holds_what_a_model_holds() {
     let reached = [recorded, installed, stopped, ended_recoveries, torn, restored, doubts_present, doubts_absent];
     assert!(reached.iter().all(|&count| count > 10), "every kind of thing came to happen: {sum}");
     assert!(sum.held > 100 && sum.confirmed > 20, "{sum}");
+    let Ran { amended, reassigned, returned, held_writes, held_again, settled, stale, unchanged, unknown, .. } = sum;
+    let became = [amended, reassigned, returned, held_writes, held_again, settled, stale, unchanged, unknown];
+    assert!(became.iter().all(|&count| count > 10), "everything became of shots: {sum}");
+    assert!(sum.changed > 10 && sum.by_left_ticket > 10 && sum.by_other_ticket > 10, "{sum}");
+    assert!(sum.moves_in_doubt > 0, "{sum}");
     assert!(sum.no_room > 5 && sum.refused > 5 && sum.rebuilt > 0, "{sum}");
 }
 
@@ -54,6 +59,9 @@ fn every_operation_of_a_small_workload_is_a_crash_point() {
     }
     println!("{all} runs in {:?}\n{sum}", begun.elapsed());
     assert!(all > 1000, "{all}");
+    let Ran { amended, reassigned, held_writes, moves_in_doubt, .. } = sum;
+    let became = [amended, reassigned, held_writes, moves_in_doubt];
+    assert!(became.iter().all(|&count| count > 0), "shots were set right on the way: {sum}");
 }
 
 #[test]

@@ -219,6 +219,8 @@ impl Runner {
                         held.recorded_at.set(0);
                     }
                 }
+                let moves = |event: &Event| matches!(event, Event::Act(acted) if acted.arrives());
+                self.ran.moves_in_doubt += u64::from(placed.iter().any(moves));
                 self.doubt = placed;
                 self.ran.doubts += 1;
             }

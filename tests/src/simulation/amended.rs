@@ -1,23 +1,23 @@
-//! Acts on recorded shots: what a run asks for, what should come of it, and what the history should say.
+//! Acts on recorded shots: what a run asks for, and what should come of it.
 //!
 //! Owns the rules once more, as a person would state them: what is so already adds nothing; whoever does not know the shot as it is changes nothing; whoever is
 //! below the level at which it is confirmed is held; a shot that is another ticket's leaves a trace on the one that had it.
 
-use std::collections::BTreeSet;
+use std::cell::Cell;
 use std::rc::Rc;
 
 use sesshu_engine::error::RecordError;
 use sesshu_engine::intake::{Act, Amendment, By, Correction, ShotRef};
 use sesshu_engine::rules::with_reasons;
-use sesshu_engine::{Amended, AmendmentOutcome, View};
-use sesshu_proto::v1::{Authority, EventKind, RecordedShot, Shot, ShotState, Warning};
+use sesshu_engine::{Amended, AmendmentOutcome};
+use sesshu_proto::v1::{Authority, RecordedShot, Shot, ShotState, Warning};
 
 use super::acts::chain;
 use super::model::{CODES, Event, HeldShot, Model, shot_record};
-use super::properties::{Damaged, Failure, blame, ensure};
+use super::properties::{Failure, blame, ensure};
 use super::runner::Runner;
 use super::warned;
-use super::workload::{Acting, Doing, LEDGERS, Offered};
+use super::workload::{Acting, Doing, LEDGERS, Naming, Offered, TICKETS};
 use crate::ticket;
 
 /// A ticket of a run: its ledger and number.
@@ -30,6 +30,7 @@ pub(super) struct Asked {
     shot_id: u64,
     doing: Doing,
     level: u32,
+    writer: usize,
     /// 0: whatever it is.
     version: u64,
     /// 0: none.
@@ -42,16 +43,34 @@ pub(super) struct Acted {
     /// The ticket on which it happened.
     pub(super) on: Place,
     pub(super) shot_id: u64,
-    doing: Doing,
-    level: u32,
-    settles: u64,
-    held: bool,
+    pub(super) doing: Doing,
+    pub(super) level: u32,
+    pub(super) writer: usize,
+    pub(super) settles: u64,
+    pub(super) held: bool,
     /// What a correction makes of it, or would.
-    content: Option<Rc<Shot>>,
-    warnings: Rc<[Warning]>,
+    pub(super) content: Option<Rc<Shot>>,
+    pub(super) warnings: Rc<[Warning]>,
     /// It came to this ticket, from another one.
-    from: Option<(Place, HeldShot)>,
+    pub(super) from: Option<(Place, HeldShot)>,
+    /// Milliseconds since 1970; 0 until someone was told.
+    pub(super) time_ms: Rc<Cell<u64>>,
 }
+
+/// What an act should come to.
+struct Judgement {
+    outcome: AmendmentOutcome,
+    /// The event that the answer names.
+    sequence: u64,
+    /// The ticket that has the shot then.
+    at: Place,
+    /// The shot then; `None` if it is unknown.
+    shot: Option<HeldShot>,
+    events: Vec<Event>,
+}
+
+/// Who acts, why, and the name of the act on many shots that it is part of.
+pub(super) const WRITERS: [(&str, &str, &str); 2] = [("係員", "読み違い", ""), ("窓口", "取り違え", "batch-1")];
 
 impl Acted {
     /// Whether the shot comes to this ticket by it.
@@ -107,12 +126,12 @@ impl HeldShot {
 }
 
 impl Model {
-    fn shot(&self, (ledger, number): Place, shot_id: u64) -> Option<&HeldShot> {
+    pub(super) fn shot(&self, (ledger, number): Place, shot_id: u64) -> Option<&HeldShot> {
         self.ledgers[ledger].get(&number)?.shots.iter().find(|shot| shot.shot_id == shot_id)
     }
 
     /// The ticket that has a shot, if the person who is asked ever had it.
-    fn holder(&self, (ledger, number): Place, shot_id: u64) -> Option<Place> {
+    pub(super) fn holder(&self, (ledger, number): Place, shot_id: u64) -> Option<Place> {
         let tickets = self.tickets_of(ledger, number);
         let mut place =
             tickets.into_iter().map(|number| (ledger, number)).find(|&at| self.shot(at, shot_id).is_some())?;
@@ -124,15 +143,30 @@ impl Model {
 
     /// What an act says, now that it is known which shots there are.
     fn asked(&self, acting: &Acting) -> Asked {
-        let Acting { ledger, number, which, doing, level, version, settles } = *acting;
-        let with_shots: Vec<u64> =
-            self.ledgers[ledger].iter().filter(|(_, it)| !it.shots.is_empty()).map(|(number, _)| *number).collect();
-        // Mostly a ticket that has or had a shot.
-        let on = if which % 8 == 7 { None } else { with_shots.get(number as usize % with_shots.len().max(1)) };
-        let of = (ledger, on.copied().unwrap_or(number));
-        let shots = self.ledgers[ledger].get(&of.1).map_or(&[][..], |ticket| &ticket.shots);
-        let shot = shots.get(which as usize / 8 % shots.len().max(1));
+        let Acting { ledger, number, which, naming, doing, home, level, writer, version, settles } = *acting;
+        let of_ledger = |ledger: usize| self.ledgers[ledger].iter().map(move |(number, it)| ((ledger, *number), it));
+        let with_shots = (0..LEDGERS).flat_map(of_ledger).filter(|(_, it)| !it.shots.is_empty());
+        let mut with_shots: Vec<Place> = with_shots.map(|(place, _)| place).collect();
+        let has_others = |&(ledger, number): &Place| self.tickets_of(ledger, number).len() > 1;
+        if naming == Naming::Person && with_shots.iter().any(has_others) {
+            with_shots.retain(has_others);
+        }
+        let known = with_shots.get(number as usize % with_shots.len().max(1)).copied();
+        let (ledger, on) = known.unwrap_or((ledger, number));
+        let shots = self.ledgers[ledger].get(&on).map_or(&[][..], |ticket| &ticket.shots);
+        let shot = shots.get(which as usize % shots.len().max(1)).filter(|_| naming != Naming::NoShot);
         let shot_id = shot.map_or(1 + which % 40, |shot| shot.shot_id);
+        let others = || self.tickets_of(ledger, on).into_iter().filter(|number| *number != on);
+        let named_by = match naming {
+            Naming::Own | Naming::NoShot => on,
+            Naming::Person => others().nth(which as usize % others().count().max(1)).unwrap_or(on),
+            Naming::Anybody => which % TICKETS,
+        };
+        let of = (ledger, named_by);
+        let doing = match doing {
+            Doing::Reassign(..) if home => Doing::Reassign(ledger, named_by),
+            doing => doing,
+        };
         let now = self.holder(of, shot_id).and_then(|place| self.shot(place, shot_id));
         let held = now.and_then(|shot| shot.waiting.first().or(shot.settled.first()).copied());
         Asked {
@@ -140,6 +174,7 @@ impl Model {
             shot_id,
             doing,
             level,
+            writer,
             version: match version {
                 0 => 0,
                 1 => now.map_or(0, |shot| shot.version),
@@ -153,13 +188,16 @@ impl Model {
         }
     }
 
-    /// What becomes of an act on a day; where the shot is then, and as what; and the events, if there are any.
-    fn judge_act(&self, asked: &Asked, day: u32) -> (AmendmentOutcome, Place, Option<HeldShot>, Vec<Event>) {
+    /// What becomes of an act on a day.
+    fn judge_act(&self, asked: &Asked, day: u32) -> Judgement {
         let Some(at) = self.holder(asked.of, asked.shot_id) else {
-            return (AmendmentOutcome::UnknownShot, asked.of, None, Vec::new());
+            let outcome = AmendmentOutcome::UnknownShot;
+            return Judgement { outcome, sequence: 0, at: asked.of, shot: None, events: Vec::new() };
         };
         let shot = self.shot(at, asked.shot_id).expect("its holder has it");
-        let nothing = |outcome| (outcome, at, Some(shot.clone()), Vec::new());
+        let because_of =
+            |outcome, sequence| Judgement { outcome, sequence, at, shot: Some(shot.clone()), events: Vec::new() };
+        let nothing = |outcome| because_of(outcome, shot.version);
         let settles = asked.settles;
         if settles != 0 && !shot.waiting.contains(&settles) && !shot.settled.contains(&settles) {
             return nothing(AmendmentOutcome::UnknownWrite);
@@ -189,15 +227,17 @@ impl Model {
             shot_id: asked.shot_id,
             doing: asked.doing,
             level: asked.level,
+            writer: asked.writer,
             settles: if held { 0 } else { settles },
             held,
             content: content.clone(),
             warnings: Rc::new([]),
             from: None,
+            time_ms: Rc::default(),
         };
         if held {
-            if self.held_before(&acted, shot.version).is_some() {
-                return nothing(AmendmentOutcome::Held);
+            if let Some(sequence) = self.held_before(&acted, shot.version) {
+                return because_of(AmendmentOutcome::Held, sequence);
             }
             return self.foreseen(AmendmentOutcome::Held, at, vec![acted]);
         }
@@ -218,25 +258,21 @@ impl Model {
     }
 
     /// The shot as the acts leave it.
-    fn foreseen(
-        &self,
-        outcome: AmendmentOutcome,
-        at: Place,
-        acts: Vec<Acted>,
-    ) -> (AmendmentOutcome, Place, Option<HeldShot>, Vec<Event>) {
+    fn foreseen(&self, outcome: AmendmentOutcome, at: Place, acts: Vec<Acted>) -> Judgement {
         let mut after = self.clone();
         let shot_id = acts[0].shot_id;
         let events: Vec<Event> = acts.into_iter().map(Event::Act).collect();
         events.iter().cloned().for_each(|event| after.apply(event));
-        (outcome, at, after.shot(at, shot_id).cloned(), events)
+        Judgement { outcome, sequence: after.sequence(), at, shot: after.shot(at, shot_id).cloned(), events }
     }
 
     /// The sequence of the same act, held since the shot's newest event.
     fn held_before(&self, acted: &Acted, since: u64) -> Option<u64> {
         let is_same = |event: &Event| match event {
             Event::Act(other) => {
+                let by = |acted: &Acted| (acted.on, acted.shot_id, acted.level, acted.writer);
                 other.held
-                    && (other.on, other.shot_id, other.level) == (acted.on, acted.shot_id, acted.level)
+                    && by(other) == by(acted)
                     && other.content == acted.content
                     && (other.doing == acted.doing || acted.content.is_some())
             }
@@ -302,77 +338,6 @@ impl Model {
             Doing::Unlock => shot.confirmed = 0,
         }
     }
-
-    /// The history that a shot should have: kind, sequence, whether it is held, what settled it, where it was before, where it went.
-    fn history(&self, shot_id: u64) -> Vec<(EventKind, u64, bool, u64, u64, u64)> {
-        let decimal = |(ledger, number): Place| ticket(CODES[ledger], number).to_decimal();
-        let settled_by = |held: u64| {
-            let settles = |event: &Event| matches!(event, Event::Act(acted) if acted.settles == held && !acted.held);
-            // Of a reassignment the event on the ticket that it comes to.
-            let events = (1..).zip(self.events()).filter(|(_, event)| settles(event));
-            events.last().map_or(0, |(sequence, _)| sequence)
-        };
-        let of = |(sequence, event): (u64, &Event)| match event {
-            Event::Shot(offered, held) if held.shot_id == shot_id => {
-                Some((EventKind::ShotRecorded, sequence, false, 0, decimal((offered.ledger, offered.number)), 0))
-            }
-            Event::Act(acted) if acted.shot_id == shot_id => {
-                let (kind, to) = match acted.doing {
-                    Doing::Correct(_) => (EventKind::ShotCorrected, 0),
-                    Doing::Void => (EventKind::ShotVoided, 0),
-                    Doing::Reinstate => (EventKind::ShotReinstated, 0),
-                    Doing::Confirm => (EventKind::ShotConfirmed, 0),
-                    Doing::Unlock => (EventKind::ShotUnlocked, 0),
-                    Doing::Reassign(ledger, number) => (EventKind::ShotReassigned, decimal((ledger, number))),
-                };
-                let settled = if acted.held { settled_by(sequence) } else { 0 };
-                match (&acted.from, acted.held, acted.doing) {
-                    (Some((from, _)), ..) => Some((kind, sequence, false, 0, decimal(*from), to)),
-                    // It is told of once: where it comes to.
-                    (None, false, Doing::Reassign(..)) => None,
-                    _ => Some((kind, sequence, acted.held, settled, decimal(acted.on), to)),
-                }
-            }
-            _ => None,
-        };
-        (1..).zip(self.events()).filter_map(of).collect()
-    }
-
-    /// Shots that something became of, each with a ticket that it is or was on.
-    fn acted_upon(&self) -> BTreeSet<(u64, Place)> {
-        let of = |event: &Event| match event {
-            Event::Act(acted) => Some((acted.shot_id, acted.on)),
-            _ => None,
-        };
-        self.events().iter().filter_map(of).collect()
-    }
-}
-
-/// The history of every shot of which something became is whole, by each ticket that it is or was on.
-///
-/// # Errors
-///
-/// The first [`Failure`].
-pub(super) fn remembers(view: &View, model: &Model, damaged: &Damaged) -> Result<(), Failure> {
-    for (shot_id, (ledger, number)) in model.acted_upon() {
-        let of = ShotRef { ticket: ticket(CODES[ledger], number), shot_id };
-        let history = match view.shot_history(of) {
-            Err(damage) => {
-                blame(&damage, damaged)?;
-                continue;
-            }
-            Ok(history) => history,
-        };
-        let expected = model.history(shot_id);
-        let events = history.iter().flat_map(|history| &history.events);
-        let told: Vec<_> =
-            events.map(|it| (it.kind(), it.sequence, it.held, it.settled_by, it.ticket, it.to_ticket)).collect();
-        // A damaged ticket on the way hides what happened there.
-        ensure(told == expected || !damaged.is_empty(), "a shot has its whole history", || {
-            format!("shot {shot_id}: {told:?} instead of {expected:?}")
-        })?;
-    }
-    Ok(())
 }
 
 impl Runner {
@@ -385,18 +350,19 @@ impl Runner {
         self.wrote_nothing(&before)?;
         let (mut not_logged, mut failed) = (Vec::new(), None);
         for (asked, answer) in asked.iter().zip(&answers) {
-            let (outcome, (ledger, number), shot, events) = self.model.judge_act(asked, self.world.day());
+            let judged = self.model.judge_act(asked, self.world.day());
+            let events = &judged.events;
             match answer {
                 Ok(amended) => {
-                    let expected = self.answer_of(asked, outcome, (ledger, number), shot.as_ref(), &events, amended);
+                    let expected = judged.answer(amended);
                     ensure(*amended == expected, "an act is answered as the model says", || {
                         format!("{asked:?}\n  {amended:?}\n  not {expected:?}")
                     })?;
                     let in_order = events.is_empty() || failed.is_none();
                     ensure(in_order, "nothing is acknowledged behind what failed", || format!("{answers:?}"))?;
                     self.ran.mix(amended.sequence);
-                    self.ran.count_act(outcome, events.len());
-                    events.into_iter().for_each(|event| self.model.apply(event));
+                    self.count(asked, &judged);
+                    judged.events.into_iter().for_each(|event| self.model.apply(event));
                 }
                 Err(RecordError::Damaged(damage)) => {
                     self.damaged.append(&mut self.disk.damaged());
@@ -405,7 +371,7 @@ impl Runner {
                 Err(error) => {
                     ensure(!events.is_empty(), "what changes nothing needs no disk", || chain(error))?;
                     if std::mem::discriminant(*failed.get_or_insert(error)) == std::mem::discriminant(error) {
-                        not_logged.extend(events);
+                        not_logged.extend(judged.events);
                     }
                 }
             }
@@ -416,35 +382,45 @@ impl Runner {
         }
     }
 
-    fn answer_of(
-        &self,
-        asked: &Asked,
-        outcome: AmendmentOutcome,
-        (ledger, number): Place,
-        shot: Option<&HeldShot>,
-        events: &[Event],
-        told: &Amended,
-    ) -> Amended {
-        let newest = shot.map_or(0, |shot| shot.version);
-        let sequence = match (events, outcome, shot) {
-            ([], AmendmentOutcome::Held, Some(shot)) => {
-                // Held before: of the same acts that wait, one.
-                let same =
-                    |event: &Event| matches!(event, Event::Act(acted) if acted.held && acted.doing == asked.doing);
-                let mut sequences = (1..).zip(self.model.events()).filter(|(at, it)| *at > shot.version && same(it));
-                sequences.find(|(at, _)| *at == told.sequence).map_or(0, |(at, _)| at)
-            }
-            ([], ..) => newest,
-            (events, ..) => self.model.sequence() + events.len() as u64,
-        };
+    /// Counts an act that was answered, before it happens to the model.
+    fn count(&mut self, asked: &Asked, judged: &Judgement) {
+        let Judgement { outcome, at, events, .. } = judged;
+        let acts = || events.iter().filter_map(|event| if let Event::Act(acted) = event { Some(acted) } else { None });
+        let returns = acts().any(|acted| acted.arrives() && self.model.shot(acted.on, acted.shot_id).is_some());
+        let settles = acts().any(|acted| acted.settles != 0);
+        let elsewhere = self.model.shot(asked.of, asked.shot_id).is_none_or(|shot| shot.moved_to.is_some());
+        let ran = &mut self.ran;
+        match outcome {
+            AmendmentOutcome::Amended => ran.amended += 1,
+            AmendmentOutcome::Unchanged => ran.unchanged += 1,
+            AmendmentOutcome::Held if events.is_empty() => ran.held_again += 1,
+            AmendmentOutcome::Held => ran.held_writes += 1,
+            AmendmentOutcome::Stale => ran.stale += 1,
+            AmendmentOutcome::UnknownShot | AmendmentOutcome::UnknownWrite => ran.unknown += 1,
+        }
+        ran.reassigned += u64::from(events.len() > 1);
+        ran.returned += u64::from(returns);
+        ran.settled += u64::from(settles);
+        // By the ticket that it left, or by one of the person's that never had it.
+        let left = elsewhere && self.model.shot(asked.of, asked.shot_id).is_some();
+        let other = elsewhere && !left && *outcome != AmendmentOutcome::UnknownShot && asked.of != *at;
+        self.ran.by_left_ticket += u64::from(left);
+        self.ran.by_other_ticket += u64::from(other);
+    }
+}
+
+impl Judgement {
+    /// The answer that is due, if what was `told` has the time of the record, which nobody else may know.
+    fn answer(&self, told: &Amended) -> Amended {
+        let (ledger, number) = self.at;
         let shown = told.shot.clone().unwrap_or_default();
-        let shot = shot.map(|shot| shot.shown(&shown));
-        Amended { outcome, sequence, ticket: ticket(CODES[ledger], number), shot }
+        let shot = self.shot.as_ref().map(|shot| shot.shown(&shown));
+        Amended { outcome: self.outcome, sequence: self.sequence, ticket: ticket(CODES[ledger], number), shot }
     }
 }
 
 fn amendment(asked: &Asked) -> Amendment {
-    let Asked { of: (ledger, number), shot_id, doing, level, version, settles } = *asked;
+    let Asked { of: (ledger, number), shot_id, doing, level, writer, version, settles } = *asked;
     let act = match doing {
         Doing::Correct(content) => Act::Correct(Box::new(correction(content))),
         Doing::Void => Act::Void,
@@ -454,7 +430,8 @@ fn amendment(asked: &Asked) -> Amendment {
         Doing::Unlock => Act::Unlock,
     };
     let authority = Authority::try_from(level as i32).expect("a level");
-    let by = By { who: "係員".into(), reason: "読み違い".into(), authority, batch: String::new() };
+    let (who, reason, batch) = WRITERS[writer];
+    let by = By { who: who.into(), reason: reason.into(), authority, batch: batch.into() };
     let of = ShotRef { ticket: ticket(CODES[ledger], number), shot_id };
     let known = |sequence: u64| (sequence != 0).then_some(sequence);
     Amendment::check(of, act, by, known(version), known(settles)).expect("an act that can be done")

@@ -7,7 +7,7 @@
 //! | `model` | what a store should hold |
 //! | `properties` | what must hold at every moment |
 //! | `runner`, `acts`, `held` | the run: programs start, work, end; every answer is judged |
-//! | `warned`, `amended` | what the rules say of a shot, and what becomes of recorded ones |
+//! | `warned`, `amended`, `history` | what the rules say of a shot, what becomes of recorded ones, and what is told of that |
 //! | `crash_points` | small workloads, ended after every single operation, in the recovery too |
 //! | `shrink` | the smallest workload that fails the same way |
 //!
@@ -17,6 +17,7 @@ mod acts;
 mod amended;
 pub mod crash_points;
 mod held;
+mod history;
 mod model;
 mod properties;
 mod runner;
@@ -53,10 +54,26 @@ pub struct Ran {
     pub amended: u64,
     /// Of them, shots that are another ticket's from then on.
     pub reassigned: u64,
+    /// Of them, shots that had been that ticket's before.
+    pub returned: u64,
     /// Acts that are held.
     pub held_writes: u64,
+    /// Acts that were held before.
+    pub held_again: u64,
+    /// Held acts that others settled.
+    pub settled: u64,
     /// Acts of writers who did not know the shot as it was.
     pub stale: u64,
+    /// Acts that made no difference.
+    pub unchanged: u64,
+    /// Acts on shots that the ticket never had, or that settle what is not held.
+    pub unknown: u64,
+    /// Acts on a shot by a ticket that it left.
+    pub by_left_ticket: u64,
+    /// Acts on a shot by a ticket that never had it, of the person.
+    pub by_other_ticket: u64,
+    /// Batches in doubt in which a shot becomes another ticket's.
+    pub moves_in_doubt: u64,
     /// Registers that were acknowledged.
     pub installed: u64,
     /// Registers that were said to be held.
@@ -102,16 +119,6 @@ impl Ran {
         self.digest = (self.digest ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31);
     }
 
-    fn count_act(&mut self, outcome: sesshu_engine::AmendmentOutcome, events: usize) {
-        match outcome {
-            sesshu_engine::AmendmentOutcome::Amended => self.amended += 1,
-            sesshu_engine::AmendmentOutcome::Held => self.held_writes += u64::from(events > 0),
-            sesshu_engine::AmendmentOutcome::Stale => self.stale += 1,
-            _ => {}
-        }
-        self.reassigned += u64::from(events > 1);
-    }
-
     /// Adds another run's counts.
     pub fn add(&mut self, other: &Ran) {
         self.mix(other.digest);
@@ -123,8 +130,16 @@ impl Ran {
         self.changed += other.changed;
         self.amended += other.amended;
         self.reassigned += other.reassigned;
+        self.returned += other.returned;
         self.held_writes += other.held_writes;
+        self.held_again += other.held_again;
+        self.settled += other.settled;
         self.stale += other.stale;
+        self.unchanged += other.unchanged;
+        self.unknown += other.unknown;
+        self.by_left_ticket += other.by_left_ticket;
+        self.by_other_ticket += other.by_other_ticket;
+        self.moves_in_doubt += other.moves_in_doubt;
         self.installed += other.installed;
         self.held += other.held;
         self.confirmed += other.confirmed;
@@ -173,11 +188,17 @@ impl fmt::Display for Ran {
             f,
             "{torn} torn tails cut, {restored} checkpoints restored, {rebuilt} not usable, {no_room} times no room"
         )?;
-        let Ran { amended, reassigned, held_writes, stale, .. } = self;
+        let Ran { amended, reassigned, returned, held_writes, held_again, settled, moves_in_doubt, .. } = self;
         writeln!(
             f,
-            "{amended} shots set right, {reassigned} of them another ticket's; {held_writes} acts held, {stale} stale"
+            "{amended} shots set right, {reassigned} of them another ticket's, {returned} of them back; {moves_in_doubt} times that was in doubt"
         )?;
+        let Ran { stale, unchanged, unknown, by_left_ticket, by_other_ticket, .. } = self;
+        writeln!(
+            f,
+            "{held_writes} acts held, {held_again} held before, {settled} settled; {stale} stale, {unchanged} changed nothing, {unknown} of nothing known"
+        )?;
+        writeln!(f, "{by_left_ticket} by a ticket that the shot left, {by_other_ticket} by another of the person")?;
         let Ran { flipped, refused, cut_short, digest, held, confirmed, rotated, .. } = self;
         writeln!(f, "{held} registers held, {confirmed} of them confirmed; {rotated} times other keys")?;
         writeln!(f, "{flipped} bytes flipped, {refused} opens refused, {cut_short} ends of the log lost to damage")?;

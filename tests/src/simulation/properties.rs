@@ -11,7 +11,7 @@ use sesshu_engine::ticket::Ticket;
 use sesshu_engine::{Found, Known, Moment, Status, Store, View, Within};
 use sesshu_proto::v1::{RecordedShot, Resident};
 
-use super::amended::remembers;
+use super::history::remembers;
 use super::model::{CODES, Counters, HeldShot, Model};
 use crate::{Answer, answer, ledger, municipality, my_number, ticket};
 

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::workload::{Register, Step, Workload};
+use super::workload::{Acting, Naming, Register, Step, Workload};
 use super::{Failed, run_twice};
 
 /// Shrinks a workload that failed, for so long at most. Returns the smallest one that fails the same property, and how it fails.
@@ -68,8 +68,11 @@ fn smaller(step: &Step) -> Vec<Step> {
         Step::Change(ledger, changes) if changes.len() > 1 => {
             (0..changes.len()).map(|at| Step::Change(*ledger, [&changes[..at], &changes[at + 1..]].concat())).collect()
         }
-        Step::Act(acts) if acts.len() > 1 => {
-            (0..acts.len()).map(|at| Step::Act([&acts[..at], &acts[at + 1..]].concat())).collect()
+        Step::Act(acts) => {
+            let with = &|at: usize, instead: &[Acting]| Step::Act([&acts[..at], instead, &acts[at + 1..]].concat());
+            let fewer = (0..acts.len()).filter(|_| acts.len() > 1).map(|at| with(at, &[]));
+            let plainer = acts.iter().enumerate().flat_map(|(at, it)| plainer(it).map(move |it| with(at, &[it])));
+            fewer.chain(plainer).collect()
         }
         Step::Fill(ledger, count) if *count > 1 => vec![Step::Fill(*ledger, count / 2), Step::Fill(*ledger, count - 1)],
         Step::Load(register) => fewer(register).into_iter().map(Step::Load).collect(),
@@ -78,6 +81,21 @@ fn smaller(step: &Step) -> Vec<Step> {
         Step::Clock(ms) if *ms != 0 => vec![Step::Clock(ms / 2)],
         _ => Vec::new(),
     }
+}
+
+/// The same act, saying less.
+fn plainer(acting: &Acting) -> impl Iterator<Item = Acting> {
+    let tried = [
+        Acting { version: 0, ..*acting },
+        Acting { settles: 0, ..*acting },
+        Acting { naming: Naming::Own, ..*acting },
+        Acting { home: false, ..*acting },
+        Acting { writer: 0, ..*acting },
+        Acting { which: 0, ..*acting },
+        Acting { number: 0, ..*acting },
+    ];
+    let acting = *acting;
+    tried.into_iter().filter(move |it| *it != acting)
 }
 
 fn fewer(register: &Register) -> Vec<Register> {

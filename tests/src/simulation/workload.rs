@@ -134,20 +134,39 @@ pub enum Becomes {
 /// An act on a shot. Which shot, version and held write that is, is known when its turn comes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Acting {
-    /// Where.
+    /// Where, if there are no shots yet.
     pub ledger: usize,
-    /// Tells tickets apart.
+    /// Tells tickets with shots apart.
     pub number: u64,
     /// Tells the ticket's shots apart.
     pub which: u64,
+    /// By which ticket the shot is named.
+    pub naming: Naming,
     /// What is done.
     pub doing: Doing,
+    /// If that is a reassignment, it is to the ticket by which the shot is named.
+    pub home: bool,
     /// The writer's level, 1 to 4.
     pub level: u32,
+    /// Tells writers apart.
+    pub writer: usize,
     /// Which version the writer knows: 0 does not say, 1 the newest, 2 the first.
     pub version: u32,
     /// What it settles: 0 nothing, 1 a held write, 2 one that is none.
     pub settles: u32,
+}
+
+/// By which ticket a shot is named.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Naming {
+    /// One that has it or had it.
+    Own,
+    /// Another of the person, if there is one.
+    Person,
+    /// Any ticket of the ledger.
+    Anybody,
+    /// By the ticket of another shot, if by any.
+    NoShot,
 }
 
 /// What is done with a shot.
@@ -188,6 +207,7 @@ enum Theme {
     Room,
     Segments,
     Damage,
+    Lives,
 }
 
 impl Workload {
@@ -195,10 +215,14 @@ impl Workload {
     #[must_use]
     pub fn draw(seed: u64) -> Workload {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let themes = [Theme::Crashes, Theme::Crashes, Theme::Faults, Theme::Room, Theme::Segments, Theme::Damage];
+        let disk = [Theme::Crashes, Theme::Crashes, Theme::Faults, Theme::Room, Theme::Segments, Theme::Damage];
+        let themes = [&disk[..], &[Theme::Lives, Theme::Lives]].concat();
         let theme = themes[rng.random_range(0..themes.len())];
         let count = rng.random_range(3..36);
-        let steps = (0..count).map(|_| step(&mut rng, theme)).collect();
+        let mut steps: Vec<Step> = (0..count).map(|_| step(&mut rng, theme)).collect();
+        if theme == Theme::Lives {
+            steps.splice(0..0, [Step::Record(record(&mut rng)), Step::Record(record(&mut rng))]);
+        }
         let mut ends: Vec<End> = (0..rng.random_range(0..5)).map(|_| end(&mut rng)).collect();
         if rng.random_range(0..8) == 0 {
             // While the store is made, and again while that is made good.
@@ -295,11 +319,33 @@ fn reissue(rng: &mut impl Rng) -> Step {
 }
 
 fn act(rng: &mut impl Rng) -> Step {
-    let mut acting = || Acting {
+    let count = rng.random_range(1..9);
+    let mut acts: Vec<Acting> = (0..count).map(|_| acting(rng)).collect();
+    let Acting { number, which, .. } = acts[0];
+    for act in &mut acts {
+        // Mostly one shot, of which more becomes than one thing; and now and then the same again.
+        if rng.random_range(0..3) > 0 {
+            *act = Acting { number, which, ..*act };
+        }
+    }
+    if rng.random_range(0..4) == 0 {
+        acts.extend_from_within(acts.len() / 2..);
+    }
+    Step::Act(acts)
+}
+
+fn acting(rng: &mut impl Rng) -> Acting {
+    Acting {
         ledger: rng.random_range(0..LEDGERS),
         // Few, so that one shot has a longer life.
-        number: rng.random_range(0..3),
-        which: rng.random_range(0..32),
+        number: rng.random_range(0..4),
+        which: rng.random_range(0..2),
+        naming: match rng.random_range(0..20) {
+            0..14 => Naming::Own,
+            14..18 => Naming::Person,
+            18 => Naming::Anybody,
+            _ => Naming::NoShot,
+        },
         doing: match rng.random_range(0..12) {
             0..4 => Doing::Correct(rng.random_range(0..3)),
             4 => Doing::Void,
@@ -308,12 +354,12 @@ fn act(rng: &mut impl Rng) -> Step {
             8..11 => Doing::Confirm,
             _ => Doing::Unlock,
         },
+        home: rng.random(),
         level: rng.random_range(1..5),
-        version: [0, 0, 1, 1, 2][rng.random_range(0..5)],
-        settles: [0, 0, 0, 1, 1, 2][rng.random_range(0..6)],
-    };
-    let count = 2 + acting().which as usize % 8;
-    Step::Act((0..count).map(|_| acting()).collect())
+        writer: [0, 0, 0, 1][rng.random_range(0..4)],
+        version: [0, 0, 0, 1, 1, 1, 2][rng.random_range(0..7)],
+        settles: [0, 0, 0, 0, 0, 1, 1, 1, 1, 2][rng.random_range(0..10)],
+    }
 }
 
 /// Each is operations of the disk, and so crash points.
@@ -352,6 +398,10 @@ fn step(rng: &mut impl Rng, theme: Theme) -> Step {
         (Theme::Room | Theme::Segments, 4 | 5) => {
             return Step::Fill(rng.random_range(0..LEDGERS), rng.random_range(1..400));
         }
+        (Theme::Lives, 0..4) => return act(rng),
+        (Theme::Lives, 4) => return Step::Record(record(rng)),
+        (Theme::Lives, 5) => return reissue(rng),
+        (Theme::Lives, 6) if rng.random() => return Step::Fault(PlannedFault::draw(rng.random(), 60)),
         (Theme::Damage, 0) => return Step::Flip(rng.random(), rng.random(), 1 << rng.random_range(0..8)),
         (Theme::Damage, 1) if rng.random() => return Step::Misdirect(rng.random_range(1..12)),
         _ => {}
