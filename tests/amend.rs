@@ -347,6 +347,27 @@ fn a_person_with_two_tickets_has_the_shots_of_both_set_right() {
 }
 
 #[test]
+fn acts_of_one_batch_are_warned_of_what_those_before_left_on_the_person_s_other_tickets() {
+    use sesshu_engine::intake::Change;
+    let place = Place::in_memory();
+    let (store, first, _) = two_shots(&place);
+    let reissue = Change::reissue(sesshu_tests::municipality(CHIYODA), 1, sesshu_tests::row(9, 2)).unwrap();
+    store.change(&[reissue]).unwrap().pop().unwrap().unwrap();
+    let [third, fourth] = [9, 10].map(|content| record(&store, shot(ticket(CHIYODA, 9), content, "")).shot_id);
+    let stray = record(&store, shot(ticket(CHIYODA, 2), 17, "")).shot_id;
+    let dose = Act::Correct(Box::new(Correction { dose: Some(3), ..Correction::default() }));
+    for (void, then) in
+        [(third, staff(of(1, first), dose)), (fourth, staff(of(2, stray), Act::Reassign(ticket(CHIYODA, 1))))]
+    {
+        let answers = store.amend(&[staff(of(9, void), Act::Void), then]);
+        let after = answers[1].as_ref().unwrap();
+        let warnings = &after.shot.as_ref().unwrap().shot.as_ref().unwrap().warnings;
+        let same_dose = warnings.iter().any(|warning| warning.kind() == WarningKind::DoseAlreadyRecorded);
+        assert!(after.outcome == AmendmentOutcome::Amended && !same_dose, "shot {void} is void: {after:?}");
+    }
+}
+
+#[test]
 fn a_reassignment_is_on_both_tickets_or_on_none_wherever_the_disk_stops() {
     for count in 0..30 {
         let machine = Machine::empty();

@@ -179,13 +179,16 @@ fn judge(shared: &Shared, view: &View, amendment: &Amendment) -> Result<Judged<A
         if broken(Mutation::ReassignOneEnd) {
             events.remove(0);
         }
-        return Ok(Judged { answer, events, looked_at }.after_looking_at([to]));
+        let beside = there.as_ref().map_or(Ok(Vec::new()), Person::tickets)?;
+        return Ok(Judged { answer, events, looked_at }.after_looking_at([to]).after_looking_at(beside));
     }
+    // A correction is warned of beside the shots of all the person's tickets, also of those behind the one that has the shot.
+    let beside = if message.shot.is_some() { person.tickets()? } else { Vec::new() };
     let shot_after = message.shot.clone().map(|content| warned(ticket, content)).transpose()?;
     let message = AmendmentMessage { shot: shot_after, ..message };
     let event = event(&person, kind, 0, message.encode_to_vec());
     let answer = answer(AmendmentOutcome::Amended, ticket, Some(&shot), &event);
-    Ok(Judged { answer, events: vec![event], looked_at })
+    Ok(Judged { answer, events: vec![event], looked_at }.after_looking_at(beside))
 }
 
 /// What every act's message says.
