@@ -10,6 +10,7 @@ mod loom;
 mod overlay;
 mod past;
 mod person;
+mod shots;
 mod tail;
 
 pub(crate) use effect::{Counts, Effect};

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use sesshu_proto::v1::{RecordedShot, Resident, RowVersion};
 
 use super::links::Links;
-use super::person::{Person, mark_same_doses};
+use super::person::Person;
+use super::shots::mark_same_doses;
 use crate::error::Damage;
 use crate::frame::kind;
 use crate::life::{folded_events, shot_of_events};
