@@ -7,11 +7,13 @@
 use std::fs;
 
 use rand::{Rng, RngExt};
-use sesshu_engine::Store;
 use sesshu_engine::disk::{Call, Fault, PlannedFault, Unsynced};
 use sesshu_engine::error::{Kind, LoadError, RecordError};
+use sesshu_engine::intake::{Act, Amendment, By, Correction, ShotRef};
+use sesshu_engine::{AmendmentOutcome, Store};
+use sesshu_proto::v1::Authority;
 use sesshu_tests::machine::{Machine, Shown, Told, draw, try_load};
-use sesshu_tests::{CHIYODA, NAHA, Place, raw_batches, rng, shot, ticket};
+use sesshu_tests::{CHIYODA, NAHA, Place, answer, raw_batches, rng, shot, ticket};
 
 const FULL: Option<&str> = Some("the disk is full");
 
@@ -58,6 +60,23 @@ fn read_only(machine: &Machine, store: &Store, told: &Told, rng: &mut impl Rng) 
 /// Batches in the log.
 fn written(place: &Place) -> usize {
     place.segments().iter().map(|segment| raw_batches(&fs::read(place.file(segment)).unwrap()).len()).sum()
+}
+
+/// Sets the lot of a shot right, three times: each act waits until the one before it is visible.
+fn three_lots(place: &Place) -> [Amendment; 3] {
+    let view = place.open().view();
+    let shot_id = answer(&view, ticket(NAHA, 1)).shots()[0].shot_id;
+    ["FB1", "FB2", "FB3"].map(|lot| {
+        let by = By {
+            who: "係員 7".into(),
+            reason: "読み違い".into(),
+            authority: Authority::MunicipalityStaff,
+            batch: String::new(),
+        };
+        let correction = Correction { lot: Some(lot.into()), ..Correction::default() };
+        let of = ShotRef { ticket: ticket(NAHA, 1), shot_id };
+        Amendment::check(of, Act::Correct(Box::new(correction)), by, None, None).unwrap()
+    })
 }
 
 /// There is room again: everything is taken, without opening the store again, and is there for good.
@@ -196,4 +215,33 @@ fn a_store_that_was_opened_on_a_full_disk_and_cut_is_opened_again() {
             }
         }
     }
+}
+
+#[test]
+fn behind_an_act_that_found_no_room_none_of_its_call_is_done() {
+    // The disk is full for the first of three acts, and has room for the others.
+    let (mut none, mut whole) = (0, 0);
+    for calls in 0..20 {
+        let (machine, told) = some(true);
+        let lots = three_lots(&machine.place.copy());
+        machine.disk.set_full(true);
+        let store = machine.open();
+        machine.disk.heal();
+        if calls > 0 {
+            machine.disk.plan(PlannedFault { on: Call::ALL, count: 1, fault: Fault::Full { calls } });
+        }
+        let done = store.amend(&lots);
+        println!("full for {calls} calls: {done:?}");
+        let outcomes: Vec<bool> = done.iter().map(Result::is_ok).collect();
+        match outcomes[..] {
+            [true, true, true] => whole += 1,
+            [false, false, false] => none += 1,
+            _ => panic!("{outcomes:?}"),
+        }
+        assert!(done.iter().flatten().all(|amended| amended.outcome == AmendmentOutcome::Amended));
+        assert!(done.iter().filter_map(|done| done.as_ref().err()).all(|error| error.kind() == Kind::Retry));
+        machine.disk.heal();
+        goes_on(&machine, store, told, &mut rng());
+    }
+    assert!(none > 0 && whole > 0, "{none} times none, {whole} times all");
 }

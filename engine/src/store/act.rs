@@ -1,11 +1,19 @@
 //! Acts on single tickets, beside the recording of shots: a row changes, a shot is set right.
 //!
 //! Owns what judging an act comes to, whatever it is. An act is judged against what is visible, so two acts of which one looks at what the other changes are
-//! never judged together: the second waits until the first is visible. Which tickets an act looks at is known when it was judged, since it follows links.
+//! never judged together: the second waits until the first is visible, and is not done where the first found no room. Which tickets an act looks at is known when it was judged, since it follows links.
 
+use std::sync::Arc;
+
+use super::Shared;
+use super::view::View;
+use crate::error::{Damage, Kind, RecordError};
 use crate::ledger::Effect;
 use crate::log::Writer;
 use crate::ticket::Ticket;
+
+/// Says what an act would come to now.
+pub(super) type Judge<P, T> = fn(&Shared, &View, &P) -> Result<Judged<T>, Damage>;
 
 /// What an act comes to.
 pub(super) struct Judged<T> {
@@ -22,6 +30,29 @@ impl<T> Judged<T> {
     pub(super) fn after_looking_at(mut self, tickets: impl IntoIterator<Item = Ticket>) -> Judged<T> {
         self.looked_at.extend(tickets);
         self
+    }
+}
+
+impl Shared {
+    /// Has the committer do acts, one after another, at most `at_once` in one command: one answer an act, in their order. Behind one that failed for want of
+    /// the disk, or of room in the queue, none is done: it may rest on the first.
+    pub(super) fn act<P: Send + 'static, T: Answer + Clone + Send + 'static>(
+        self: &Arc<Self>,
+        mut acts: Vec<P>,
+        at_once: usize,
+        judge: Judge<P, T>,
+    ) -> Vec<Result<T, RecordError>> {
+        let mut answers: Vec<Result<T, RecordError>> = Vec::with_capacity(acts.len());
+        while !acts.is_empty() {
+            let later = acts.split_off(acts.len().min(at_once));
+            let now = std::mem::replace(&mut acts, later);
+            let count = now.len();
+            let mut errors = answers.iter().filter_map(|answer| answer.as_ref().err());
+            let failed = errors.find(|error| error.kind() == Kind::Retry).cloned();
+            let done = self.control(move |shared, committer| Ok(committer.act(shared, &now, failed, judge)));
+            answers.extend(done.unwrap_or_else(|error| vec![Err(error); count]));
+        }
+        answers
     }
 }
 

@@ -62,24 +62,17 @@ impl Answer for Amended {
 }
 
 impl Store {
-    /// Does acts on shots, one after another, and returns when all of them are durable: one answer an act, in their order. Each sees what those before it did.
+    /// Does acts on shots, one after another, and returns when all of them are durable: one answer an act, in their order. Each sees what those before it did;
+    /// behind one that could not be done for want of the disk, none is.
     ///
     /// An answer is an error where the act was not done, or, after [`RecordError::InDoubt`], may or may not be: repeat it.
     #[must_use]
     pub fn amend(&self, amendments: &[Amendment]) -> Vec<Result<Amended, RecordError>> {
         let view = self.shared.view.load();
-        let mut answers = Vec::with_capacity(amendments.len());
-        for part in amendments.chunks(COMMAND_AMENDMENTS_MAX) {
-            // A cold page faults here and not in the committer, which looks at the same bytes.
-            part.iter().for_each(|amendment| drop(locate(&view, amendment.of)));
-            let part = part.to_vec();
-            let count = part.len();
-            let done = self.shared.control(move |shared, committer| {
-                Ok(committer.act(shared, &part, |view, amendment| judge(shared, view, amendment)))
-            });
-            answers.extend(done.unwrap_or_else(|error| vec![Err(error); count]));
-        }
-        answers
+        // A cold page faults here and not in the committer, which looks at the same bytes.
+        amendments.iter().for_each(|amendment| drop(locate(&view, amendment.of)));
+        drop(view);
+        self.shared.act(amendments.to_vec(), COMMAND_AMENDMENTS_MAX, judge)
     }
 
     /// What acts on shots would come to now, one by one. Nothing is done.

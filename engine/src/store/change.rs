@@ -49,23 +49,14 @@ pub struct Changed {
 
 impl Store {
     /// Changes rows, one after another, and returns when all of them are durable: one answer a change, in their order. Changes of one ticket see each
-    /// other; no reader sees one of them half.
+    /// other; no reader sees one of them half. Behind one that could not be made for want of the disk, none is.
     ///
     /// # Errors
     ///
     /// [`ChangeError`] if a My Number cannot be sealed: nothing was changed then. An answer is an error where its row was not changed, or, after
     /// [`RecordError::InDoubt`], may or may not be: apply it again.
     pub fn change(&self, changes: &[Change]) -> Result<Vec<Result<Changed, RecordError>>, ChangeError> {
-        let mut prepared = prepare(&self.shared, changes)?;
-        let mut answers = Vec::with_capacity(changes.len());
-        while !prepared.is_empty() {
-            let later = prepared.split_off(prepared.len().min(COMMAND_SHOTS_MAX));
-            let now = std::mem::replace(&mut prepared, later);
-            let count = now.len();
-            let applied = self.shared.control(move |shared, committer| Ok(committer.act(shared, &now, judge)));
-            answers.extend(applied.unwrap_or_else(|error| vec![Err(error); count]));
-        }
-        Ok(answers)
+        Ok(self.shared.act(prepare(&self.shared, changes)?, COMMAND_SHOTS_MAX, judge))
     }
 }
 
@@ -137,7 +128,7 @@ impl Answer for Changed {
 }
 
 /// What a change makes of the rows that `view` shows.
-fn judge(view: &View, change: &Prepared) -> Result<Judged<Changed>, Damage> {
+fn judge(_: &Shared, view: &View, change: &Prepared) -> Result<Judged<Changed>, Damage> {
     let before = Before::of(view, change.ticket)?;
     match &change.to {
         To::Row(row) => before.becomes_row(row, before.links()?),

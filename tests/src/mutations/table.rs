@@ -51,6 +51,8 @@ faults! {
         change::a_change_whose_sync_fails_is_in_doubt_and_shows_nothing;
     "judge-together" breaks "an act sees what every act before it did":
         reissue::changes_of_one_person_see_each_other_by_whichever_number_they_come;
+    "act-behind-failure" breaks "behind an act that found no room, none of its call is done":
+        full_disk::behind_an_act_that_found_no_room_none_of_its_call_is_done;
     "go-on-after-failed-sync" breaks "a failed sync is never repeated":
         power::a_failed_sync_or_write_of_the_log_ends_all_writing;
     "close-after-failure" breaks "after a failure of the log nobody writes down where it ends":

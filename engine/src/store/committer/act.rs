@@ -5,19 +5,19 @@
 use std::collections::HashSet;
 
 use super::super::Shared;
-use super::super::act::{Answer, Judged, TicketEvent};
-use super::super::view::View;
+use super::super::act::{Answer, Judge, Judged, TicketEvent};
 use super::{Committer, EVENT_BYTES_MAX};
-use crate::error::{Damage, RecordError};
+use crate::error::{Damage, Kind, RecordError};
 use crate::mutation::{Mutation, broken};
 
 impl Committer {
-    /// Does acts, one after another, and answers each. Nothing is under way.
+    /// Does acts, one after another, and answers each; behind one that `failed` for want of the disk, none is logged. Nothing is under way.
     pub(in crate::store) fn act<P, T: Answer>(
         &mut self,
         shared: &Shared,
         acts: &[P],
-        judge: impl Fn(&View, &P) -> Result<Judged<T>, Damage>,
+        mut failed: Option<RecordError>,
+        judge: Judge<P, T>,
     ) -> Vec<Result<T, RecordError>> {
         assert!(self.is_idle(), "I2: acts have a batch of their own");
         let mut answers = Vec::with_capacity(acts.len());
@@ -25,7 +25,7 @@ impl Committer {
             let view = shared.view.load_full();
             let (mut together, mut changed, mut bytes) = (Vec::new(), HashSet::new(), 0);
             for act in &acts[answers.len()..] {
-                let judged = judge(&view, act);
+                let judged = judge(shared, &view, act);
                 if let Ok(judged) = &judged {
                     let waits = judged.looked_at.iter().any(|ticket| changed.contains(ticket));
                     bytes += judged.events.iter().map(TicketEvent::bytes).sum::<usize>();
@@ -36,19 +36,24 @@ impl Committer {
                 }
                 together.push(judged);
             }
-            answers.extend(self.log(shared, together));
+            answers.extend(self.log(shared, together, &mut failed));
         }
         answers
     }
 
-    /// Makes what was judged together durable, then visible, and answers it.
+    /// Makes what was judged together durable, then visible, and answers it; or as what failed before it.
     fn log<T: Answer>(
         &mut self,
         shared: &Shared,
         judged: Vec<Result<Judged<T>, Damage>>,
+        failed: &mut Option<RecordError>,
     ) -> impl Iterator<Item = Result<T, RecordError>> {
         let mut before = self.writer.next_sequence() - 1;
-        let logged = self.log_events(shared, judged.iter().flatten().flat_map(|judged| &judged.events));
+        let events = judged.iter().flatten().flat_map(|judged| &judged.events);
+        let logged = failed.clone().map_or_else(|| self.log_events(shared, events), Err);
+        // A log that failed says so itself, to those that it never saw: they are not in doubt.
+        let none_follows = |error: &&RecordError| error.kind() == Kind::Retry && !broken(Mutation::ActBehindFailure);
+        *failed = logged.as_ref().err().filter(none_follows).cloned();
         judged.into_iter().map(move |judged| {
             let Judged { mut answer, events, .. } = judged?;
             if !events.is_empty() {
