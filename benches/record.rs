@@ -43,7 +43,7 @@ impl Supply<'_> {
         // As stubs have one digit for the dose, it begins again after four rounds.
         let round = (self.given / self.shots.len() % 4) as u32;
         self.given += 1;
-        let line = shot.line() + u64::from(2 * round) * 10_u64.pow(16);
+        let line = shot.line().expect("generated shots have tickets") + u64::from(2 * round) * 10_u64.pow(16);
         let line = TicketLine::from_decimal(line).expect("the line of a checked shot, and of another dose");
         let (dose, date) = (shot.shot().dose + 2 * round, shot.shot().date + round * 10_000);
         let capture_id = format!("bench-{}", self.given);

@@ -36,7 +36,20 @@ fn a_simulated_store_holds_what_a_model_holds() {
     assert!(reached.iter().all(|&count| count > 10), "every kind of thing came to happen: {sum}");
     assert!(sum.held > 100 && sum.confirmed > 20, "{sum}");
     let Ran { amended, reassigned, returned, held_writes, held_again, settled, stale, unchanged, unknown, .. } = sum;
-    let became = [amended, reassigned, returned, held_writes, held_again, settled, stale, unchanged, unknown];
+    let Ran { linked, other_person, .. } = sum;
+    let became = [
+        amended,
+        reassigned,
+        returned,
+        held_writes,
+        held_again,
+        settled,
+        stale,
+        unchanged,
+        unknown,
+        linked,
+        other_person,
+    ];
     assert!(became.iter().all(|&count| count > 10), "everything became of shots: {sum}");
     assert!(sum.changed > 10 && sum.by_left_ticket > 10 && sum.by_other_ticket > 10, "{sum}");
     assert!(sum.moves_in_doubt > 0, "{sum}");

@@ -67,8 +67,8 @@ pub const COMMAND_SHOTS_MAX: usize = 128;
 /// Shots that wait for the committer at most; a full queue answers "retry".
 pub const QUEUE_SHOTS_MAX: usize = 64 << 10;
 
-/// Bytes of a shot's frame in the log at most: every text at its longest, four bytes a character, and the warnings.
-pub const SHOT_FRAME_BYTES_MAX: usize = 1 << 10;
+/// Bytes of a shot's frame in the log at most: every text at its longest, four bytes a character, for whom it was if there was no ticket, and the warnings.
+pub const SHOT_FRAME_BYTES_MAX: usize = 1 << 10 | 1 << 8;
 
 /// Bytes of an amendment's frame in the log at most: a shot, who, and why.
 pub const AMENDMENT_FRAME_BYTES_MAX: usize = SHOT_FRAME_BYTES_MAX + 768;

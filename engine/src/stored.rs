@@ -4,7 +4,7 @@
 //! without copying. Pure.
 
 use prost::Message as _;
-use sesshu_proto::v1::{RecordedShot, Shot, ShotState, Warning};
+use sesshu_proto::v1::{Provisional, RecordedShot, Shot, ShotState, Warning};
 
 use crate::frame::{Header, flag};
 use crate::lookup::HASH_BITS;
@@ -12,8 +12,11 @@ use crate::rules::{Given, with_reasons};
 use crate::ticket::Date;
 use crate::wire::{put_bytes_field, put_varint, take_field};
 
-/// The field of a `Shot`, and of a `ColdShot`, that holds its warnings; it comes last.
-pub(crate) const WARNINGS_FIELD: u32 = 13;
+/// The first of the fields of a `Shot`, and of a `ColdShot`, that say more than what happened; they come last.
+pub(crate) const MORE_FIELDS: u32 = WARNINGS_FIELD;
+
+const WARNINGS_FIELD: u32 = 13;
+const PROVISIONAL_FIELD: u32 = 14;
 
 /// Appends warnings to a shot's message.
 pub(crate) fn put_warnings(message: &mut Vec<u8>, warnings: &[Warning]) {
@@ -171,8 +174,8 @@ pub struct ShotView<'a> {
     pub presented_municipality: u32,
     /// Whether it counts, and who may change it.
     pub standing: Standing,
-    /// Its `Warning`s as fields of the schema's `Shot`, one behind another.
-    pub(crate) warnings: &'a [u8],
+    /// Its warnings, and for whom it was recorded where no ticket was known: fields of the schema's `Shot` from [`MORE_FIELDS`] on, one behind another.
+    pub(crate) more: &'a [u8],
 }
 
 impl<'a> ShotView<'a> {
@@ -195,7 +198,7 @@ impl<'a> ShotView<'a> {
             stub: 0,
             presented_municipality: 0,
             standing: Standing::default(),
-            warnings: &[],
+            more: &[],
         };
         while !message.is_empty() {
             let rest = message;
@@ -213,7 +216,7 @@ impl<'a> ShotView<'a> {
                 (11, value) => shot.stub = value.number_u32()?,
                 (12, value) => shot.presented_municipality = value.number_u32()?,
                 // From the first of them to the end: no other field comes behind.
-                (WARNINGS_FIELD, _) if shot.warnings.is_empty() => shot.warnings = rest,
+                (MORE_FIELDS.., _) if shot.more.is_empty() => shot.more = rest,
                 _ => {}
             }
         }
@@ -225,6 +228,7 @@ impl<'a> ShotView<'a> {
     pub fn same_content(&self, other: &ShotView<'_>) -> bool {
         (self.date, self.dose, self.vaccine, self.lot, self.venue, self.institution, self.doctor)
             == (other.date, other.dose, other.vaccine, other.lot, other.venue, other.institution, other.doctor)
+            && self.provisional() == other.provisional()
     }
 
     /// What the rules compare.
@@ -242,9 +246,19 @@ impl<'a> ShotView<'a> {
     /// What the rules said of it when it was recorded, or set right.
     #[must_use]
     pub fn warnings(&self) -> Vec<Warning> {
-        let mut rest = self.warnings;
-        let fields = std::iter::from_fn(|| take_field(&mut rest));
-        fields.filter_map(|(_, value)| Warning::decode(value.bytes()?).ok()).collect()
+        self.more(WARNINGS_FIELD).filter_map(|warning| Warning::decode(warning).ok()).collect()
+    }
+
+    /// For whom it was recorded, where no ticket was known.
+    #[must_use]
+    pub fn provisional(&self) -> Option<Provisional> {
+        self.more(PROVISIONAL_FIELD).next().and_then(|person| Provisional::decode(person).ok())
+    }
+
+    fn more(&self, wanted: u32) -> impl Iterator<Item = &'a [u8]> {
+        let mut rest = self.more;
+        let fields = std::iter::from_fn(move || take_field(&mut rest));
+        fields.filter_map(move |(field, value)| value.bytes().filter(|_| field == wanted))
     }
 
     /// The shot as it is stored.
@@ -263,6 +277,7 @@ impl<'a> ShotView<'a> {
             stub: self.stub,
             presented_municipality: self.presented_municipality,
             warnings: self.warnings(),
+            provisional: self.provisional(),
         }
     }
 
@@ -311,16 +326,25 @@ mod tests {
                 Warning { kind: WarningKind::TicketNotInRegister.into(), ..Warning::default() },
                 Warning { kind: WarningKind::DoseOrder.into(), shot_id: 5, ..Warning::default() },
             ],
+            provisional: None,
         };
+        read_as_prost_reads_it(&shot);
+        let provisional = Some(Provisional { name_kana: "セッシュ タロウ".into(), birth_date: 19_560_203 });
+        read_as_prost_reads_it(&Shot { provisional, ..shot });
+    }
+
+    fn read_as_prost_reads_it(shot: &Shot) {
         let bytes = shot.encode_to_vec();
         let mut appended = Shot { warnings: Vec::new(), ..shot.clone() }.encode_to_vec();
         put_warnings(&mut appended, &shot.warnings);
         assert_eq!(
-            (&appended, appended.len() - warnings_bytes(&shot.warnings)),
-            (&bytes, { Shot { warnings: Vec::new(), ..shot.clone() }.encoded_len() })
+            (Shot::decode(&appended[..]).as_ref(), appended.len() - warnings_bytes(&shot.warnings)),
+            (Ok(shot), { Shot { warnings: Vec::new(), ..shot.clone() }.encoded_len() })
         );
-        let shot = Shot { warnings: with_reasons(shot.warnings), ..shot };
         let view = ShotView::of_message(7, 99, &bytes).unwrap();
+        assert_eq!(ShotView::of_message(7, 99, &appended).unwrap().to_recorded(), view.to_recorded());
+        assert_eq!((view.warnings(), view.provisional()), (shot.warnings.clone(), shot.provisional.clone()));
+        let shot = Shot { warnings: with_reasons(shot.warnings.clone()), ..shot.clone() };
         assert_eq!(
             view.to_recorded(),
             RecordedShot {

@@ -4,7 +4,7 @@
 
 use sesshu_engine::error::{Damage, RecordError};
 use sesshu_engine::intake::{Act, Amendment, By, Column, Correction, Fault, FaultCode, ShotRef};
-use sesshu_engine::ticket::{Municipality, Ticket, TicketLine};
+use sesshu_engine::ticket::{Date, Municipality, Ticket, TicketLine};
 use sesshu_engine::{Amended, AmendmentOutcome, PersonHistory, ShotHistory, ShotsOf, Store};
 use sesshu_proto::v1;
 use sesshu_proto::v1::amend_request::Act as Asked;
@@ -20,8 +20,8 @@ use sesshu_proto::v1::{
 /// What is wrong with it, for people.
 pub fn ticket_of(decimal: u64) -> Result<Ticket, String> {
     match decimal {
-        // A line begins with its kind and dose.
-        10_000_000_000_000_000.. => {
+        // A line begins with its kind and dose. A provisional ticket is above all lines.
+        10_000_000_000_000_000..1_000_000_000_000_000_000 => {
             TicketLine::from_decimal(decimal).map(|line| line.ticket()).map_err(|error| error.to_string())
         }
         _ => Ticket::from_decimal(decimal).map_err(|error| error.to_string()),
@@ -108,6 +108,10 @@ fn of_amended(amended: Amended) -> AmendReply {
         }
         AmendmentOutcome::UnknownShot => (AmendOutcome::Unknown, "the ticket never had this shot".into()),
         AmendmentOutcome::UnknownWrite => (AmendOutcome::Unknown, "the shot has no such held write".into()),
+        AmendmentOutcome::OtherPerson => {
+            let reason = "reassign: that stands for the ticket of a person for whom this shot was not recorded";
+            (AmendOutcome::Invalid, reason.into())
+        }
     };
     AmendReply { outcome: outcome.into(), reason, ticket: ticket.to_decimal(), sequence, shot }
 }
@@ -150,11 +154,17 @@ pub fn person_history(store: &Store, ticket: Ticket) -> Result<Option<TicketHist
 ///
 /// What is wrong, for people.
 pub fn shots_of(request: FindShotsRequest) -> Result<ShotsOf, String> {
-    let FindShotsRequest { date, venue, recorded_by, lot, municipality } = request;
-    sesshu_engine::ticket::Date::from_yyyymmdd(date).map_err(|error| format!("date: {error}"))?;
+    let FindShotsRequest { date, venue, recorded_by, lot, municipality, ticket } = request;
+    let ticket = match ticket {
+        0 => None,
+        decimal => Some(ticket_of(decimal).map_err(|error| format!("ticket: {error}"))?),
+    };
+    if date != 0 || ticket.is_none() {
+        Date::from_yyyymmdd(date).map_err(|error| format!("date: {error}"))?;
+    }
     let municipality = match municipality {
         0 => None,
         code => Some(Municipality::from_code(code).map_err(|error| error.to_string())?),
     };
-    Ok(ShotsOf { date, venue, recorded_by, lot, municipality })
+    Ok(ShotsOf { date: (date != 0).then_some(date), venue, recorded_by, lot, municipality, ticket })
 }

@@ -8,8 +8,8 @@ use std::io::{self, Write};
 use serde::Serialize;
 use sesshu_engine::ticket::{Date, Ticket};
 use sesshu_proto::v1::{
-    Authority, ChangeOutcome, ChangeReply, MatchOutcome, MatchReply, RecordedShot, Resident, ResidentStatus, Sex,
-    Source, StatusReply,
+    Authority, ChangeOutcome, ChangeReply, MatchOutcome, MatchReply, Provisional, RecordedShot, Resident,
+    ResidentStatus, Sex, Source, StatusReply,
 };
 
 use crate::amend::authority_word;
@@ -29,9 +29,9 @@ pub fn write_line(out: &mut dyn Write, object: &impl Serialize) -> io::Result<()
 /// What `match` and `ledger` say of a ticket.
 #[derive(Debug, Serialize)]
 pub struct TicketAnswer {
-    /// Sixteen digits; for an invalid line the text as it was given.
+    /// Sixteen digits, behind a P where no ticket is known; for an invalid line the text as it was given.
     pub ticket: String,
-    /// `matched`, `orphan`, `not_found`, `invalid` or `damaged`.
+    /// `matched`, `orphan`, `provisional`, `not_found`, `invalid` or `damaged`.
     pub outcome: &'static str,
     /// Why, if invalid or damaged.
     pub reason: Option<String>,
@@ -77,13 +77,27 @@ pub struct ShotAnswer {
     capture_id: String,
     source: &'static str,
     recorded_by: String,
-    line: String,
+    line: Option<String>,
+    provisional: Option<ProvisionalAnswer>,
     state: String,
     confirmed: Option<String>,
     reassigned_to: Option<String>,
     held_writes: u32,
     same_dose: bool,
     pub(crate) warnings: Vec<WarningAnswer>,
+}
+
+/// For whom a shot was recorded without a ticket.
+#[derive(Debug, Serialize)]
+pub struct ProvisionalAnswer {
+    name_kana: String,
+    birth_date: Option<String>,
+}
+
+impl ProvisionalAnswer {
+    fn new(person: Provisional) -> ProvisionalAnswer {
+        ProvisionalAnswer { name_kana: person.name_kana, birth_date: date(person.birth_date) }
+    }
 }
 
 impl TicketAnswer {
@@ -100,7 +114,7 @@ impl TicketAnswer {
             shots: ticket.map_or_else(Vec::new, |ticket| {
                 reply.shots.into_iter().map(|shot| ShotAnswer::new(ticket, shot)).collect()
             }),
-            tickets: reply.tickets.into_iter().map(|ticket| format!("{ticket:016}")).collect(),
+            tickets: reply.tickets.into_iter().map(ticket_name).collect(),
         }
     }
 }
@@ -157,7 +171,9 @@ impl ShotAnswer {
             recorded_at: time(recorded.recorded_at),
             date: date(shot.date).unwrap_or_default(),
             dose: shot.dose,
-            line: format!("{:02}{municipality:06}{:010}", shot.stub, ticket.number()),
+            line: (shot.provisional.is_none() && !ticket.is_provisional())
+                .then(|| format!("{:02}{municipality:06}{:010}", shot.stub, ticket.number())),
+            provisional: shot.provisional.clone().map(ProvisionalAnswer::new),
             source: source(shot.source()),
             warnings: shot.warnings.into_iter().map(WarningAnswer::new).collect(),
             vaccine: shot.vaccine,
@@ -171,9 +187,15 @@ impl ShotAnswer {
     }
 }
 
+/// How a ticket is written, which travels as a decimal number.
+#[must_use]
+pub fn ticket_name(decimal: u64) -> String {
+    Ticket::from_decimal(decimal).map_or_else(|_| format!("{decimal:016}"), |ticket| ticket.to_string())
+}
+
 /// How a shot is named: its ticket and its id.
 pub(crate) fn shot_name(ticket: u64, shot_id: u64) -> String {
-    format!("{ticket:016}-{shot_id}")
+    format!("{}-{shot_id}", ticket_name(ticket))
 }
 
 /// What became of a shot, in words.
@@ -188,10 +210,21 @@ impl ShotWords {
         let confirmed = recorded.confirmed();
         ShotWords {
             state: recorded.state().as_str_name().trim_start_matches("SHOT_STATE_").to_lowercase(),
-            reassigned_to: (recorded.reassigned_to != 0).then(|| format!("{:016}", recorded.reassigned_to)),
+            reassigned_to: (recorded.reassigned_to != 0).then(|| ticket_name(recorded.reassigned_to)),
             confirmed: (confirmed != Authority::Unspecified).then(|| authority_word(confirmed)),
         }
     }
+}
+
+/// What `find` says of a person.
+#[derive(Debug, Serialize)]
+pub struct FoundAnswer {
+    /// As `match` says it.
+    #[serde(flatten)]
+    pub person: TicketAnswer,
+    /// Of somebody without a ticket who was asked for as such: whom the registers have under their kana and birth date.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub may_be: Option<Vec<TicketAnswer>>,
 }
 
 /// What `find` ends with.
@@ -415,6 +448,7 @@ pub fn outcome_of_match(outcome: MatchOutcome) -> &'static str {
     match outcome {
         MatchOutcome::Matched => "matched",
         MatchOutcome::Orphan => "orphan",
+        MatchOutcome::Provisional => "provisional",
         MatchOutcome::NotFound => "not_found",
         MatchOutcome::Invalid | MatchOutcome::Unspecified => "invalid",
         MatchOutcome::Damaged => "damaged",

@@ -13,9 +13,9 @@ use crate::answer::{ResidentAnswer, date, shot_name};
 /// What `record` says of a shot.
 #[derive(Debug, Serialize)]
 pub struct RecordAnswer {
-    /// Sixteen digits; for an invalid line the text as it was given.
+    /// Sixteen digits, behind a P where there was no ticket; for an invalid line the text as it was given.
     pub ticket: String,
-    /// `recorded`, `orphan`, `already_recorded` or `invalid`.
+    /// `recorded`, `orphan`, `provisional`, `already_recorded` or `invalid`.
     pub outcome: &'static str,
     /// Why, if invalid.
     pub reason: Option<String>,
@@ -77,6 +77,7 @@ impl RecordAnswer {
         let outcome = match reply.outcome() {
             RecordOutcome::Recorded => "recorded",
             RecordOutcome::Orphan => "orphan",
+            RecordOutcome::Provisional => "provisional",
             RecordOutcome::AlreadyRecorded => "already_recorded",
             RecordOutcome::Invalid | RecordOutcome::CaptureIdConflict | RecordOutcome::Unspecified => "invalid",
         };
@@ -101,6 +102,8 @@ pub struct RecordSummary {
     pub recorded: u64,
     /// Of them: on tickets that no register has.
     pub orphans: u64,
+    /// Of them: for people without a ticket.
+    pub provisional: u64,
     /// Shots that the store held already.
     pub already_recorded: u64,
     /// Rows that hold no shot that can be recorded.

@@ -10,7 +10,7 @@ use sesshu_proto::v1::{
 };
 
 use crate::amend::authority_word;
-use crate::answer::{ResidentAnswer, ShotAnswer, shot_name, time};
+use crate::answer::{ResidentAnswer, ShotAnswer, shot_name, ticket_name, time};
 
 /// What `shot correct`, `shot void` and the others say of a shot.
 #[derive(Debug, Serialize)]
@@ -184,7 +184,7 @@ impl RowAnswer {
     #[must_use]
     pub fn new(version: RowVersion) -> RowAnswer {
         let RowVersion { ticket, resident, known_since, known_since_time } = version;
-        let (name, ticket) = (format!("{ticket:016}"), Ticket::from_decimal(ticket).ok());
+        let (name, ticket) = (ticket_name(ticket), Ticket::from_decimal(ticket).ok());
         RowAnswer {
             ticket: name,
             known_since,
@@ -209,8 +209,8 @@ impl EventAnswer {
             sequence: event.sequence,
             time: time(event.time),
             event: event_word(kind),
-            ticket: format!("{:016}", event.ticket),
-            to_ticket: (event.to_ticket != 0).then(|| format!("{:016}", event.to_ticket)),
+            ticket: ticket_name(event.ticket),
+            to_ticket: (event.to_ticket != 0).then(|| ticket_name(event.to_ticket)),
             who: event.who,
             reason: event.reason,
             authority: (authority != Authority::Unspecified).then(|| authority_word(authority)),

@@ -388,7 +388,8 @@ const REPLY_BYTES_MAX: usize = 64 << 20;
 /// The request to record `shot`.
 #[must_use]
 pub fn record_request(shot: &ShotRecord) -> RecordRequest {
-    RecordRequest { ticket: Some(RecordTicket::Line(shot.line())), shot: Some(shot.shot().clone()) }
+    let without = RecordTicket::WithoutTicket(shot.ticket().municipality().code());
+    RecordRequest { ticket: Some(shot.line().map_or(without, RecordTicket::Line)), shot: Some(shot.shot().clone()) }
 }
 
 fn register_change(ChangeRow { line, change }: ChangeRow) -> RegisterChange {

@@ -59,7 +59,20 @@ pub fn find(store: &Store, request: FindRequest, from: &str) -> Result<FindReply
             Found { people, more }
         }
         By::Kana(by) if by.birth_date == 0 => return Err(invalid("kana are looked up with a birth date, YYYYMMDD")),
-        By::Kana(by) => view.with_kana_and_birth_date(within, &by.name_kana, by.birth_date)?,
+        By::Kana(by) => {
+            let mut found = view.with_kana_and_birth_date(within, &by.name_kana, by.birth_date)?;
+            let rest = Within { limit: within.limit - found.people.len(), ..within };
+            let without = view.without_ticket(rest, &by.name_kana, by.birth_date)?;
+            found.more |= without.more;
+            found.people.extend(without.people);
+            found
+        }
+        By::WithoutTicket(_) => {
+            let mut people = view.all_without_ticket(one()?)?;
+            let more = people.len() > within.limit;
+            people.truncate(within.limit);
+            Found { people, more }
+        }
         By::Name(by) => view.with_name(within, &by.name, Some(by.birth_date).filter(|&date| date != 0))?,
         By::KanaBeginning(beginning) => view.with_kana_beginning(one()?, &beginning, within.limit)?,
         By::MyNumber(_) if municipality.is_some() => {
@@ -77,6 +90,10 @@ pub fn find(store: &Store, request: FindRequest, from: &str) -> Result<FindReply
 }
 
 fn of_found(found: Found<'_>) -> FindReply {
-    let people = found.people.into_iter().map(|person| reply::of_match(person.ticket(), Match::Matched(person)));
+    let people = found.people.into_iter().map(|person| {
+        let ticket = person.ticket();
+        let found = if ticket.is_provisional() { Match::Orphan(person) } else { Match::Matched(person) };
+        reply::of_match(ticket, found)
+    });
     FindReply { people: people.collect(), more: found.more }
 }

@@ -135,7 +135,8 @@ pub fn found(reply: &FindReply) {
 pub fn recorded(replies: &[RecordReply], elapsed: Duration) {
     for reply in replies {
         counter!(RECORDS, "outcome" => reply.outcome().as_str_name()).increment(1);
-        if matches!(reply.outcome(), RecordOutcome::Recorded | RecordOutcome::Orphan) {
+        let new = [RecordOutcome::Recorded, RecordOutcome::Orphan, RecordOutcome::Provisional];
+        if new.contains(&reply.outcome()) {
             for warning in &reply.warnings {
                 counter!(RECORD_WARNINGS, "kind" => warning.kind().as_str_name()).increment(1);
             }

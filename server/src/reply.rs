@@ -70,7 +70,7 @@ fn of_known(
         if tickets.len() == 1 {
             tickets.clear();
         }
-        let outcome = if resident.is_some() { MatchOutcome::Matched } else { MatchOutcome::Orphan };
+        let outcome = if resident.is_some() { MatchOutcome::Matched } else { without_row(ticket) };
         let tickets = tickets.into_iter().map(Ticket::to_decimal).collect();
         Ok(MatchReply { outcome: outcome.into(), resident, shots, tickets, ..MatchReply::default() })
     })
@@ -109,7 +109,7 @@ fn of_found(ticket: Ticket, found: Match<'_>, read: impl Fn(&Person<'_>) -> Resu
     };
     let read = match found {
         Match::Matched(person) => read(MatchOutcome::Matched, &person),
-        Match::Orphan(person) => read(MatchOutcome::Orphan, &person),
+        Match::Orphan(person) => read(without_row(ticket), &person),
         Match::NotFound => Ok(MatchReply { outcome: MatchOutcome::NotFound.into(), ..MatchReply::default() }),
         Match::Damaged(damage) => Err(damage),
     };
@@ -119,6 +119,11 @@ fn of_found(ticket: Ticket, found: Match<'_>, read: impl Fn(&Person<'_>) -> Resu
         ..MatchReply::default()
     });
     MatchReply { ticket: ticket.to_decimal(), ..reply }
+}
+
+/// What a ticket is that no register has.
+fn without_row(ticket: Ticket) -> MatchOutcome {
+    if ticket.is_provisional() { MatchOutcome::Provisional } else { MatchOutcome::Orphan }
 }
 
 /// The reply for what is no ticket line.
@@ -133,14 +138,19 @@ pub fn of_invalid_line(reason: impl ToString) -> MatchReply {
 ///
 /// The reply that says which field is at fault.
 pub fn shot_of(request: RecordRequest) -> Result<ShotRecord, RecordReply> {
+    let shot = request.shot.unwrap_or_default();
     let line = match request.ticket {
         Some(RecordTicket::Line(line)) => TicketLine::from_decimal(line),
         Some(RecordTicket::LineText(text)) => TicketLine::parse(&text),
+        Some(RecordTicket::WithoutTicket(code)) => {
+            let municipality = Municipality::from_code(code);
+            let municipality = municipality.map_err(|error| of_invalid_shot(0, format!("without_ticket: {error}")))?;
+            return ShotRecord::check_without_ticket(municipality, shot).map_err(|fault| of_invalid_shot(0, fault));
+        }
         None => TicketLine::parse(""),
     };
     let line = line.map_err(|error| of_invalid_shot(0, format!("ticket line: {error}")))?;
-    ShotRecord::check(line, request.shot.unwrap_or_default())
-        .map_err(|fault| of_invalid_shot(line.ticket().to_decimal(), fault))
+    ShotRecord::check(line, shot).map_err(|fault| of_invalid_shot(line.ticket().to_decimal(), fault))
 }
 
 /// The reply for a shot that cannot be recorded.
@@ -174,6 +184,7 @@ pub fn of_record(
     }
     let (outcome, reason) = match outcome {
         Outcome::Recorded => (RecordOutcome::Recorded, String::new()),
+        Outcome::Orphan if ticket.is_provisional() => (RecordOutcome::Provisional, String::new()),
         Outcome::Orphan => (RecordOutcome::Orphan, String::new()),
         Outcome::AlreadyRecorded => (RecordOutcome::AlreadyRecorded, String::new()),
         Outcome::CaptureIdConflict => {

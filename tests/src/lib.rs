@@ -55,9 +55,10 @@ pub fn municipality(code: u32) -> Municipality {
     Municipality::from_code(code).expect("the code of a municipality")
 }
 
-/// A ticket of the municipality with a six-digit code.
+/// A ticket of the municipality with a six-digit code; or what stands for one, if the number has more than ten digits.
 pub fn ticket(code: u32, number: u64) -> Ticket {
-    Ticket::new(municipality(code), number).expect("a ticket number")
+    let bits = u64::from(municipality(code).five_digits()) << 34 | number;
+    Ticket::from_bits(bits).expect("a ticket number")
 }
 
 /// The line of a ticket's first stub.

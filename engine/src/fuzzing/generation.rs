@@ -23,7 +23,7 @@ use crate::limits::FILE_HEADER_BYTES;
 use crate::log::Segments;
 use crate::lookup::Key;
 use crate::stored::ShotView;
-use crate::ticket::{Municipality, NUMBER_MAX, Ticket};
+use crate::ticket::{ANY_NUMBER_MAX, Municipality, Ticket};
 
 /// Checksums of entries and cold entries are made to match.
 const FRAMES: u8 = 1;
@@ -70,7 +70,7 @@ pub fn generation(input: &[u8]) {
     let ledger = Ledger::new(chiyoda).with_generation(opened, INSTALLED, &Segments::default());
     let ledger = Arc::new(ledger.expect("a tail without events has no damage"));
     let mut asked: Vec<u64> = walked.keys().copied().collect();
-    asked.extend([0, 1, 2, 3, 4, 5, 6, NUMBER_MAX]);
+    asked.extend([0, 1, 2, 3, 4, 5, 6, ANY_NUMBER_MAX]);
     let mut resident_numbers = vec![String::new(), "00000001".to_owned()];
     for number in asked {
         let row = walked.get(&number).filter(|_| whole);
@@ -99,7 +99,8 @@ fn walk(generation: &Generation, municipality: Municipality) -> (BTreeMap<u64, V
     let mut walked = BTreeMap::new();
     for entry in generation.entries() {
         let Ok((number, entry)) = entry else { return (walked, false) };
-        let ticket = Ticket::new(municipality, number).expect("an entry whose number is no ticket number was read");
+        let ticket =
+            Ticket::of_any_number(municipality, number).expect("an entry whose number is no ticket's was read");
         assert_eq!(entry.header().ticket_bits, ticket.to_bits(), "an entry of another municipality was read");
         assert!(!entry.row.is_empty() || entry.shot_count > 0, "an entry of nothing was read");
         assert!(walked.last_key_value().is_none_or(|(&last, _)| last < number), "entries come in order");
@@ -124,7 +125,7 @@ fn ask(
     row: Option<&Vec<u8>>,
 ) -> Result<Option<String>, Damage> {
     let horizon = Horizon { segments: Segments::default(), sequence: 9 };
-    let ticket = Ticket::new(municipality, number).expect("a ticket number");
+    let ticket = Ticket::of_any_number(municipality, number).expect("a number of 34 bits");
     let found = Step::begin(ledger, &horizon.segments, ticket).finish(ticket, ledger, &horizon);
     let (person, matched) = match &found {
         Match::Matched(person) => (person, true),

@@ -22,7 +22,7 @@ use crate::limits::{FILE_CHUNK_BYTES, FILE_HEADER_BYTES, GENERATION_BYTES_MAX};
 use crate::lookup::{Kind, RowFields, RowHasher};
 use crate::mutation::{Mutation, broken};
 use crate::stored::ShotView;
-use crate::ticket::NUMBER_MAX;
+use crate::ticket::ANY_NUMBER_MAX;
 
 /// A row as an entry keeps it.
 #[derive(Clone, Copy)]
@@ -125,7 +125,7 @@ impl Builder {
         row: Option<RowToFold<'_>>,
         shots: &[ShotToFold<'_>],
     ) -> Result<(), BuildError> {
-        assert!(number <= NUMBER_MAX && self.last.is_none_or(|last| last < number));
+        assert!(number <= ANY_NUMBER_MAX && self.last.is_none_or(|last| last < number));
         assert!(row.is_some() || !shots.is_empty(), "an entry holds something");
         let address = self.output.position();
         if address + self.cold.size() > GENERATION_BYTES_MAX / 2 {
@@ -210,10 +210,10 @@ fn cold_of<'a>(row: Option<RowToFold<'a>>, shots: &'a [ShotToFold<'a>]) -> Optio
     let sealed = row.map_or(&[][..], |row| row.sealed_my_number);
     let captured = shots.iter().any(|it| !it.shot.capture_id.is_empty()) && !broken(Mutation::ForgetCaptureIds);
     let cold_shots = (0..).zip(shots).filter_map(|(index, ShotToFold { shot, events })| {
-        let warnings = if broken(Mutation::ForgetWarnings) { &[][..] } else { shot.warnings };
+        let more = if broken(Mutation::ForgetWarnings) { &[][..] } else { shot.more };
         let events = if broken(Mutation::ForgetAmendments) { &[][..] } else { events };
-        let more = !warnings.is_empty() || !events.is_empty();
-        more.then_some(ColdShotView { index, capture_id: "", events, warnings })
+        let any = !more.is_empty() || !events.is_empty();
+        any.then_some(ColdShotView { index, capture_id: "", events, more })
     });
     let cold = ColdView {
         sealed_my_number: sealed,

@@ -1,5 +1,5 @@
-//! What a generation keeps of a ticket and a match does not need: the sealed My Number, the shots' capture ids and warnings, and what
-//! became of them after they were recorded.
+//! What a generation keeps of a ticket and a match does not need: the sealed My Number, the shots' capture ids, warnings and
+//! people without a ticket, and what became of the shots after they were recorded.
 //!
 //! Owns the section while it is built, and the reading of one cold entry without copying. Frames like every other record's; an entry names its cold entry by
 //! the offset in the section plus 8, so that 0 is "nothing".
@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use crate::frame::{self, Header, kind};
 use crate::life::EVENTS_FIELD;
 use crate::lookup::HASH_BITS;
-use crate::stored::{OLDER_ROWS_FIELD, WARNINGS_FIELD};
+use crate::stored::{MORE_FIELDS, OLDER_ROWS_FIELD};
 use crate::wire::{put_bytes_field, put_varint, take_field};
 
 /// Frames laid out behind one another in memory; only their checksums wait until the place of the section is known.
@@ -74,7 +74,7 @@ pub(crate) struct ColdShotView<'a> {
     /// As fields of a `ColdShot`; empty if nothing became of it after it was recorded.
     pub(crate) events: &'a [u8],
     /// As in a `ShotView`.
-    pub(crate) warnings: &'a [u8],
+    pub(crate) more: &'a [u8],
 }
 
 impl<'a> ColdView<'a> {
@@ -94,14 +94,14 @@ impl<'a> ColdView<'a> {
             out.push(4 << 3);
             put_varint(out, self.my_number_hash);
         }
-        for &ColdShotView { index, events, warnings, .. } in &self.shots {
-            let mut shot = Vec::with_capacity(events.len() + warnings.len() + 6);
+        for &ColdShotView { index, events, more, .. } in &self.shots {
+            let mut shot = Vec::with_capacity(events.len() + more.len() + 6);
             if index != 0 {
                 shot.push(1 << 3);
                 put_varint(&mut shot, u64::from(index));
             }
             shot.extend_from_slice(events);
-            shot.extend_from_slice(warnings);
+            shot.extend_from_slice(more);
             put_bytes_field(out, 5, &shot);
         }
         out.extend_from_slice(self.older_rows);
@@ -147,7 +147,7 @@ impl<'a> ColdShotView<'a> {
             match take_field(&mut shot)? {
                 (1, value) => view.index = value.number_u32()?,
                 (EVENTS_FIELD, _) => view.events = &whole[*events_at.get_or_insert(at)..whole.len() - shot.len()],
-                (WARNINGS_FIELD, _) if view.warnings.is_empty() => view.warnings = &whole[at..],
+                (MORE_FIELDS.., _) if view.more.is_empty() => view.more = &whole[at..],
                 _ => {}
             }
         }
@@ -158,7 +158,7 @@ impl<'a> ColdShotView<'a> {
 #[cfg(test)]
 mod tests {
     use prost::Message as _;
-    use sesshu_proto::v1::{ColdEntry, ColdRow, ColdShot, FoldedEvent, Shot, Warning, WarningKind};
+    use sesshu_proto::v1::{ColdEntry, ColdRow, ColdShot, FoldedEvent, Provisional, Shot, Warning, WarningKind};
 
     use super::*;
 
@@ -167,7 +167,9 @@ mod tests {
         let sealed = [7; 21];
         let warning = Warning { kind: WarningKind::DoseOrder.into(), shot_id: 7, ..Warning::default() };
         let warnings = vec![warning, Warning { kind: WarningKind::Deceased.into(), ..Warning::default() }];
-        let of_shot = Shot { warnings: warnings.clone(), ..Shot::default() }.encode_to_vec();
+        let provisional = Some(Provisional { name_kana: "ア".into(), birth_date: 19_560_000 });
+        let of_shot = Shot { warnings: warnings.clone(), provisional: provisional.clone(), ..Shot::default() };
+        let of_shot = of_shot.encode_to_vec();
         let row = |known_since| ColdRow { resident: None, known_since, known_since_ms: 9 };
         let rows = [row(7), row(8)];
         let of_rows = ColdEntry { older_rows: rows.to_vec(), ..ColdEntry::default() }.encode_to_vec();
@@ -180,7 +182,10 @@ mod tests {
                 for (data_key_id, my_number_hash) in [(0, 0), (1, 5), (300, (1 << HASH_BITS) - 1)] {
                     for warned in [vec![], vec![0], vec![0, 2]] {
                         let events = |index| if index == 0 { vec![] } else { events.to_vec() };
-                        let shot = |&index| ColdShot { index, events: events(index), warnings: warnings.clone() };
+                        let shot = |&index| {
+                            let (warnings, provisional) = (warnings.clone(), provisional.clone());
+                            ColdShot { index, events: events(index), warnings, provisional }
+                        };
                         let message = ColdEntry {
                             sealed_my_number: sealed_my_number.to_vec(),
                             data_key_id,
@@ -200,7 +205,7 @@ mod tests {
                                 .map(|&index| ColdShotView {
                                     index,
                                     events: events_of(index),
-                                    warnings: &of_shot,
+                                    more: &of_shot,
                                     capture_id: "",
                                 })
                                 .collect(),
@@ -215,9 +220,9 @@ mod tests {
                         assert_eq!(read.older_rows, of_rows);
                         for index in 0..4 {
                             let capture_id = capture_ids.get(index as usize).copied().unwrap_or("");
-                            let (events, warnings) = (events_of(index), &of_shot[..]);
+                            let (events, more) = (events_of(index), &of_shot[..]);
                             let held = match warned.contains(&index) {
-                                true => ColdShotView { index, capture_id, events, warnings },
+                                true => ColdShotView { index, capture_id, events, more },
                                 false => ColdShotView { capture_id, ..ColdShotView::default() },
                             };
                             assert_eq!(read.shot(index as usize), held);

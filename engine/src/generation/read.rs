@@ -23,7 +23,7 @@ use crate::lookup::{Kind, RowFields};
 use crate::mutation::{Mutation, broken};
 use crate::names::fold_kana;
 use crate::stored::{ShotView, Standing};
-use crate::ticket::{Municipality, NUMBER_MAX};
+use crate::ticket::{ANY_NUMBER_MAX, Municipality};
 
 /// An open generation. A nation's ledgers do not fit the processor's caches, so what a match needs fills one line.
 #[repr(C, align(64))]
@@ -298,15 +298,15 @@ impl Generation {
             stub: shot.stub,
             presented_municipality: shot.presented_municipality,
             standing: Standing::default(),
-            warnings: &[],
+            more: &[],
         })
     }
 
     /// A folded shot with what is kept cold of it.
     pub(crate) fn whole_shot<'a>(&'a self, shot: &FoldedShot, cold: &ColdShotView<'a>) -> Result<ShotView<'a>, Damage> {
         if cold.events.is_empty() {
-            let &ColdShotView { capture_id, warnings, .. } = cold;
-            return Ok(ShotView { capture_id, warnings, ..self.shot(shot)? });
+            let &ColdShotView { capture_id, more, .. } = cold;
+            return Ok(ShotView { capture_id, more, ..self.shot(shot)? });
         }
         let shot = shot_of(cold.events).filter(|it| it.shot_id == shot.sequence);
         shot.ok_or_else(|| self.damage(self.details.cold.offset, "events that make no shot"))
@@ -389,7 +389,7 @@ impl Generation {
     #[inline]
     fn number(&self, address: u64, entry: &Entry<'_>) -> Result<u64, Damage> {
         let number = entry.header().ticket_bits.wrapping_sub(u64::from(self.five_digits) << 34);
-        if number > NUMBER_MAX {
+        if number > ANY_NUMBER_MAX {
             return Err(self.damage(address, "an entry of no ticket of this municipality"));
         }
         Ok(number)

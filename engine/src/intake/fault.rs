@@ -96,9 +96,12 @@ impl Column {
         columns
     };
 
-    /// The columns of a shots file.
-    pub const SHOTS: [Column; 9] = [
+    /// The columns of a shots file; those behind the first say whose shot it is where there was no ticket.
+    pub const SHOTS: [Column; 12] = [
         Column::TicketLine,
+        Column::Municipality,
+        Column::NameKana,
+        Column::BirthDate,
         Column::Date,
         Column::Dose,
         Column::Vaccine,

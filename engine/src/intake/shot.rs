@@ -6,10 +6,11 @@
 use sesshu_proto::v1::{Shot, Source};
 
 use super::fault::{Column, Fault, FaultCode, check_text};
+use super::provisional;
 use crate::limits;
-use crate::ticket::{Date, Ticket, TicketLine};
+use crate::ticket::{Date, Municipality, Ticket, TicketLine};
 
-/// A checked shot and the ticket it was given on.
+/// A checked shot and the ticket it was given on, or what stands for it.
 #[derive(Clone, PartialEq)]
 pub struct ShotRecord {
     ticket: Ticket,
@@ -24,34 +25,46 @@ impl ShotRecord {
     ///
     /// The first [`Fault`] in the order of the columns.
     pub fn check(line: TicketLine, mut shot: Shot) -> Result<ShotRecord, Fault> {
-        check_content(&shot)?;
-        check_ascii(Column::CaptureId, &shot.capture_id)?;
-        check_text(Column::RecordedBy, &shot.recorded_by, limits::RECORDED_BY_CHARACTERS_MAX)?;
-        if Source::try_from(shot.source).is_err() {
-            return Err(Fault::new(Column::Source, FaultCode::UnknownValue, "not a source of records"));
-        }
-        shot.warnings.clear();
+        check_record(&mut shot)?;
         shot.stub = u32::from(line.kind()) * 10 + u32::from(line.dose());
+        shot.provisional = None;
         let ticket = line.ticket();
         let presented = line.presented_municipality();
         shot.presented_municipality = if presented == ticket.municipality().code() { 0 } else { presented };
         Ok(ShotRecord { ticket, shot })
     }
 
-    /// The ticket.
+    /// Checks a shot of a person without a ticket, who says that they live in `municipality`; `shot.provisional` says who it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`ShotRecord::check`].
+    pub fn check_without_ticket(municipality: Municipality, mut shot: Shot) -> Result<ShotRecord, Fault> {
+        check_record(&mut shot)?;
+        let person = shot.provisional.get_or_insert_default();
+        provisional::check(person)?;
+        let ticket = provisional::provisional_ticket(municipality, person);
+        (shot.stub, shot.presented_municipality) = (0, 0);
+        Ok(ShotRecord { ticket, shot })
+    }
+
+    /// The ticket, or what stands for it.
     #[must_use]
     pub fn ticket(&self) -> Ticket {
         self.ticket
     }
 
-    /// The ticket line as presented, as the decimal number of its 18 digits.
+    /// The ticket line as presented, as the decimal number of its 18 digits; `None`: there was no ticket.
     #[must_use]
-    pub fn line(&self) -> u64 {
+    pub fn line(&self) -> Option<u64> {
         let municipality = match self.shot.presented_municipality {
             0 => self.ticket.municipality().code(),
             ward => ward,
         };
-        u64::from(self.shot.stub) * 10_u64.pow(16) + u64::from(municipality) * 10_u64.pow(10) + self.ticket.number()
+        let line = u64::from(self.shot.stub) * 10_u64.pow(16)
+            + u64::from(municipality) * 10_u64.pow(10)
+            + self.ticket.number();
+        (!self.ticket.is_provisional()).then_some(line)
     }
 
     /// What happened.
@@ -59,6 +72,18 @@ impl ShotRecord {
     pub fn shot(&self) -> &Shot {
         &self.shot
     }
+}
+
+/// Checks what a record says, whoever it is for. Warnings are the store's.
+fn check_record(shot: &mut Shot) -> Result<(), Fault> {
+    check_content(shot)?;
+    check_ascii(Column::CaptureId, &shot.capture_id)?;
+    check_text(Column::RecordedBy, &shot.recorded_by, limits::RECORDED_BY_CHARACTERS_MAX)?;
+    if Source::try_from(shot.source).is_err() {
+        return Err(Fault::new(Column::Source, FaultCode::UnknownValue, "not a source of records"));
+    }
+    shot.warnings.clear();
+    Ok(())
 }
 
 /// Checks what a shot says of the inoculation.

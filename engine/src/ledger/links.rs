@@ -108,7 +108,7 @@ impl<'v> Person<'v> {
 
     /// What the same view knows of another number of the ledger.
     fn on(&self, number: u64) -> Result<Option<Person<'v>>, Damage> {
-        let Ok(ticket) = Ticket::new(self.ledger.municipality, number) else { return Ok(None) };
+        let Some(ticket) = Ticket::of_any_number(self.ledger.municipality, number) else { return Ok(None) };
         let step = Step::begin(self.ledger, &self.horizon.segments, ticket);
         match step.finish(ticket, self.ledger, self.horizon) {
             Match::Matched(person) | Match::Orphan(person) => Ok(Some(person)),

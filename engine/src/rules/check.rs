@@ -44,6 +44,11 @@ impl ResidentFacts {
         };
         read(resident).unwrap_or_default()
     }
+
+    /// Of somebody of whom no row is known.
+    pub(crate) fn born(birth_date: u32) -> ResidentFacts {
+        ResidentFacts { birth_date, ..ResidentFacts::default() }
+    }
 }
 
 /// What is known when a shot is recorded.
@@ -58,8 +63,8 @@ pub(crate) struct Known<'a> {
 }
 
 impl Rules {
-    /// What is strange about a shot that is to be recorded, from a stub with kind times ten plus dose.
-    pub(crate) fn check(&self, shot: &Given<'_>, stub: u32, known: &Known<'_>) -> Vec<Warning> {
+    /// What is strange about a shot that is to be recorded, from a stub with kind times ten plus dose; `None`: there was no ticket.
+    pub(crate) fn check(&self, shot: &Given<'_>, stub: Option<u32>, known: &Known<'_>) -> Vec<Warning> {
         let mut warnings = Warnings(Vec::new());
         match known.resident {
             None => warnings.push(WarningKind::TicketNotInRegister, Warning::default()),
@@ -73,15 +78,15 @@ impl Rules {
             let date = self.begins.yyyymmdd();
             warnings.push(WarningKind::BeforeProgramme, Warning { date, ..Warning::default() });
         }
-        let (kind, printed) = (stub / 10 % 10, stub % 10);
+        let stub = stub.map(|stub| (stub / 10 % 10, stub % 10));
         // A tenth dose has no digit of its own.
-        if shot.dose < 10 && printed != shot.dose {
+        if let Some((_, printed)) = stub.filter(|(_, printed)| shot.dose < 10 && *printed != shot.dose) {
             warnings.push(WarningKind::PrintedDoseDiffers, Warning { printed, ..Warning::default() });
         }
         if known.scanned_before {
             warnings.push(WarningKind::SameAsScanBefore, Warning::default());
         }
-        if self.stub_kinds >> kind & 1 == 0 {
+        if let Some((kind, _)) = stub.filter(|(kind, _)| self.stub_kinds >> kind & 1 == 0) {
             warnings.push(WarningKind::UnknownStubKind, Warning { printed: kind, ..Warning::default() });
         }
         warnings.0
@@ -259,7 +264,7 @@ mod tests {
     }
 
     fn said_of_stub(shot: &Given<'_>, stub: u32, known: &Known<'_>) -> Vec<String> {
-        let warnings = Rules::default().check(shot, stub, known);
+        let warnings = Rules::default().check(shot, Some(stub), known);
         for (at, warning) in warnings.iter().enumerate() {
             assert!(
                 warnings[..at].iter().all(|other| other.kind != warning.kind),
@@ -347,7 +352,7 @@ mod tests {
         let given = [given(u64::MAX, 1, DAY), given(u64::MAX, 2, DAY), given(u64::MAX, 3, 20_210_530)];
         let resident = Some(resident(20_220_101, ResidentStatus::Deceased, 20_210_101));
         let known = Known { resident, given: &given, scanned_before: true, today: day(20_200_101) };
-        let warnings = rules.check(&Given { vaccine: "x", ..shot(2, 20_210_131) }, 91, &known);
+        let warnings = rules.check(&Given { vaccine: "x", ..shot(2, 20_210_131) }, Some(91), &known);
         let bytes = |warnings: &[Warning]| -> usize { warnings.iter().map(|warning| 2 + warning.encoded_len()).sum() };
         assert!(bytes(&warnings) <= crate::limits::WARNINGS_BYTES_MAX);
         // Every kind there is, each with everything that any has.

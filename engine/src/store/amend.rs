@@ -14,7 +14,7 @@ use super::view::View;
 use super::{Shared, Store};
 use crate::error::{Damage, RecordError};
 use crate::frame::{flag, kind};
-use crate::intake::{Act, Amendment, By};
+use crate::intake::{Act, Amendment, By, provisional_ticket};
 use crate::ledger::{Effect, Person};
 use crate::life::{AmendmentView, ShotEvent, folded_events};
 use crate::limits::COMMAND_AMENDMENTS_MAX;
@@ -37,6 +37,8 @@ pub enum AmendmentOutcome {
     UnknownShot,
     /// The held write that was to be settled is none of this shot.
     UnknownWrite,
+    /// What stands for somebody's ticket takes no shot but those that were recorded for them. Nothing was added.
+    OtherPerson,
 }
 
 /// The answer to an act on a shot: durable when it is given (I1).
@@ -118,6 +120,12 @@ fn judge(shared: &Shared, view: &View, amendment: &Amendment) -> Result<Judged<A
     };
     if is_so {
         return stays(AmendmentOutcome::Unchanged, shot.sequence);
+    }
+    if let Act::Reassign(to) = act
+        && to.is_provisional()
+        && before.provisional.as_ref().is_none_or(|person| provisional_ticket(to.municipality(), person) != *to)
+    {
+        return stays(AmendmentOutcome::OtherPerson, shot.sequence);
     }
     if version.is_some_and(|version| version != shot.sequence) && !broken(Mutation::OverwriteNewer) {
         return stays(AmendmentOutcome::Stale, shot.sequence);

@@ -26,7 +26,7 @@ use crate::frame::{u32_at, u64_at};
 use crate::ledger::{Counts, KeptTicket, Ledger};
 use crate::log::{Recovery, Segments, Start};
 use crate::mutation::{Mutation, broken};
-use crate::ticket::{Municipality, NUMBER_MAX};
+use crate::ticket::{ANY_NUMBER_MAX, Municipality};
 use crate::{FORMAT_VERSION, StoreId};
 
 /// The directory of the checkpoints, inside the store.
@@ -251,7 +251,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Checkpoint<'_>, &'static str> {
             counts: Counts::from_array([24, 32, 40, 48, 56].map(|at| u64_at(ledger, at))),
             tickets: tickets.as_chunks().0,
         };
-        if tail.tickets().any(|it| it.number > NUMBER_MAX || it.newest == 0 || it.newest >= start.position) {
+        if tail.tickets().any(|it| it.number > ANY_NUMBER_MAX || it.newest == 0 || it.newest >= start.position) {
             return Err("a ticket or an address that cannot be");
         }
         let Counts { shots, orphans, rows, adopted, departed } = tail.counts;

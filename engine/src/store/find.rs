@@ -1,4 +1,4 @@
-//! Finding people without their ticket: by resident number, by kana and birth date, by name, by the beginning of the kana.
+//! Finding people whose ticket is not at hand: by resident number, by kana and birth date, by name, by the beginning of the kana.
 //!
 //! Owns the question to many ledgers: what stands for it is made once, and while one ledger is asked the next ones' lines are on their way. What a look-up or an
 //! overlay names is matched in the view and its row compared, so whoever has another name by now is not found by the old one, and whoever sees an older view

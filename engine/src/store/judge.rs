@@ -21,8 +21,10 @@ pub(super) struct Offer<'a> {
     pub(super) message: &'a [u8],
     /// What the rules compare of it.
     pub(super) given: Given<'a>,
-    /// Kind times ten plus dose, as the stub has them.
-    pub(super) stub: u32,
+    /// Kind times ten plus dose, as the stub has them; `None`: there was no ticket.
+    pub(super) stub: Option<u32>,
+    /// YYYYMMDD, of a person without a ticket.
+    pub(super) birth_date: Option<u32>,
     /// The device's scan before was the same ticket.
     pub(super) scanned_before: bool,
     pub(super) today: Date,
@@ -95,7 +97,7 @@ fn try_judge<'a>(
         given.sort_by_key(|shot| shot.shot_id);
         let resident = person.filter(|_| matched).map(Person::resident_bytes).transpose()?;
         let known = Known {
-            resident: resident.map(ResidentFacts::of),
+            resident: resident.map(ResidentFacts::of).or(offer.birth_date.map(ResidentFacts::born)),
             given: &given,
             scanned_before: offer.scanned_before,
             today: offer.today,
@@ -163,9 +165,12 @@ pub(super) fn warnings_of(
     if let Some(person) = person {
         person.each_shot(|other| given.extend(other.given().filter(|other| other.shot_id != id)))?;
     }
-    let resident = person.filter(|_| matched).map(Person::resident_bytes).transpose()?;
-    let known = Known { resident: resident.map(ResidentFacts::of), given: &given, scanned_before: false, today };
-    Ok(rules.check(&given_by(shot), shot.stub, &known))
+    let resident = person.filter(|_| matched).map(Person::resident_bytes).transpose()?.map(ResidentFacts::of);
+    let provisional = shot.provisional.as_ref();
+    // Once it is another ticket's, that one's row says when the person was born.
+    let born = provisional.filter(|_| ticket.is_provisional()).map(|person| ResidentFacts::born(person.birth_date));
+    let known = Known { resident: resident.or(born), given: &given, scanned_before: false, today };
+    Ok(rules.check(&given_by(shot), provisional.is_none().then_some(shot.stub), &known))
 }
 
 /// What the rules compare of a shot that has no place yet.

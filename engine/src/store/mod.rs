@@ -45,6 +45,7 @@ mod my_number;
 mod open;
 mod pipeline;
 mod prints;
+mod provisional;
 mod queue;
 mod record;
 mod scans;

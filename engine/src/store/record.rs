@@ -97,8 +97,10 @@ impl RecordCommand {
             shot.shot().encode(&mut command.messages).expect("a vector grows");
             let (ticket, message) = (shot.ticket(), &command.messages[start..]);
             let scanned_before = shared.scanned_before(ticket, shot.shot(), now_ms);
-            let offer =
-                Offer { ticket, message, given: given_by(shot.shot()), stub: shot.shot().stub, scanned_before, today };
+            let shot = shot.shot();
+            let birth_date = shot.provisional.as_ref().map(|person| person.birth_date);
+            let stub = birth_date.is_none().then_some(shot.stub);
+            let offer = Offer { ticket, message, given: given_by(shot), stub, birth_date, scanned_before, today };
             let judged = judge(&view, rules, &offer, &|_, _| {});
             let bytes = Writer::event_bytes(message.len() + warnings_bytes(&judged.warnings));
             assert!(bytes <= SHOT_FRAME_BYTES_MAX, "a shot that was checked fits its frame, and so a batch");
@@ -113,7 +115,9 @@ impl RecordCommand {
         let (&Offered { ticket, scanned_before, .. }, message) = (&self.offered[index], self.message(index));
         let shot = offered(message);
         let given = shot.given().expect("a shot that was checked has a day of the calendar");
-        Offer { ticket, message, given, stub: shot.stub, scanned_before, today: self.today }
+        let birth_date = shot.provisional().map(|person| person.birth_date);
+        let stub = birth_date.is_none().then_some(shot.stub);
+        Offer { ticket, message, given, stub, birth_date, scanned_before, today: self.today }
     }
 
     /// How many shots there are.

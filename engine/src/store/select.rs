@@ -7,13 +7,13 @@ use sesshu_proto::v1::RecordedShot;
 use super::view::{Match, View};
 use crate::error::Damage;
 use crate::stored::ShotView;
-use crate::ticket::Municipality;
+use crate::ticket::{Municipality, Ticket};
 
 /// What shots have in common; an empty text is any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShotsOf {
-    /// YYYYMMDD.
-    pub date: u32,
+    /// YYYYMMDD; `None`: any.
+    pub date: Option<u32>,
     /// 会場名.
     pub venue: String,
     /// Who recorded them.
@@ -22,16 +22,33 @@ pub struct ShotsOf {
     pub lot: String,
     /// Of whose tickets; `None`: all.
     pub municipality: Option<Municipality>,
+    /// Only this one is read; `None`: all.
+    pub ticket: Option<Ticket>,
 }
 
 impl ShotsOf {
     fn has(&self, shot: &ShotView<'_>) -> bool {
         let is = |asked: &str, text: &str| asked.is_empty() || asked == text;
-        shot.date == self.date
+        self.date.is_none_or(|date| shot.date == date)
             && is(&self.venue, shot.venue)
             && is(&self.recorded_by, shot.recorded_by)
             && is(&self.lot, shot.lot)
             && shot.standing.in_force()
+    }
+
+    /// Those that are a ticket's own.
+    fn of_ticket(&self, ticket: Ticket, found: Match<'_>) -> Result<Vec<RecordedShot>, Damage> {
+        let mut shots = Vec::new();
+        match found {
+            Match::Matched(person) | Match::Orphan(person) => person.each_own_shot(|shot| {
+                if self.has(&shot) {
+                    shots.push(RecordedShot { ticket: ticket.to_decimal(), ..shot.to_recorded() });
+                }
+            })?,
+            Match::NotFound => {}
+            Match::Damaged(damage) => return Err(damage),
+        }
+        Ok(shots)
     }
 }
 
@@ -44,21 +61,16 @@ impl View {
     /// [`Damage`] of anything on the way: it could be one of them.
     pub fn each_shot_of(&self, shots: &ShotsOf, mut visit: impl FnMut(RecordedShot) -> bool) -> Result<(), Damage> {
         let asked = |municipality| shots.municipality.is_none_or(|asked| asked == municipality);
+        if let Some(ticket) = shots.ticket {
+            if asked(ticket.municipality()) {
+                shots.of_ticket(ticket, self.match_ticket(ticket))?.into_iter().all(visit);
+            }
+            return Ok(());
+        }
         for ledger in self.ledgers.iter().filter(|ledger| asked(ledger.municipality)) {
             for item in self.ledger(ledger.municipality) {
                 let (ticket, found) = item?;
-                let person = match found {
-                    Match::Matched(person) | Match::Orphan(person) => person,
-                    Match::NotFound => continue,
-                    Match::Damaged(damage) => return Err(damage),
-                };
-                let mut of_ticket = Vec::new();
-                person.each_own_shot(|shot| {
-                    if shots.has(&shot) {
-                        of_ticket.push(RecordedShot { ticket: ticket.to_decimal(), ..shot.to_recorded() });
-                    }
-                })?;
-                if !of_ticket.into_iter().all(&mut visit) {
+                if !shots.of_ticket(ticket, found)?.into_iter().all(&mut visit) {
                     return Ok(());
                 }
             }

@@ -25,4 +25,5 @@ pub use digits::{Digits, DigitsError};
 pub use line::{TicketLine, TicketLineError};
 pub use municipality::{Municipality, MunicipalityError, check_digit as municipality_check_digit};
 pub use my_number::{MyNumber, MyNumberError, check_digit as my_number_check_digit};
+pub(crate) use number::{ANY_NUMBER_MAX, PROVISIONAL_NUMBERS};
 pub use number::{NUMBER_MAX, Ticket, TicketError, TicketNumberError, parse_number};

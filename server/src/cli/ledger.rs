@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use sesshu_engine::ticket::Municipality;
-use sesshu_proto::v1::MatchReply;
+use sesshu_proto::v1::{MatchReply, Provisional, Resident};
 
 use super::known::KnownAt;
 use super::table;
 use super::target::Target;
-use crate::answer::{self, ShotWords, TicketAnswer};
+use crate::answer::{self, ShotWords, TicketAnswer, ticket_name};
 use crate::failure::{Done, Failure};
 
 /// Show every ticket of a municipality's ledger with its resident and shots
@@ -102,14 +102,22 @@ fn create(path: &Path) -> Result<csv::Writer<std::fs::File>, Failure> {
 }
 
 fn write_rows(file: &mut csv::Writer<std::fs::File>, reply: &MatchReply) -> Result<(), Failure> {
-    let ticket = format!("{:016}", reply.ticket);
-    let resident = reply.resident.clone().unwrap_or_default();
+    // Of a person without a ticket the number has a P before its ten digits.
+    let ticket = ticket_name(reply.ticket);
+    let (mark, digits) = ticket.split_at(ticket.len() - 16);
+    let of_provisional = |person: &Provisional| Resident {
+        name_kana: person.name_kana.clone(),
+        birth_date: person.birth_date,
+        ..Resident::default()
+    };
+    let resident = reply.resident.clone().or_else(|| table::provisional(reply).map(of_provisional));
+    let resident = resident.unwrap_or_default();
     let known = reply.resident.is_some();
     let number = |number: &u64| format!("{number:010}");
     let date = |yyyymmdd: u32| if yyyymmdd == 0 { String::new() } else { format!("{yyyymmdd:08}") };
     let who = [
-        ticket[..6].to_owned(),
-        ticket[6..].to_owned(),
+        digits[..6].to_owned(),
+        format!("{mark}{}", &digits[6..]),
         answer::outcome_of_match(reply.outcome()).to_owned(),
         resident.resident_number.clone(),
         resident.name.clone(),

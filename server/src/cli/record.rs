@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use sesshu_engine::intake::{Column, ShotRecord};
-use sesshu_engine::ticket::{Date, TicketLine};
-use sesshu_proto::v1::{self, RecordOutcome, RecordReply, Shot, Source};
+use sesshu_engine::ticket::{Date, Municipality, TicketLine};
+use sesshu_proto::v1::{self, Provisional, RecordOutcome, RecordReply, Shot, Source};
 
+use super::find::birth_date;
 use super::results::results;
 use super::rules::RulesFile;
 use super::target::Target;
@@ -24,45 +25,63 @@ use crate::reply;
 pub(super) struct Record {
     #[command(flatten)]
     target: Target,
-    /// The ticket line of 18 digits
-    #[arg(long, value_name = "LINE", required_unless_present = "file", conflicts_with = "file",
-          requires_all = ["date", "dose", "vaccine", "lot", "venue"])]
-    ticket: Option<String>,
+    #[command(flatten)]
+    whose: Whose,
+    /// Without a ticket: name in kana, however it is typed
+    #[arg(long, value_name = "KANA", requires = "without_ticket")]
+    name_kana: Option<String>,
+    /// Without a ticket: YYYYMMDD or YYYY-MM-DD, zeros for month and day if they are not known
+    #[arg(long, value_name = "DATE", requires = "without_ticket")]
+    birth_date: Option<String>,
     /// The day of the shot
-    #[arg(long, value_name = "YYYY-MM-DD", requires = "ticket")]
+    #[arg(long, value_name = "YYYY-MM-DD", requires = "whose")]
     date: Option<String>,
     /// The number of the dose
-    #[arg(long, value_name = "N", requires = "ticket")]
+    #[arg(long, value_name = "N", requires = "whose")]
     dose: Option<u32>,
     /// Maker or product, at most 20 characters
-    #[arg(long, requires = "ticket")]
+    #[arg(long, requires = "whose")]
     vaccine: Option<String>,
     /// Lot number, at most 20 characters
-    #[arg(long, requires = "ticket")]
+    #[arg(long, requires = "whose")]
     lot: Option<String>,
     /// Name of the venue, at most 30 characters
-    #[arg(long, value_name = "NAME", requires = "ticket")]
+    #[arg(long, value_name = "NAME", requires = "whose")]
     venue: Option<String>,
     /// Medical institution code, ten digits
-    #[arg(long, value_name = "CODE", requires = "ticket")]
+    #[arg(long, value_name = "CODE", requires = "whose")]
     institution: Option<String>,
     /// Name of the doctor, at most 20 characters
-    #[arg(long, value_name = "NAME", requires = "ticket")]
+    #[arg(long, value_name = "NAME", requires = "whose")]
     doctor: Option<String>,
     /// Your own id of this record: repeating it is safe
-    #[arg(long, value_name = "ID", requires = "ticket")]
+    #[arg(long, value_name = "ID", requires = "whose")]
     capture_id: Option<String>,
-    /// A CSV file of shots instead of one
-    #[arg(long, value_name = "FILE")]
-    file: Option<PathBuf>,
     /// Write the rows that hold no shot here, with line, column, code and reason
     #[arg(long, value_name = "FILE", requires = "file")]
     rejects: Option<PathBuf>,
     #[command(flatten)]
     rules: RulesFile,
-    /// One object a shot; with --file then {"recorded", "orphans", "already_recorded", "invalid", "with_warnings", "warnings"}
+    /// One object a shot; with --file then {"recorded", "orphans", "provisional", "already_recorded", "invalid", "with_warnings", "warnings"}
     #[arg(long)]
     json: bool,
+}
+
+/// Whose shots they are.
+#[derive(Debug, Args)]
+#[group(id = "whose", required = true, multiple = false)]
+struct Whose {
+    /// The ticket line of 18 digits
+    #[arg(long, value_name = "LINE", requires_all = ["date", "dose", "vaccine", "lot", "venue"])]
+    ticket: Option<String>,
+    /// There is no ticket: the six-digit code of the municipality that the person says they live in. The shot waits under a number of its own until somebody
+    /// links it: `sesshu find --without-ticket` lists such people, `sesshu shot reassign --of-ticket P… --to LINE` links
+    #[arg(long, value_name = "CODE",
+          requires_all = ["name_kana", "birth_date", "date", "dose", "vaccine", "lot", "venue"])]
+    without_ticket: Option<String>,
+    /// A CSV file of shots instead of one
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
 }
 
 /// Shots that are read and recorded at a time.
@@ -70,21 +89,34 @@ const BATCH_SHOTS: usize = 8192;
 
 impl Record {
     pub(super) fn run(self) -> Result<Done, Failure> {
-        match (&self.file, &self.ticket) {
-            (Some(file), _) => self.run_file(file),
-            (None, Some(ticket)) => self.run_one(ticket),
-            (None, None) => Err(Failure::Request("--ticket LINE or --file FILE is needed".into())),
+        match &self.whose {
+            Whose { file: Some(file), .. } => self.run_file(file),
+            Whose { ticket: Some(ticket), .. } => {
+                let line = TicketLine::parse(ticket).map_err(|error| Failure::Request(format!("--ticket: {error}")))?;
+                let shot = ShotRecord::check(line, self.shot()?);
+                self.run_one(ticket, shot.map_err(|fault| Failure::Request(fault.to_string()))?)
+            }
+            Whose { without_ticket: Some(code), .. } => {
+                let municipality = Municipality::parse(code);
+                let municipality =
+                    municipality.map_err(|error| Failure::Request(format!("--without-ticket: {error}")))?;
+                let name_kana = self.name_kana.clone().unwrap_or_default();
+                let birth_date = birth_date(self.birth_date.as_deref().unwrap_or_default())?;
+                let provisional = Some(Provisional { name_kana, birth_date });
+                let shot = ShotRecord::check_without_ticket(municipality, Shot { provisional, ..self.shot()? });
+                self.run_one("", shot.map_err(|fault| Failure::Request(fault.to_string()))?)
+            }
+            _ => Err(Failure::Request("--ticket LINE, --without-ticket CODE or --file FILE is needed".into())),
         }
     }
 
-    fn run_one(&self, ticket: &str) -> Result<Done, Failure> {
-        let shot = self.shot(ticket)?;
+    fn run_one(&self, given: &str, shot: ShotRecord) -> Result<Done, Failure> {
         let backend = self.target.open_with(true, &self.rules)?;
         let reply = backend.record(vec![shot], true)?.pop().unwrap_or_default();
         backend.close()?;
         let outcome = reply.outcome();
         let refused = (outcome == RecordOutcome::CaptureIdConflict).then(|| reply.reason.clone());
-        let answer = RecordAnswer::new(reply, ticket);
+        let answer = RecordAnswer::new(reply, given);
         if self.json {
             answer::write_line(&mut results(), &answer)?;
         } else if refused.is_none() {
@@ -104,12 +136,11 @@ impl Record {
         }
     }
 
-    fn shot(&self, ticket: &str) -> Result<ShotRecord, Failure> {
-        let line = TicketLine::parse(ticket).map_err(|error| Failure::Request(format!("--ticket: {error}")))?;
+    fn shot(&self) -> Result<Shot, Failure> {
         let date = self.date.as_deref().unwrap_or_default();
         let date = Date::parse(date).map_err(|error| Failure::Request(format!("--date: {error}")))?;
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
-        let shot = Shot {
+        Ok(Shot {
             date: date.yyyymmdd(),
             dose: self.dose.unwrap_or_default(),
             vaccine: text(&self.vaccine),
@@ -120,8 +151,7 @@ impl Record {
             capture_id: text(&self.capture_id),
             source: Source::Api.into(),
             ..Shot::default()
-        };
-        ShotRecord::check(line, shot).map_err(|fault| Failure::Request(fault.to_string()))
+        })
     }
 
     fn run_file(&self, path: &Path) -> Result<Done, Failure> {
@@ -147,10 +177,15 @@ impl Record {
         if self.json {
             answer::write_line(&mut results(), &summary)?;
         } else {
-            let RecordSummary { recorded, orphans, already_recorded, invalid, with_warnings, .. } = summary;
+            let RecordSummary { recorded, orphans, provisional, already_recorded, invalid, with_warnings, .. } =
+                summary;
             let [recorded, orphans, already] = [recorded, orphans, already_recorded].map(table::count);
+            let without = if provisional == 0 { String::new() } else { format!(", {provisional} without a ticket") };
             let mut out = results();
-            writeln!(out, "{recorded} recorded ({orphans} orphans), {already} recorded already, {invalid} invalid")?;
+            writeln!(
+                out,
+                "{recorded} recorded ({orphans} orphans{without}), {already} recorded already, {invalid} invalid"
+            )?;
             if with_warnings > 0 {
                 writeln!(out, "{} with warnings:", table::count(with_warnings))?;
             }
@@ -208,7 +243,8 @@ fn conflict(line: u64, reply: &RecordReply) -> v1::RejectedRow {
 
 impl RecordSummary {
     fn count(&mut self, reply: &RecordReply) {
-        if matches!(reply.outcome(), RecordOutcome::Recorded | RecordOutcome::Orphan) && !reply.warnings.is_empty() {
+        let new = [RecordOutcome::Recorded, RecordOutcome::Orphan, RecordOutcome::Provisional];
+        if new.contains(&reply.outcome()) && !reply.warnings.is_empty() {
             self.with_warnings += 1;
             for warning in &reply.warnings {
                 *self.warnings.entry(warning_word(warning.kind())).or_default() += 1;
@@ -219,6 +255,10 @@ impl RecordSummary {
             RecordOutcome::Orphan => {
                 self.recorded += 1;
                 self.orphans += 1;
+            }
+            RecordOutcome::Provisional => {
+                self.recorded += 1;
+                self.provisional += 1;
             }
             RecordOutcome::AlreadyRecorded => self.already_recorded += 1,
             RecordOutcome::Invalid | RecordOutcome::CaptureIdConflict | RecordOutcome::Unspecified => self.invalid += 1,

@@ -1,10 +1,10 @@
 //! What people read on a terminal: residents, shots, numbers.
 
 use comfy_table::{CellAlignment, Table, presets};
-use sesshu_proto::v1::{Authority, MatchOutcome, MatchReply, RecordedShot, ShotState};
+use sesshu_proto::v1::{Authority, MatchOutcome, MatchReply, Provisional, RecordedShot, ShotState};
 
 use crate::amend::authority_word;
-use crate::answer::{self, shot_name};
+use crate::answer::{self, shot_name, ticket_name};
 
 /// A table of names and numbers, the numbers to the right.
 #[must_use]
@@ -25,7 +25,7 @@ pub(super) fn pairs<'a>(rows: impl IntoIterator<Item = (&'a str, String)>) -> Ta
 pub(super) fn person(reply: &MatchReply, given: &str) -> String {
     let ticket = match reply.outcome() {
         MatchOutcome::Invalid => given.to_owned(),
-        _ => format!("{:016}", reply.ticket),
+        _ => ticket_name(reply.ticket),
     };
     let mut text = format!("{ticket}  {}", answer::outcome_of_match(reply.outcome()));
     if !reply.reason.is_empty() {
@@ -40,12 +40,16 @@ pub(super) fn person(reply: &MatchReply, given: &str) -> String {
             resident.name, resident.name_kana
         ));
     }
+    if let Some(person) = provisional(reply) {
+        let born = answer::date(person.birth_date).unwrap_or_default();
+        text.push_str(&format!("  {}  born {born}", person.name_kana));
+    }
     if let Some(number) = reply.resident.as_ref().and_then(|resident| resident.reissued_as) {
         text.push_str(&format!("  reissued as {number:010}"));
     }
     if let Some((valid, replaced)) = reply.tickets.split_last() {
-        let replaced: Vec<String> = replaced.iter().map(|ticket| format!("{ticket:016}")).collect();
-        text.push_str(&format!("\n  ticket {valid:016} replaced {}", replaced.join(", ")));
+        let replaced: Vec<String> = replaced.iter().map(|&ticket| ticket_name(ticket)).collect();
+        text.push_str(&format!("\n  ticket {} replaced {}", ticket_name(*valid), replaced.join(", ")));
     }
     for recorded in &reply.shots {
         let ticket = if recorded.ticket == 0 { reply.ticket } else { recorded.ticket };
@@ -53,6 +57,12 @@ pub(super) fn person(reply: &MatchReply, given: &str) -> String {
     }
     text.truncate(text.trim_end().len());
     text
+}
+
+/// Who a person without a ticket is, as the first of their shots has it; `None` if it is no such person.
+pub(super) fn provisional(reply: &MatchReply) -> Option<&Provisional> {
+    let mut shots = reply.shots.iter().filter(|_| reply.outcome() == MatchOutcome::Provisional);
+    shots.find_map(|shot| shot.shot.as_ref()?.provisional.as_ref())
 }
 
 /// A shot in one line.
@@ -65,7 +75,7 @@ pub(super) fn shot(recorded: &RecordedShot) -> String {
     text.truncate(text.trim_end().len());
     match recorded.state() {
         ShotState::Voided => text.push_str("  VOID"),
-        ShotState::Reassigned => text.push_str(&format!("  REASSIGNED to {:016}", recorded.reassigned_to)),
+        ShotState::Reassigned => text.push_str(&format!("  REASSIGNED to {}", ticket_name(recorded.reassigned_to))),
         ShotState::InForce | ShotState::Unspecified => {}
     }
     if recorded.confirmed() != Authority::Unspecified {

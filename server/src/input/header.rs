@@ -3,7 +3,7 @@
 //! Columns are found by name, in any order. Columns that the format does not know are ignored, and told to the caller. A column that must be there and is not,
 //! or that is there twice, is an error, because guessing would put values into the wrong field of every row.
 //!
-//! The encoding is told by the header: with a byte order mark it is UTF-8; else it is the one in which the line holds a known column name. The names hold
+//! The encoding is told by the header: with a byte order mark it is UTF-8; else it is the one in which the line holds the name of a column that must be there. The names hold
 //! characters that are told apart by every byte, so no file has them in both.
 
 use std::borrow::Cow;
@@ -119,11 +119,15 @@ impl Header {
 }
 
 fn holds_any(line: &RawRow<'_>, encoding: Encoding, kind: FileKind) -> bool {
-    names(line, encoding).any(|name| column_of(kind, &name).is_some())
+    names(line, encoding).any(|name| of_name(kind.required(), &name).is_some())
 }
 
 fn column_of(kind: FileKind, name: &str) -> Option<Column> {
-    kind.columns().iter().copied().find(|column| column.header() == name)
+    of_name(kind.columns(), name)
+}
+
+fn of_name(columns: &[Column], name: &str) -> Option<Column> {
+    columns.iter().copied().find(|column| column.header() == name)
 }
 
 /// The names in the header line. One that is not text in `encoding` is no known name, and is ignored as other unknown names are.

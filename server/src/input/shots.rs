@@ -1,14 +1,16 @@
 //! A shots file: inoculations that happened, of any municipality, row by row.
 //!
 //! Refuses only what cannot be parsed: the check of a shot says so, and nothing here is stricter. A blank vaccine, lot or venue is for the quality rules to
-//! find, since a rule that blocks makes people write false data. Columns that a file may lack are read as blank.
+//! find, since a rule that blocks makes people write false data. Columns that a file may lack are read as blank. A row without a ticket says whose shot it is:
+//! municipality, name in kana, birth date.
 //!
 //! A rejected row goes with its ticket as presented, so that whoever sent the file is answered shot by shot.
 
 use std::path::Path;
 
-use sesshu_engine::intake::{Column, Fault, ShotRecord};
-use sesshu_proto::v1::{Shot, Source as Origin};
+use sesshu_engine::intake::{Column, Fault, FaultCode, ShotRecord};
+use sesshu_engine::ticket::BirthDate;
+use sesshu_proto::v1::{Provisional, Shot, Source as Origin};
 
 use super::encoding::Encoding;
 use super::error::InputError;
@@ -93,7 +95,7 @@ impl ShotsFile {
 
     fn read(&self, row: &RawRow<'_>) -> Result<ShotRecord, Fault> {
         let fields = Fields::of(row, &self.header)?;
-        let line = fields.ticket_line()?;
+        let has_ticket = fields.text(Column::TicketLine)?.is_some();
         let shot = Shot {
             date: fields.date(Column::Date)?,
             dose: fields.dose()?,
@@ -106,6 +108,18 @@ impl ShotsFile {
             source: Origin::File.into(),
             ..Shot::default()
         };
-        ShotRecord::check(line, shot)
+        if has_ticket {
+            return ShotRecord::check(fields.ticket_line()?, shot);
+        }
+        let name_kana = fields.exact(Column::NameKana)?;
+        if name_kana.is_empty() {
+            let reason = "is blank; where there is no ticket, 自治体コード, 氏名カナ and 生年月日 say whose shot it is";
+            return Err(Fault::new(Column::TicketLine, FaultCode::Missing, reason));
+        }
+        let municipality = fields.municipality()?;
+        let birth_date =
+            fields.date_or_none(Column::BirthDate, |text| BirthDate::parse(text).map(BirthDate::yyyymmdd))?;
+        let provisional = Some(Provisional { name_kana, birth_date });
+        ShotRecord::check_without_ticket(municipality, Shot { provisional, ..shot })
     }
 }

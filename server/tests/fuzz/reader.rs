@@ -151,7 +151,7 @@ fn shot_records(path: &Path, bytes: &[u8]) -> Option<Vec<ShotRecord>> {
 fn fields_of_shot(record: &ShotRecord) -> Vec<String> {
     let shot = record.shot();
     vec![
-        format!("{:018}", record.line()),
+        record.line().map_or_else(|| record.ticket().to_string(), |line| format!("{line:018}")),
         format!("{:08}", shot.date),
         shot.dose.to_string(),
         shot.vaccine.clone(),

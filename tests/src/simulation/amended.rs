@@ -16,8 +16,8 @@ use super::acts::chain;
 use super::model::{CODES, Event, HeldShot, Model, shot_record};
 use super::properties::{Failure, blame, ensure};
 use super::runner::Runner;
-use super::warned;
 use super::workload::{Acting, Doing, LEDGERS, Naming, Offered, TICKETS};
+use super::{people, warned};
 use crate::ticket;
 
 /// A ticket of a run: its ledger and number.
@@ -214,6 +214,11 @@ impl Model {
         if is_so && (settles == 0 || matches!(asked.doing, Doing::Reassign(..))) {
             return nothing(AmendmentOutcome::Unchanged);
         }
+        if let Doing::Reassign(_, number) = asked.doing
+            && !people::takes(number, shot.shot.provisional.as_ref())
+        {
+            return nothing(AmendmentOutcome::OtherPerson);
+        }
         if asked.version != 0 && asked.version != shot.version {
             return nothing(AmendmentOutcome::Stale);
         }
@@ -287,7 +292,7 @@ impl Model {
         let (row, shots) = self.person(ledger, number);
         let others: Vec<&HeldShot> = shots.into_iter().map(|(_, it)| it).filter(|it| it.shot_id != shot_id).collect();
         let has_row = self.ledgers[ledger].get(&number).is_some_and(|ticket| ticket.row.is_some());
-        warned::warnings(shot, has_row.then_some(row), &others, day).into()
+        warned::warnings(shot, number, has_row.then_some(row), &others, day).into()
     }
 
     /// An act happened.
@@ -389,6 +394,7 @@ impl Runner {
         let returns = acts().any(|acted| acted.arrives() && self.model.shot(acted.on, acted.shot_id).is_some());
         let settles = acts().any(|acted| acted.settles != 0);
         let elsewhere = self.model.shot(asked.of, asked.shot_id).is_none_or(|shot| shot.moved_to.is_some());
+        let links_from = self.model.holder(asked.of, asked.shot_id).unwrap_or(asked.of);
         let ran = &mut self.ran;
         match outcome {
             AmendmentOutcome::Amended => ran.amended += 1,
@@ -397,8 +403,10 @@ impl Runner {
             AmendmentOutcome::Held => ran.held_writes += 1,
             AmendmentOutcome::Stale => ran.stale += 1,
             AmendmentOutcome::UnknownShot | AmendmentOutcome::UnknownWrite => ran.unknown += 1,
+            AmendmentOutcome::OtherPerson => ran.other_person += 1,
         }
         ran.reassigned += u64::from(events.len() > 1);
+        ran.linked += u64::from(events.len() > 1 && people::is_person(links_from.1));
         ran.returned += u64::from(returns);
         ran.settled += u64::from(settles);
         // By the ticket that it left, or by one of the person's that never had it.

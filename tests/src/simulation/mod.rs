@@ -19,6 +19,7 @@ pub mod crash_points;
 mod held;
 mod history;
 mod model;
+mod people;
 mod properties;
 mod runner;
 mod shrink;
@@ -68,6 +69,10 @@ pub struct Ran {
     pub unchanged: u64,
     /// Acts on shots that the ticket never had, or that settle what is not held.
     pub unknown: u64,
+    /// Acts that would have moved a shot to somebody without a ticket for whom it was not recorded.
+    pub other_person: u64,
+    /// Shots of people without a ticket that became a ticket's.
+    pub linked: u64,
     /// Acts on a shot by a ticket that it left.
     pub by_left_ticket: u64,
     /// Acts on a shot by a ticket that never had it, of the person.
@@ -137,6 +142,8 @@ impl Ran {
         self.stale += other.stale;
         self.unchanged += other.unchanged;
         self.unknown += other.unknown;
+        self.other_person += other.other_person;
+        self.linked += other.linked;
         self.by_left_ticket += other.by_left_ticket;
         self.by_other_ticket += other.by_other_ticket;
         self.moves_in_doubt += other.moves_in_doubt;
@@ -193,12 +200,16 @@ impl fmt::Display for Ran {
             f,
             "{amended} shots set right, {reassigned} of them another ticket's, {returned} of them back; {moves_in_doubt} times that was in doubt"
         )?;
-        let Ran { stale, unchanged, unknown, by_left_ticket, by_other_ticket, .. } = self;
+        let Ran { stale, unchanged, unknown, by_left_ticket, by_other_ticket, other_person, linked, .. } = self;
         writeln!(
             f,
             "{held_writes} acts held, {held_again} held before, {settled} settled; {stale} stale, {unchanged} changed nothing, {unknown} of nothing known"
         )?;
         writeln!(f, "{by_left_ticket} by a ticket that the shot left, {by_other_ticket} by another of the person")?;
+        writeln!(
+            f,
+            "{linked} shots of people without a ticket linked to one, {other_person} not to another such person"
+        )?;
         let Ran { flipped, refused, cut_short, digest, held, confirmed, rotated, .. } = self;
         writeln!(f, "{held} registers held, {confirmed} of them confirmed; {rotated} times other keys")?;
         writeln!(f, "{flipped} bytes flipped, {refused} opens refused, {cut_short} ends of the log lost to damage")?;

@@ -13,8 +13,8 @@ use sesshu_engine::{ChangeOutcome, LoadReport, RecordOutcome};
 use sesshu_proto::v1::{Resident, ResidentStatus, Sex, Shot, Warning};
 
 use super::amended::{Acted, Place};
-use super::warned;
 use super::workload::{Becomes, Changing, LEDGERS, Offered, Register};
+use super::{people, warned};
 use crate::{CHIYODA, NAHA, SAPPORO, line, municipality, my_number, resident, shot, ticket};
 
 /// The codes of the ledgers.
@@ -96,21 +96,23 @@ pub(super) struct Counters {
 
 /// The shot that is offered.
 pub(super) fn shot_record(offered: &Offered) -> ShotRecord {
-    let ticket = ticket(CODES[offered.ledger], offered.number);
-    let capture_id = if offered.capture == 0 { String::new() } else { format!("capture-{}", offered.capture) };
-    let small = shot(ticket, offered.content, &capture_id);
-    if offered.content < LARGE {
-        return small;
-    }
-    let large = Shot {
+    let &Offered { ledger, number, content, capture } = offered;
+    let capture_id = if capture == 0 { String::new() } else { format!("capture-{capture}") };
+    let small = shot(ticket(CODES[ledger], 0), content, &capture_id).shot().clone();
+    let large = |small| Shot {
         vaccine: "武".repeat(20),
-        lot: format!("{:020}", offered.content),
+        lot: format!("{content:020}"),
         venue: "会".repeat(30),
         doctor: "医".repeat(20),
         recorded_by: "端".repeat(40),
-        ..small.shot().clone()
+        ..small
     };
-    ShotRecord::check(line(ticket), large).expect("texts of the longest kind")
+    let shot = if content < LARGE { small } else { large(small) };
+    let record = match people::of_number(number, content) {
+        None => ShotRecord::check(line(ticket(CODES[ledger], number)), shot),
+        person => ShotRecord::check_without_ticket(of(ledger), Shot { provisional: person, ..shot }),
+    };
+    record.expect("texts of the longest kind at most")
 }
 
 /// Kana that rows have, in their order.
@@ -213,7 +215,7 @@ impl Model {
         });
         let shots: Vec<&HeldShot> = shots.into_iter().map(|(_, shot)| shot).chain(on_their_way).collect();
         let has_row = self.ledgers[offered.ledger].get(&offered.number).is_some_and(|ticket| ticket.row.is_some());
-        warned::warnings(shot, has_row.then_some(row), &shots, day)
+        warned::warnings(shot, offered.number, has_row.then_some(row), &shots, day)
     }
 
     /// It happened.
@@ -434,7 +436,8 @@ impl Model {
 
     /// Tickets that may be asked for, some of them unknown.
     pub(super) fn tickets(&self, ledger: usize) -> impl Iterator<Item = u64> {
-        let known: BTreeSet<u64> = self.ledgers[ledger].keys().copied().chain(0..=super::workload::TICKETS).collect();
+        let asked = (0..=super::workload::TICKETS).chain((0..people::PEOPLE).map(people::number));
+        let known: BTreeSet<u64> = self.ledgers[ledger].keys().copied().chain(asked).collect();
         known.into_iter()
     }
 }

@@ -13,6 +13,7 @@ use sesshu_proto::v1::{RecordedShot, Resident};
 
 use super::history::remembers;
 use super::model::{CODES, Counters, HeldShot, Model};
+use super::people::are_found;
 use crate::{Answer, answer, ledger, municipality, my_number, ticket};
 
 /// A property that does not hold.
@@ -137,6 +138,7 @@ pub(super) fn finds(store: &Store, model: &Model, damaged: &Damaged) -> Result<(
     let keys = keys.map_err(|error| Failure { property: "the key is there".into(), detail: error.to_string() })?;
     let people: Vec<(usize, u64, &Resident)> = model.people().collect();
     begin_so(&view, &people, damaged)?;
+    are_found(&view, model, damaged)?;
     for &(at, _, row) in &people {
         let code = CODES[at];
         let within = Within { municipality: Some(municipality(code)), limit: usize::MAX };
@@ -197,7 +199,7 @@ fn begin_so(view: &View, people: &[(usize, u64, &Resident)], damaged: &Damaged) 
 
 type Meant<'a> = &'a dyn Fn(&Resident) -> bool;
 
-fn found_are(
+pub(super) fn found_are(
     what: &str,
     found: Result<Found<'_>, Damage>,
     mut expected: Vec<Ticket>,

@@ -6,6 +6,7 @@
 use sesshu_proto::v1::{Resident, ResidentStatus, Shot, Warning, WarningKind};
 
 use super::model::HeldShot;
+use super::people::is_person;
 
 /// The least days between a first and a second dose.
 fn least_days(vaccine: &str) -> Option<(u32, &'static str)> {
@@ -16,12 +17,27 @@ fn least_days(vaccine: &str) -> Option<(u32, &'static str)> {
     }
 }
 
-/// Whom a shot is recorded of: `row` if the register has the ticket, the person's shots in the order in which they were recorded; and on which day.
-pub(super) fn warnings(shot: &Shot, row: Option<Option<&Resident>>, shots: &[&HeldShot], day: u32) -> Vec<Warning> {
+/// Whom a shot is recorded of, on which number: `row` if the register has the ticket, the person's shots in the order in which they were recorded; and on which
+/// day.
+pub(super) fn warnings(
+    shot: &Shot,
+    number: u64,
+    row: Option<Option<&Resident>>,
+    shots: &[&HeldShot],
+    day: u32,
+) -> Vec<Warning> {
+    let has_no_ticket = is_person(number);
     let mut warnings = Vec::new();
     let mut warn = |kind: WarningKind, warning: Warning| warnings.push(Warning { kind: kind.into(), ..warning });
     let plain = Warning::default;
+    let person = shot.provisional.as_ref().map(|person| person.birth_date);
     match row {
+        None if has_no_ticket => {
+            let birth_date = person.unwrap_or_default();
+            if shot.date < birth_date {
+                warn(WarningKind::BeforeBirth, Warning { date: birth_date, ..plain() });
+            }
+        }
         None => warn(WarningKind::TicketNotInRegister, plain()),
         Some(row) => {
             let date = row.map_or(0, |row| row.status_date);
@@ -72,7 +88,7 @@ pub(super) fn warnings(shot: &Shot, row: Option<Option<&Resident>>, shots: &[&He
     if shot.date > day {
         warn(WarningKind::DateInFuture, plain());
     }
-    if shot.dose != 1 {
+    if shot.dose != 1 && person.is_none() {
         warn(WarningKind::PrintedDoseDiffers, Warning { printed: 1, ..plain() });
     }
     warnings

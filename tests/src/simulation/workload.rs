@@ -6,6 +6,8 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sesshu_engine::disk::{Call, Fault, PlannedFault, Unsynced};
 
+use super::people::{self, PEOPLE};
+
 /// Ledgers of a run.
 pub const LEDGERS: usize = 3;
 
@@ -350,7 +352,7 @@ fn acting(rng: &mut impl Rng) -> Acting {
             0..4 => Doing::Correct(rng.random_range(0..3)),
             4 => Doing::Void,
             5 => Doing::Reinstate,
-            6 | 7 => Doing::Reassign(rng.random_range(0..LEDGERS), rng.random_range(0..TICKETS + 1)),
+            6 | 7 => Doing::Reassign(rng.random_range(0..LEDGERS), anybody(rng, TICKETS + 1)),
             8..11 => Doing::Confirm,
             _ => Doing::Unlock,
         },
@@ -370,12 +372,17 @@ fn few_acts(rng: &mut impl Rng) -> Step {
     }
 }
 
+/// The number of a ticket below `below`, or now and then of a person without one.
+fn anybody(rng: &mut impl Rng, below: u64) -> u64 {
+    if rng.random_range(0..8) == 0 { people::number(rng.random_range(0..PEOPLE)) } else { rng.random_range(0..below) }
+}
+
 fn record(rng: &mut impl Rng) -> Vec<Offered> {
     let offered = |rng: &mut _| {
         let rng: &mut ChaCha8Rng = rng;
         Offered {
             ledger: rng.random_range(0..LEDGERS),
-            number: rng.random_range(0..TICKETS),
+            number: anybody(rng, TICKETS),
             content: rng.random_range(0..3),
             capture: rng.random_range(0..6),
         }

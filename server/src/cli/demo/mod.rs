@@ -115,7 +115,8 @@ impl Demo {
         let client = Client::connect(server.url())?;
         let grpc_match = measure::grpc_match(&server, &tickets)?;
         let hero = shots.next().ok_or_else(|| Failure::Machine("no shots were generated".into()))?;
-        let line = TicketLine::from_decimal(hero.line()).map_err(|error| Failure::Machine(error.to_string()))?;
+        let line = TicketLine::from_decimal(hero.line().unwrap_or_default())
+            .map_err(|error| Failure::Machine(error.to_string()))?;
         self.show(&client, line, "before")?;
         client.record_one(&hero)?;
         self.show(&client, line, "after")?;

@@ -189,11 +189,10 @@ impl With {
 
 /// A ticket, or a line of it.
 pub(super) fn ticket(text: &str) -> Result<Ticket, String> {
-    match text.len() {
-        16 => text.parse().map_err(drop).and_then(|decimal| Ticket::from_decimal(decimal).map_err(drop)),
-        _ => TicketLine::parse(text).map(|line| line.ticket()).map_err(drop),
-    }
-    .map_err(|()| "neither a ticket of 16 digits nor a ticket line of 18".into())
+    let ticket = Ticket::parse(text).ok().or_else(|| TicketLine::parse(text).ok().map(|line| line.ticket()));
+    ticket.ok_or_else(|| {
+        "neither a ticket of 16 digits (of somebody without one P and 16 digits) nor a line of 18".into()
+    })
 }
 
 /// A day.

@@ -7,13 +7,13 @@ use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use sesshu_engine::ticket::Municipality;
+use sesshu_engine::ticket::{Municipality, Ticket};
 use sesshu_proto::v1::amend_request::Act;
 use sesshu_proto::v1::{AmendOutcome, AmendReply, AmendRequest, FindShotsRequest, ShotReference};
 
 use super::super::results::results;
 use super::super::table;
-use super::{ShotName, With, day};
+use super::{ShotName, With, day, ticket};
 use crate::answer::{self, shot_name};
 use crate::answer_shot::{AmendAnswer, AmendSummary};
 use crate::backend::Backend;
@@ -23,8 +23,11 @@ use crate::failure::{Done, Failure};
 #[derive(Debug, Args)]
 pub(super) struct Several {
     /// Shots, each by its ticket and its id, as `match`, `ledger` and `record` show them: 1310160000012345-4711
-    #[arg(value_name = "ID", required_unless_present = "of_date", conflicts_with = "of_date")]
+    #[arg(value_name = "ID", required_unless_present_any = ["of_date", "of_ticket"], conflicts_with_all = ["of_date", "of_ticket"])]
     ids: Vec<ShotName>,
+    /// All shots in force of a ticket, or of a person without one: P and 16 digits
+    #[arg(long, value_name = "TICKET", value_parser = ticket, help_heading = "Instead of IDs")]
+    of_ticket: Option<Ticket>,
     /// All shots in force of a day; every ledger is read, or that of --of-municipality
     #[arg(long, value_name = "YYYYMMDD", value_parser = day, help_heading = "Instead of IDs")]
     of_date: Option<u32>,
@@ -56,7 +59,7 @@ impl With {
         let request = self.request(act);
         let backend = self.target.open(false)?;
         let shots = self.several.shots(&backend, request.version)?;
-        let several = self.several.of_date.is_some() || shots.len() > 1;
+        let several = self.several.are_sought() || shots.len() > 1;
         let batch = self.several.batch.clone().or_else(|| several.then(batch_name)).unwrap_or_default();
         let mut summary = AmendSummary { dry_run: self.dry_run, ..AmendSummary::default() };
         summary.batch = (!batch.is_empty()).then(|| batch.clone());
@@ -131,21 +134,27 @@ impl With {
 }
 
 impl Several {
+    /// Whether they are described, and not named.
+    fn are_sought(&self) -> bool {
+        self.of_date.is_some() || self.of_ticket.is_some()
+    }
+
     /// The shots that are meant, each with the version that it must have; 0: any.
     fn shots(&self, backend: &Backend, version: u64) -> Result<Vec<(ShotReference, u64)>, Failure> {
-        let Some(date) = self.of_date else {
+        if !self.are_sought() {
             if self.ids.len() > 1 && version != 0 {
                 return Err(Failure::Request("--if-version goes with one shot".into()));
             }
             return Ok(self.ids.iter().map(|id| (id.0, version)).collect());
-        };
+        }
         let municipality = match &self.of_municipality {
             None => 0,
             Some(code) => Municipality::parse(code).map_err(|error| Failure::Request(error.to_string()))?.code(),
         };
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let (venue, recorded_by, lot) = (text(&self.of_venue), text(&self.of_device), text(&self.of_lot));
-        let found = backend.find_shots(FindShotsRequest { date, venue, recorded_by, lot, municipality })?;
+        let (date, ticket) = (self.of_date.unwrap_or(0), self.of_ticket.map_or(0, Ticket::to_decimal));
+        let found = backend.find_shots(FindShotsRequest { date, venue, recorded_by, lot, municipality, ticket })?;
         let named = found.into_iter().map(|it| (ShotReference { ticket: it.ticket, shot_id: it.shot_id }, it.sequence));
         Ok(named.collect())
     }
