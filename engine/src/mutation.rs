@@ -76,6 +76,7 @@ mutations! {
     ForgetWarnings = "forget-warnings",
     ForgetAmendments = "forget-amendments",
     ForgetOlderRows = "forget-older-rows",
+    TakeAnybodysShot = "take-anybody-s-shot",
     OverwriteNewer = "overwrite-newer",
     OverwriteConfirmed = "overwrite-confirmed",
     ReassignOneEnd = "reassign-one-end",

@@ -123,6 +123,7 @@ fn judge(shared: &Shared, view: &View, amendment: &Amendment) -> Result<Judged<A
     }
     if let Act::Reassign(to) = act
         && to.is_provisional()
+        && !broken(Mutation::TakeAnybodysShot)
         && before.provisional.as_ref().is_none_or(|person| provisional_ticket(to.municipality(), person) != *to)
     {
         return stays(AmendmentOutcome::OtherPerson, shot.sequence);

@@ -31,6 +31,7 @@ mod people;
 mod pipes;
 mod privacy;
 mod process;
+mod provisional;
 mod record;
 mod remarks;
 mod resume;

@@ -137,6 +137,8 @@ faults! {
         amend::a_correction_is_seen_with_what_was_before_whatever_comes;
     "forget-older-rows" breaks "a fold keeps the rows that a ticket had":
         known_at::what_was_known_is_what_was_shown_whatever_came_after;
+    "take-anybody-s-shot" breaks "what stands for a ticket takes only shots of its person":
+        provisional::what_stands_for_a_ticket_takes_only_shots_of_its_person;
     "overwrite-newer" breaks "whoever does not know a shot as it is changes nothing":
         amend::whoever_does_not_know_the_shot_as_it_is_is_told_and_changes_nothing;
     "overwrite-confirmed" breaks "a confirmed shot is changed by nobody below its level":
