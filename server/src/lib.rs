@@ -16,6 +16,7 @@
 
 pub mod amend;
 pub mod answer;
+pub mod answer_key;
 pub mod answer_load;
 pub mod answer_record;
 pub mod answer_shot;

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::target::KeyFile;
-use crate::answer::{self, AccessAnswer};
+use crate::answer;
+use crate::answer_key::AccessAnswer;
 use crate::failure::{Done, Failure};
 
 /// List the access log: who looked up a My Number, when, and for what

@@ -9,7 +9,8 @@ use sesshu_engine::Rotation;
 use super::results::results;
 use super::table;
 use super::target::KeyFile;
-use crate::answer::{self, KeyAnswer, RotateAnswer};
+use crate::answer;
+use crate::answer_key::{KeyAnswer, RotateAnswer};
 use crate::failure::{Done, Failure};
 
 /// List and change the keys that My Numbers are sealed with

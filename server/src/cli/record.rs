@@ -79,7 +79,7 @@ struct Whose {
     #[arg(long, value_name = "CODE",
           requires_all = ["name_kana", "birth_date", "date", "dose", "vaccine", "lot", "venue"])]
     without_ticket: Option<String>,
-    /// A CSV file of shots instead of one
+    /// A CSV file of shots instead of one. A row whose 接種券 is blank says whose shot it is: 自治体コード, 氏名カナ, 生年月日
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
 }
