@@ -195,3 +195,38 @@ fn an_access_log_that_was_damaged_or_removed_is_told_of() {
     assert!(matches!(ask(&store, 1, "三"), Err(AccessError::Open(OpenError::Damaged(_)))));
     assert!(store.accesses(|_| {}).is_err());
 }
+
+#[test]
+fn a_person_is_joined_by_any_of_their_tickets_and_the_access_log_tells_of_each() {
+    let machine = Machine::empty();
+    let store = machine.open();
+    register(&store, CHIYODA, (1..=9).map(|number| with(number, number, 1)));
+    register(&store, NAHA, [with(7, 3, 1), row(8, 1)]);
+    change(&store, Change::row(municipality(SAPPORO), with(1, 3, 1)));
+    change(&store, Change::reissue(municipality(CHIYODA), 3, with(103, 3, 2)).unwrap());
+    store.record(shot(ticket(CHIYODA, 77), 1, "orphan")).unwrap();
+    let tickets = |code, numbers: &[u64]| numbers.iter().map(|&number| ticket(code, number)).collect::<Vec<_>>();
+    let joined = |store: &Store, of: &[Ticket], purpose: &str| -> Result<Vec<Vec<Ticket>>, AccessError> {
+        let view = store.view();
+        let people = store.elsewhere(&view, of, purpose, "窓口 1")?;
+        Ok(people.iter().map(|people| people.iter().map(|person| person.ticket()).collect()).collect())
+    };
+    let elsewhere = [ticket(SAPPORO, 1), ticket(NAHA, 7)];
+    let of_chiyoda = tickets(CHIYODA, &[3, 103, 4, 77, 500]);
+    let expected = [elsewhere.to_vec(), elsewhere.to_vec(), vec![], vec![], vec![]];
+    assert_eq!(joined(&store, &of_chiyoda, "転入").unwrap(), expected);
+    let found: Vec<u64> = entries(&store).iter().map(|entry| entry.found).collect();
+    assert_eq!(found, [2, 2, 0], "whoever has a My Number");
+    let of_naha = joined(&store, &tickets(NAHA, &[7, 8]), "転入").unwrap();
+    assert_eq!(of_naha, [vec![ticket(SAPPORO, 1), ticket(CHIYODA, 103)], vec![]], "by the valid ticket");
+    assert!(matches!(joined(&store, &of_chiyoda, " "), Err(AccessError::NoPurpose)));
+    assert_eq!(entries(&store).len(), 4);
+
+    // Many at once, and none of them without its entry.
+    let many: Vec<Ticket> = (0..50).flat_map(|_| tickets(CHIYODA, &[1, 2, 3, 4, 5, 6])).collect();
+    joined(&store, &many, &"長".repeat(200)).unwrap();
+    let cut = Machine::at(machine.cut(Unsynced::Lost));
+    assert_eq!(entries(&cut.open()).len(), 304, "durable when it is answered");
+    machine.disk.plan(PlannedFault { on: Call::SYNCS, count: 1, fault: Fault::Fail });
+    assert!(matches!(joined(&store, &many, "転入"), Err(AccessError::Failed(_))), "no entry, no answer");
+}

@@ -41,6 +41,9 @@ pub struct TicketAnswer {
     pub shots: Vec<ShotAnswer>,
     /// All tickets of a person with several, the valid one last; else empty.
     pub tickets: Vec<String>,
+    /// Where that was asked for: the same person in other municipalities.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<TicketAnswer>,
 }
 
 /// A resident, as the register has them.
@@ -115,6 +118,7 @@ impl TicketAnswer {
                 reply.shots.into_iter().map(|shot| ShotAnswer::new(ticket, shot)).collect()
             }),
             tickets: reply.tickets.into_iter().map(ticket_name).collect(),
+            elsewhere: reply.elsewhere.into_iter().map(|person| TicketAnswer::new(person, None)).collect(),
         }
     }
 }

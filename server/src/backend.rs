@@ -9,15 +9,17 @@ use sesshu_engine::intake::{Change, Row, ShotRecord};
 use sesshu_engine::ticket::{Municipality, Ticket, TicketLine};
 use sesshu_engine::{HeldId, HoldPolicy, Load, Moment, Store};
 use sesshu_proto::v1::{
-    AmendReply, AmendRequest, ChangeReply, FindReply, FindRequest, FindShotsRequest, HeldRegister, HistoryReply,
-    LoadCommitted, LoadSummary, MatchReply, RecordReply, RecordedShot, ShotReference, StatusReply, TicketHistoryReply,
+    Across, AmendReply, AmendRequest, ChangeReply, FindReply, FindRequest, FindShotsRequest, HeldRegister,
+    HistoryReply, LoadCommitted, LoadSummary, MatchReply, RecordReply, RecordedShot, ShotReference, StatusReply,
+    TicketHistoryReply,
 };
 
+use crate::across::{self, TICKETS_AT_ONCE};
 use crate::amend;
 use crate::client::Client;
 use crate::client_load::{ClientLoad, Findings};
 use crate::failure::Failure;
-use crate::find;
+use crate::find::{self, FindError};
 use crate::input::ChangeRow;
 use crate::reply;
 
@@ -30,19 +32,29 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// Looks lines up, one reply each, in order; as they were known at a moment, if one is named.
+    /// Looks lines up, one reply each, in order; as they were known at a moment, if one is named; with the same people in other municipalities, if those are
+    /// wanted.
     ///
     /// # Errors
     ///
     /// [`Failure`]; a damaged ticket is a reply and no failure.
-    pub fn match_lines(&self, lines: &[TicketLine], moment: Option<Moment>) -> Result<Vec<MatchReply>, Failure> {
+    pub fn match_lines(
+        &self,
+        lines: &[TicketLine],
+        moment: Option<Moment>,
+        across: Option<&Across>,
+    ) -> Result<Vec<MatchReply>, Failure> {
         match self {
-            Backend::Server(client) => Ok(client.match_lines(lines, moment)?),
+            Backend::Server(client) => Ok(client.match_lines(lines, moment, across)?),
             Backend::Store(store) => {
+                across::check(across, moment.is_some()).map_err(Failure::Request)?;
                 let tickets: Vec<Ticket> = lines.iter().map(|line| line.ticket()).collect();
                 let mut replies = Vec::with_capacity(lines.len());
                 let view = store.view();
                 view.match_batch(&tickets, |at, found| replies.push(reply::of_match_at(tickets[at], found, moment)));
+                if let Some(across) = across {
+                    across::add_elsewhere(store, &view, &mut replies, across, "").map_err(FindError::Access)?;
+                }
                 Ok(replies)
             }
         }
@@ -218,16 +230,29 @@ impl Backend {
         &self,
         municipality: Municipality,
         moment: Option<Moment>,
+        across: Option<&Across>,
         visit: &mut dyn FnMut(MatchReply) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         match self {
-            Backend::Server(client) => client.ledger(municipality, moment, visit),
+            Backend::Server(client) => client.ledger(municipality, moment, across, visit),
             Backend::Store(store) => {
-                for item in store.view().ledger(municipality) {
+                across::check(across, moment.is_some()).map_err(Failure::Request)?;
+                let view = store.view();
+                let mut tickets = Vec::with_capacity(TICKETS_AT_ONCE);
+                let mut told = |tickets: &mut Vec<MatchReply>| {
+                    if let Some(across) = across {
+                        across::add_elsewhere(store, &view, tickets, across, "").map_err(FindError::Access)?;
+                    }
+                    tickets.drain(..).try_for_each(&mut *visit)
+                };
+                for item in view.ledger(municipality) {
                     let (ticket, found) = item.map_err(|damage| Failure::Machine(damage.to_string()))?;
-                    reply::of_ledger_at(ticket, found, moment).map_or(Ok(()), &mut *visit)?;
+                    tickets.extend(reply::of_ledger_at(ticket, found, moment));
+                    if tickets.len() == TICKETS_AT_ONCE {
+                        told(&mut tickets)?;
+                    }
                 }
-                Ok(())
+                told(&mut tickets)
             }
         }
     }

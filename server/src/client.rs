@@ -16,11 +16,11 @@ use sesshu_proto::v1::register_change::Change as Offered;
 use sesshu_proto::v1::register_client::RegisterClient;
 use sesshu_proto::v1::shot_log_client::ShotLogClient;
 use sesshu_proto::v1::{
-    AmendManyRequest, AmendReply, AmendRequest, ApplyRequest, ChangeReply, ConfirmLoadRequest, DiscardLoadRequest,
-    FindReply, FindRequest, FindShotsRequest, GetLedgerRequest, HeldRegister, HistoryReply, HistoryRequest,
-    ListHeldLoadsRequest, LoadSummary, MatchManyRequest, MatchReply, RecordManyRequest, RecordReply, RecordRequest,
-    RecordedShot, RegisterChange, RegisterRow, Reissue, ShotReference, StatusChange, StatusReply, StatusRequest,
-    TicketHistoryReply, TicketHistoryRequest,
+    Across, AmendManyRequest, AmendReply, AmendRequest, ApplyRequest, ChangeReply, ConfirmLoadRequest,
+    DiscardLoadRequest, FindReply, FindRequest, FindShotsRequest, GetLedgerRequest, HeldRegister, HistoryReply,
+    HistoryRequest, ListHeldLoadsRequest, LoadSummary, MatchManyRequest, MatchReply, RecordManyRequest, RecordReply,
+    RecordRequest, RecordedShot, RegisterChange, RegisterRow, Reissue, ShotReference, StatusChange, StatusReply,
+    StatusRequest, TicketHistoryReply, TicketHistoryRequest,
 };
 use tokio::runtime::Runtime;
 use tonic::transport::{Channel, Endpoint};
@@ -163,12 +163,18 @@ impl Client {
     /// # Errors
     ///
     /// [`ClientError::Status`].
-    pub fn match_lines(&self, lines: &[TicketLine], moment: Option<Moment>) -> Result<Vec<MatchReply>, ClientError> {
+    pub fn match_lines(
+        &self,
+        lines: &[TicketLine],
+        moment: Option<Moment>,
+        across: Option<&Across>,
+    ) -> Result<Vec<MatchReply>, ClientError> {
         let requests: Vec<MatchManyRequest> = lines
             .chunks(BATCH_MAX)
             .map(|lines| MatchManyRequest {
                 lines: lines.iter().map(|line| line.to_decimal()).collect(),
                 known_at: moment.map(reply::moment_to),
+                across: across.cloned(),
             })
             .collect();
         self.runtime.block_on(async {
@@ -359,9 +365,11 @@ impl Client {
         &self,
         municipality: Municipality,
         moment: Option<Moment>,
+        across: Option<&Across>,
         visit: &mut dyn FnMut(MatchReply) -> Result<(), E>,
     ) -> Result<(), E> {
-        let request = GetLedgerRequest { municipality: municipality.code(), known_at: moment.map(reply::moment_to) };
+        let (known_at, across) = (moment.map(reply::moment_to), across.cloned());
+        let request = GetLedgerRequest { municipality: municipality.code(), known_at, across };
         let mut ledgers = LedgersClient::new(self.channel.clone()).max_decoding_message_size(REPLY_BYTES_MAX);
         let stream = self.runtime.block_on(ledgers.get(request)).map_err(ClientError::from)?;
         let mut stream = stream.into_inner();

@@ -14,6 +14,7 @@
 //! | [`answer`], [`answer_load`], [`answer_record`], [`answer_shot`] | what programs read: one JSON object a line |
 //! | [`metrics`], [`telemetry`] | what operators watch |
 
+pub mod across;
 pub mod amend;
 pub mod answer;
 pub mod answer_key;

@@ -85,11 +85,14 @@ pub fn of_find(error: &FindError) -> Status {
     match error {
         FindError::Invalid(reason) => invalid(reason),
         FindError::Damaged(damage) => damaged(damage),
-        FindError::Access(error) => {
-            let code = if let AccessError::Key(_) = error { Code::FailedPrecondition } else { code(error.kind()) };
-            Status::new(code, chain(error))
-        }
+        FindError::Access(error) => of_access(error),
     }
+}
+
+/// Looking up a My Number failed.
+pub fn of_access(error: &AccessError) -> Status {
+    let code = if let AccessError::Key(_) = error { Code::FailedPrecondition } else { code(error.kind()) };
+    Status::new(code, chain(error))
 }
 
 /// Loading failed.

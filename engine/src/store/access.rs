@@ -16,7 +16,7 @@ use super::{Shared, Store, lock};
 use crate::disk::{Disk, Instead, exchanged};
 use crate::error::{AccessError, Damage, OpenError};
 use crate::frame::kind;
-use crate::limits::{ACCESS_PURPOSE_CHARACTERS_MAX, ACCESS_WHO_CHARACTERS_MAX};
+use crate::limits::{ACCESS_PURPOSE_CHARACTERS_MAX, ACCESS_WHO_CHARACTERS_MAX, BATCH_BYTES_MAX};
 use crate::log::{self, LogError, Recovery, Vouched, Writer};
 use crate::mutation::{Mutation, broken};
 use crate::platform::Platform;
@@ -51,6 +51,21 @@ pub struct Access {
     pub found: u64,
 }
 
+/// Somebody's My Number that was looked up.
+pub(super) struct Inquiry {
+    pub(super) data_key_id: u32,
+    pub(super) my_number_hash: [u8; 16],
+    /// How many people were found.
+    pub(super) found: u64,
+}
+
+/// Entries that are synced together. Every text of one is four bytes a character at most.
+const ENTRIES_IN_BATCH: usize = 128;
+const _: () = assert!(
+    ENTRIES_IN_BATCH * (4 * (ACCESS_PURPOSE_CHARACTERS_MAX + ACCESS_WHO_CHARACTERS_MAX) + 128) < BATCH_BYTES_MAX,
+    "a batch has room for its entries"
+);
+
 /// What for and who, without anything that may be a My Number, cut to the lengths that an entry has room for.
 pub(super) struct Reason {
     purpose: String,
@@ -71,20 +86,25 @@ impl Reason {
 }
 
 impl Shared {
-    /// Makes an entry durable.
-    pub(super) fn log_access(
-        &self,
-        reason: Reason,
-        data_key_id: u32,
-        my_number_hash: [u8; 16],
-        found: u64,
-    ) -> Result<(), AccessError> {
+    /// Makes entries durable.
+    pub(super) fn log_access(&self, reason: &Reason, inquiries: &[Inquiry]) -> Result<(), AccessError> {
         if broken(Mutation::AnswerBeforeAccessLog) {
             return Ok(());
         }
-        let my_number_hash = my_number_hash.to_vec();
-        let Reason { purpose, who } = reason;
-        let message = AccessEntry { purpose, who, data_key_id, my_number_hash, found }.encode_to_vec();
+        let entry = |inquiry: &Inquiry| AccessEntry {
+            purpose: reason.purpose.clone(),
+            who: reason.who.clone(),
+            data_key_id: inquiry.data_key_id,
+            my_number_hash: inquiry.my_number_hash.to_vec(),
+            found: inquiry.found,
+        };
+        inquiries.chunks(ENTRIES_IN_BATCH).try_for_each(|part| {
+            let messages: Vec<Vec<u8>> = part.iter().map(|inquiry| entry(inquiry).encode_to_vec()).collect();
+            self.append_accesses(&messages)
+        })
+    }
+
+    fn append_accesses(&self, messages: &[Vec<u8>]) -> Result<(), AccessError> {
         let mut log = lock(&self.access);
         if let AccessLog::Unopened = *log {
             *log = AccessLog::Open(Box::new(self.open_access_log()?));
@@ -94,7 +114,7 @@ impl Shared {
             AccessLog::Failed(reason) => return Err(AccessError::Failed(reason.clone())),
             AccessLog::Unopened => unreachable!("it was opened above"),
         };
-        let written = append(writer, &message, self.platform.environment.now_ms());
+        let written = append(writer, messages, self.platform.environment.now_ms());
         written.map_err(|error| match error {
             LogError::NoSegment(error) => AccessError::NoRoom(error.to_string()),
             LogError::Failed(error) => {
@@ -203,9 +223,11 @@ fn masked(text: &str) -> String {
     .collect()
 }
 
-fn append(writer: &mut Writer, message: &[u8], now_ms: u64) -> Result<(), LogError> {
-    writer.begin(Writer::event_bytes(message.len()), now_ms)?;
-    writer.push(kind::ACCESSED, 0, 0, 0, message);
+fn append(writer: &mut Writer, messages: &[Vec<u8>], now_ms: u64) -> Result<(), LogError> {
+    writer.begin(messages.iter().map(|message| Writer::event_bytes(message.len())).sum(), now_ms)?;
+    for message in messages {
+        writer.push(kind::ACCESSED, 0, 0, 0, message);
+    }
     let sealed = writer.seal();
     sealed.write().map_err(LogError::Failed)?;
     writer.written(sealed);

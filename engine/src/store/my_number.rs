@@ -1,19 +1,20 @@
-//! Finding a person by My Number, across all municipalities.
+//! Finding a person by My Number, across all municipalities: by the number, or by one of their tickets.
 //!
 //! Owns the order of the steps: the data keys, a hash under each, the look-ups of all ledgers, the comparison, an entry of the access log that is durable, the
 //! answer. Compared is what is sealed: the number that is asked for is sealed for the ticket that was found, under the key of its row. Nobody else's number is
 //! opened, and none is returned.
 
 use super::Store;
-use super::access::Reason;
+use super::access::{Inquiry, Reason};
 use super::find::{Found, Within};
 use super::key::data_keys;
-use super::view::View;
+use super::view::{Match, View};
 use crate::error::{AccessError, KeyError};
 use crate::keys::DataKey;
 use crate::ledger::{Ledger, Person};
 use crate::lookup::Key;
-use crate::ticket::MyNumber;
+use crate::stored::RowView;
+use crate::ticket::{MyNumber, Ticket};
 
 /// A question by My Number. Never printed: it has no `Debug`.
 pub struct MyNumberQuestion<'a> {
@@ -40,10 +41,33 @@ impl Store {
         let reason = Reason::of(question.purpose, question.who)?;
         let keys = data_keys(&self.shared)?;
         let found = search(view, &keys, question.my_number, limit)?;
-        let newest = keys.last().expect("whoever has the data keys has one");
-        let count = found.people.len() as u64;
-        self.shared.log_access(reason, newest.id(), newest.hash_for_access_log(question.my_number), count)?;
+        self.shared.log_access(&reason, &[inquiry(&keys, question.my_number, found.people.len())])?;
         Ok(found)
+    }
+
+    /// For each ticket the same person elsewhere in `view`: under the same My Number, in other municipalities mostly, by the valid ticket there. Nobody, if no
+    /// register has the ticket, or no My Number with it. The access log tells of each person who has one, durably, before this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError`]: then there is no answer.
+    pub fn elsewhere<'v>(
+        &self,
+        view: &'v View,
+        tickets: &[Ticket],
+        purpose: &str,
+        who: &str,
+    ) -> Result<Vec<Vec<Person<'v>>>, AccessError> {
+        let reason = Reason::of(purpose, who)?;
+        let keys = data_keys(&self.shared)?;
+        let (mut inquiries, mut answers) = (Vec::new(), Vec::with_capacity(tickets.len()));
+        for &ticket in tickets {
+            let (my_number, people) = others(view, &keys, ticket)?;
+            inquiries.extend(my_number.map(|my_number| inquiry(&keys, my_number, people.len())));
+            answers.push(people);
+        }
+        self.shared.log_access(&reason, &inquiries)?;
+        Ok(answers)
     }
 
     /// As [`Store::with_my_number`], without a word in the access log: for measurements and tests of the look-up alone.
@@ -55,6 +79,17 @@ impl Store {
         my_number: MyNumber,
     ) -> Result<Found<'v>, AccessError> {
         search(view, &keys.0, my_number, usize::MAX)
+    }
+
+    /// As [`Store::elsewhere`], of one ticket, without a word in the access log.
+    #[doc(hidden)]
+    pub fn elsewhere_unlogged<'v>(
+        &self,
+        view: &'v View,
+        keys: &OpenDataKeys,
+        ticket: Ticket,
+    ) -> Result<Vec<Person<'v>>, AccessError> {
+        Ok(others(view, &keys.0, ticket)?.1)
     }
 
     /// The data keys, opened once for many questions.
@@ -71,6 +106,44 @@ impl Store {
 /// See [`Store::open_data_keys`].
 #[doc(hidden)]
 pub struct OpenDataKeys(Vec<DataKey>);
+
+/// What the access log keeps of a look-up.
+fn inquiry(keys: &[DataKey], my_number: MyNumber, found: usize) -> Inquiry {
+    let newest = keys.last().expect("whoever has the data keys has one");
+    let (data_key_id, my_number_hash) = (newest.id(), newest.hash_for_access_log(my_number));
+    Inquiry { data_key_id, my_number_hash, found: found as u64 }
+}
+
+/// The same person by other tickets than their own, and the My Number that says so, if there is one.
+fn others<'v>(
+    view: &'v View,
+    keys: &[DataKey],
+    ticket: Ticket,
+) -> Result<(Option<MyNumber>, Vec<Person<'v>>), AccessError> {
+    let Some((my_number, own)) = my_number_of(view, keys, ticket)? else { return Ok((None, Vec::new())) };
+    let mut people = search(view, keys, my_number, usize::MAX)?.people;
+    people.retain(|person| !own.contains(&person.ticket()));
+    Ok((Some(my_number), people))
+}
+
+/// The My Number of the person who has a ticket, and all their tickets; `None` if no register has it, or no My Number with it.
+fn my_number_of(view: &View, keys: &[DataKey], ticket: Ticket) -> Result<Option<(MyNumber, Vec<Ticket>)>, AccessError> {
+    let person = match view.match_ticket(ticket) {
+        Match::Matched(person) => person,
+        Match::Orphan(_) | Match::NotFound => return Ok(None),
+        Match::Damaged(damage) => return Err(damage.into()),
+    };
+    let Some((of, row)) = person.row_with_ticket()?.filter(|(_, row)| !row.sealed_my_number.is_empty()) else {
+        return Ok(None);
+    };
+    let my_number = key_of(keys, &row)?.open(of, row.sealed_my_number)?;
+    Ok(Some((my_number, person.tickets()?)))
+}
+
+/// The data key that a row's My Number is sealed with.
+fn key_of<'a>(keys: &'a [DataKey], row: &RowView<'_>) -> Result<&'a DataKey, KeyError> {
+    keys.iter().find(|key| key.id() == row.data_key_id).ok_or(KeyError::NotListed(row.data_key_id))
+}
 
 fn search<'v>(view: &'v View, keys: &[DataKey], my_number: MyNumber, limit: usize) -> Result<Found<'v>, AccessError> {
     let hashes: Vec<Key> = keys.iter().map(|key| Key::MyNumber(key.hash(my_number))).collect();
@@ -90,7 +163,6 @@ fn accepted<'v>(
     let Some((ticket, row)) = person.row_with_ticket()?.filter(|(_, row)| !row.sealed_my_number.is_empty()) else {
         return Ok(None);
     };
-    let key = keys.iter().find(|key| key.id() == row.data_key_id).ok_or(KeyError::NotListed(row.data_key_id))?;
-    let meant = key.seal(ticket, my_number)[..] == *row.sealed_my_number;
+    let meant = key_of(keys, &row)?.seal(ticket, my_number)[..] == *row.sealed_my_number;
     Ok(Some(person).filter(|_| meant))
 }

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use sesshu_engine::ticket::Municipality;
-use sesshu_proto::v1::{MatchReply, Provisional, Resident};
+use sesshu_proto::v1::{MatchReply, Provisional, RecordedShot, Resident};
 
+use super::across::Across;
 use super::known::KnownAt;
 use super::table;
 use super::target::Target;
@@ -23,15 +24,17 @@ pub(super) struct Ledger {
     municipality: String,
     #[command(flatten)]
     known: KnownAt,
+    #[command(flatten)]
+    across: Across,
     /// One object a ticket, as `match` prints it
     #[arg(long, conflicts_with = "csv")]
     json: bool,
-    /// Write a CSV file, one row a shot; tickets without shots have one row
+    /// Write a CSV file, one row a shot; tickets without shots have one row. With --across shots on tickets of other municipalities too, the ticket last
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
 }
 
-const CSV_HEADER: [&str; 26] = [
+const CSV_HEADER: [&str; 27] = [
     "自治体コード",
     "券番号",
     "結果",
@@ -58,6 +61,7 @@ const CSV_HEADER: [&str; 26] = [
     "接種状態",
     "移管先",
     "確定",
+    "他自治体の券",
 ];
 
 impl Ledger {
@@ -65,15 +69,16 @@ impl Ledger {
         let municipality =
             Municipality::parse(&self.municipality).map_err(|error| Failure::Request(error.to_string()))?;
         let backend = self.target.open(false)?;
+        let (moment, across) = (self.known.moment(), self.across.asked());
         match &self.csv {
             Some(path) => {
                 let mut file = create(path)?;
-                backend.ledger(municipality, self.known.moment(), &mut |reply| write_rows(&mut file, &reply))?;
+                backend.ledger(municipality, moment, across.as_ref(), &mut |reply| write_rows(&mut file, &reply))?;
                 file.flush()?;
             }
             None => {
                 let mut out = BufWriter::new(std::io::stdout().lock());
-                backend.ledger(municipality, self.known.moment(), &mut |reply| {
+                backend.ledger(municipality, moment, across.as_ref(), &mut |reply| {
                     if self.json {
                         answer::write_line(&mut out, &TicketAnswer::new(reply, None))?;
                     } else {
@@ -130,34 +135,35 @@ fn write_rows(file: &mut csv::Writer<std::fs::File>, reply: &MatchReply) -> Resu
         resident.previous_numbers.iter().map(number).collect::<Vec<_>>().join(" "),
         resident.reissued_as.iter().map(number).collect(),
     ];
-    let none = [(); 13].map(|()| String::new());
-    let shots: Vec<[String; 13]> = if reply.shots.is_empty() {
-        vec![none]
-    } else {
-        reply
-            .shots
-            .iter()
-            .map(|recorded| {
-                let shot = recorded.shot.clone().unwrap_or_default();
-                let ShotWords { state, reassigned_to, confirmed } = ShotWords::of(recorded);
-                [
-                    recorded.shot_id.to_string(),
-                    answer::time(recorded.recorded_at),
-                    date(shot.date),
-                    shot.dose.to_string(),
-                    shot.vaccine,
-                    shot.lot,
-                    shot.venue,
-                    shot.institution,
-                    shot.doctor,
-                    shot.capture_id,
-                    state,
-                    reassigned_to.unwrap_or_default(),
-                    confirmed.unwrap_or_default(),
-                ]
-            })
-            .collect()
+    let of_shot = |recorded: &RecordedShot, elsewhere: String| {
+        let shot = recorded.shot.clone().unwrap_or_default();
+        let ShotWords { state, reassigned_to, confirmed } = ShotWords::of(recorded);
+        [
+            recorded.shot_id.to_string(),
+            answer::time(recorded.recorded_at),
+            date(shot.date),
+            shot.dose.to_string(),
+            shot.vaccine,
+            shot.lot,
+            shot.venue,
+            shot.institution,
+            shot.doctor,
+            shot.capture_id,
+            state,
+            reassigned_to.unwrap_or_default(),
+            confirmed.unwrap_or_default(),
+            elsewhere,
+        ]
     };
+    let own = reply.shots.iter().map(|shot| of_shot(shot, String::new()));
+    let elsewhere = reply.elsewhere.iter().flat_map(|person| {
+        let on = |shot: &RecordedShot| ticket_name(if shot.ticket == 0 { person.ticket } else { shot.ticket });
+        person.shots.iter().map(move |shot| of_shot(shot, on(shot)))
+    });
+    let mut shots: Vec<[String; 14]> = own.chain(elsewhere).collect();
+    if shots.is_empty() {
+        shots.push([(); 14].map(|()| String::new()));
+    }
     for shot in shots {
         file.write_record(who.iter().chain(&shot)).map_err(std::io::Error::from)?;
     }

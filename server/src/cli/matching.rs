@@ -6,6 +6,7 @@ use clap::Args;
 use sesshu_engine::ticket::TicketLine;
 use sesshu_proto::v1::{MatchOutcome, MatchReply};
 
+use super::across::Across;
 use super::known::KnownAt;
 use super::table;
 use super::target::Target;
@@ -24,6 +25,8 @@ pub(super) struct Match {
     lines: Vec<String>,
     #[command(flatten)]
     known: KnownAt,
+    #[command(flatten)]
+    across: Across,
     /// One object a line, in order
     #[arg(long)]
     json: bool,
@@ -74,7 +77,7 @@ impl Match {
     fn answer(&self, backend: &Backend, texts: &[String], tally: &mut Tally) -> Result<(), Failure> {
         let parsed: Vec<_> = texts.iter().map(|text| TicketLine::parse(text)).collect();
         let lines: Vec<TicketLine> = parsed.iter().filter_map(|line| line.as_ref().ok().copied()).collect();
-        let mut replies = backend.match_lines(&lines, self.known.moment())?.into_iter();
+        let mut replies = backend.match_lines(&lines, self.known.moment(), self.across.asked().as_ref())?.into_iter();
         let mut out = BufWriter::new(std::io::stdout().lock());
         for (text, line) in texts.iter().zip(parsed) {
             let reply = match line {

@@ -4,6 +4,7 @@
 //! looks (`table`), who is there (`who`), what a closed standard output means (`results`). Results go to standard output, everything else to standard error.
 
 mod access;
+mod across;
 mod apply;
 mod demo;
 mod find;

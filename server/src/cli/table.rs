@@ -55,6 +55,9 @@ pub(super) fn person(reply: &MatchReply, given: &str) -> String {
         let ticket = if recorded.ticket == 0 { reply.ticket } else { recorded.ticket };
         text.push_str(&format!("\n  shot {}  {}", shot_name(ticket, recorded.shot_id), shot(recorded)));
     }
+    for elsewhere in &reply.elsewhere {
+        text.push_str(&format!("\n  elsewhere {}", person(elsewhere, "").replace('\n', "\n  ")));
+    }
     text.truncate(text.trim_end().len());
     text
 }

@@ -13,9 +13,11 @@ pub mod register;
 mod resuming;
 pub mod shot_log;
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use sesshu_proto::v1::Across;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 use tokio_stream::Stream;
 use tonic::Status;
@@ -50,6 +52,20 @@ impl Work {
         // The lock is fair: whoever asks for a pass from now on comes later.
         *self.stopping.write().await = true;
     }
+}
+
+/// Whether a connection comes from this machine.
+fn is_here(peer: Option<SocketAddr>) -> bool {
+    peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
+}
+
+/// Checks whether people may be joined across municipalities for whoever asks; says where the question came from.
+fn may_join(across: Option<&Across>, has_moment: bool, peer: Option<SocketAddr>) -> Result<String, Status> {
+    crate::across::check(across, has_moment).map_err(crate::status::invalid)?;
+    if across.is_some() && !is_here(peer) {
+        return Err(crate::status::not_from_there());
+    }
+    Ok(peer.map(|peer| peer.to_string()).unwrap_or_default())
 }
 
 /// Messages that a stream works on ahead of the client's reading.

@@ -3,7 +3,6 @@
 //! Open, rows in batches, commit; each step is answered. A stream that ends by itself before its commit, or is cancelled, leaves nothing behind; one that breaks
 //! leaves its load to `resuming`.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ use super::apply::apply;
 use super::aside::aside;
 use super::conversation::Conversation;
 use super::resuming::{Carried, Carrier, Resuming};
-use super::{Replies, STREAM_AHEAD, Work};
+use super::{Replies, STREAM_AHEAD, Work, is_here};
 use crate::find::find;
 use crate::{metrics, reply, status};
 
@@ -134,11 +133,6 @@ impl Register for RegisterService {
         metrics::found(&reply);
         Ok(Response::new(reply))
     }
-}
-
-/// Whether a connection comes from this machine.
-fn is_here(peer: Option<SocketAddr>) -> bool {
-    peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
 }
 
 /// Rejected rows in one message at a commit.

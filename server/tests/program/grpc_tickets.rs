@@ -33,7 +33,8 @@ async fn a_line_that_is_none_is_an_invalid_argument() {
         (Some(MatchTicket::Line(211_310_170_000_000_001)), &["digit 8"]),
         (Some(MatchTicket::Line(u64::MAX)), &["18 digits"]),
     ] {
-        let status = served.matching().r#match(MatchRequest { ticket, known_at: None }).await.unwrap_err();
+        let status =
+            served.matching().r#match(MatchRequest { ticket, known_at: None, across: None }).await.unwrap_err();
         says(&status, Code::InvalidArgument, words);
     }
     served.still_holds(1, 0).await;
@@ -45,15 +46,19 @@ async fn a_batch_answers_an_invalid_line_in_its_place() {
     let served = Served::with(2).await;
     let line = |number: u64| 211_310_160_000_000_000 + number;
     let lines = vec![line(2), 0, line(9), line(1)];
-    let mut replies =
-        served.matching().match_many(iter([MatchManyRequest { lines, known_at: None }])).await.unwrap().into_inner();
+    let mut replies = served
+        .matching()
+        .match_many(iter([MatchManyRequest { lines, known_at: None, across: None }]))
+        .await
+        .unwrap()
+        .into_inner();
     let replies = replies.message().await.unwrap().unwrap().replies;
     let outcomes: Vec<MatchOutcome> = replies.iter().map(|reply| reply.outcome()).collect();
     let matched = MatchOutcome::Matched;
     assert_eq!(outcomes, [matched, MatchOutcome::Invalid, MatchOutcome::NotFound, matched]);
     assert_eq!(replies[3].ticket, 1_310_160_000_000_001);
 
-    let many = MatchManyRequest { lines: vec![line(1); 4097], known_at: None };
+    let many = MatchManyRequest { lines: vec![line(1); 4097], known_at: None, across: None };
     let mut replies = served.matching().match_many(iter([many])).await.unwrap().into_inner();
     says(&replies.message().await.unwrap_err(), Code::InvalidArgument, &["4097", "4096"]);
     served.stop().await;
@@ -142,7 +147,7 @@ async fn an_unknown_municipality_has_no_ledger() {
     let served = Served::with(1).await;
     let mut ledgers = LedgersClient::new(served.channel.clone());
     for (municipality, word) in [(131_017, "check digit"), (139_998, "139998"), (0, ""), (9_999_999, "6 digits")] {
-        let status = ledgers.get(GetLedgerRequest { municipality, known_at: None }).await.unwrap_err();
+        let status = ledgers.get(GetLedgerRequest { municipality, known_at: None, across: None }).await.unwrap_err();
         says(&status, Code::InvalidArgument, &[word]);
     }
     served.stop().await;

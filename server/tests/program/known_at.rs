@@ -20,7 +20,7 @@ async fn a_match_and_a_ledger_of_a_moment_come_over_grpc() {
     let served = Served::with(2).await;
     let at = async |known_at: Option<Moment>| -> MatchReply {
         let ticket = Some(MatchTicket::LineText(line(1)));
-        served.matching().r#match(MatchRequest { ticket, known_at }).await.unwrap().into_inner()
+        served.matching().r#match(MatchRequest { ticket, known_at, across: None }).await.unwrap().into_inner()
     };
     let loaded = served.store.view().sequence();
     let before = at(None).await;
@@ -35,19 +35,20 @@ async fn a_match_and_a_ledger_of_a_moment_come_over_grpc() {
     assert_eq!(at(time(1)).await.outcome(), MatchOutcome::NotFound);
 
     let lines = vec![line(1).parse().unwrap(), line(9).parse().unwrap()];
-    let many = MatchManyRequest { lines, known_at: behind(loaded) };
+    let many = MatchManyRequest { lines, known_at: behind(loaded), across: None };
     let mut replies = served.matching().match_many(iter([many])).await.unwrap().into_inner();
     let replies = replies.message().await.unwrap().unwrap().replies;
     assert_eq!((&replies[0], replies[1].outcome()), (&before, MatchOutcome::NotFound));
 
     let mut ledgers = LedgersClient::new(served.channel.clone());
     for (sequence, tickets, shots) in [(0, 0, 0), (loaded, 2, 0), (recorded.sequence, 2, 1)] {
-        let get = GetLedgerRequest { municipality: 131_016, known_at: behind(sequence) };
+        let get = GetLedgerRequest { municipality: 131_016, known_at: behind(sequence), across: None };
         let page = ledgers.get(get).await.unwrap().into_inner().message().await.unwrap().unwrap_or_default();
         let counted: usize = page.tickets.iter().map(|ticket| ticket.shots.len()).sum();
         assert_eq!((page.tickets.len(), counted), (tickets, shots), "at {sequence}");
     }
-    let nothing = MatchRequest { ticket: Some(MatchTicket::LineText(line(1))), known_at: Some(Moment::default()) };
+    let nothing =
+        MatchRequest { ticket: Some(MatchTicket::LineText(line(1))), known_at: Some(Moment::default()), across: None };
     let status = served.matching().r#match(nothing).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
     served.stop().await;

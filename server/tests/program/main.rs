@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod across;
 mod amend;
 mod apply;
 mod bad_registers;

@@ -65,7 +65,7 @@ impl Served {
     /// The reply for the resident `number` of Chiyoda.
     pub(crate) async fn found(&self, number: u64) -> MatchReply {
         let ticket = Some(MatchTicket::LineText(line(number)));
-        self.matching().r#match(MatchRequest { ticket, known_at: None }).await.unwrap().into_inner()
+        self.matching().r#match(MatchRequest { ticket, known_at: None, across: None }).await.unwrap().into_inner()
     }
 
     /// Demands that the resident `number` is matched, with this many shots.

@@ -139,7 +139,8 @@ pub(super) fn finds(store: &Store, model: &Model, damaged: &Damaged) -> Result<(
     let people: Vec<(usize, u64, &Resident)> = model.people().collect();
     begin_so(&view, &people, damaged)?;
     are_found(&view, model, damaged)?;
-    for &(at, _, row) in &people {
+    let my_numbers = |error: AccessError| Failure { property: "My Numbers".into(), detail: error.to_string() };
+    for &(at, number, row) in &people {
         let code = CODES[at];
         let within = Within { municipality: Some(municipality(code)), limit: usize::MAX };
         let of_number = view
@@ -161,13 +162,19 @@ pub(super) fn finds(store: &Store, model: &Model, damaged: &Damaged) -> Result<(
         if index.is_multiple_of(3) {
             let found = match store.with_my_number_unlogged(&view, &keys, my_number(index)) {
                 Err(AccessError::Damaged(damage)) => Err(damage),
-                found => {
-                    Ok(found.map_err(|error| Failure { property: "My Numbers".into(), detail: error.to_string() })?)
-                }
+                found => Ok(found.map_err(my_numbers)?),
             };
             let same = people.iter().filter(|(_, _, other)| other.resident_number == row.resident_number);
-            let expected = same.map(|&(ledger, number, _)| ticket(CODES[ledger], number));
-            found_are("My Number", found, expected.collect(), damaged)?;
+            let expected: Vec<Ticket> = same.map(|&(ledger, number, _)| ticket(CODES[ledger], number)).collect();
+            found_are("My Number", found, expected.clone(), damaged)?;
+            let own = ticket(code, number);
+            let elsewhere = match store.elsewhere_unlogged(&view, &keys, own) {
+                Err(AccessError::Damaged(damage)) => Err(damage),
+                people => Ok(people.map_err(my_numbers)?),
+            };
+            let elsewhere = elsewhere.map(|people| Found { people, more: false });
+            let others = expected.into_iter().filter(|ticket| *ticket != own).collect();
+            found_are("ticket, elsewhere", elsewhere, others, damaged)?;
         }
     }
     Ok(())

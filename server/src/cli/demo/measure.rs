@@ -85,8 +85,10 @@ pub(super) fn grpc_match(server: &Server, tickets: &[Ticket]) -> Result<Latency,
             // Kind 2, dose 1: hints that a match does not look at.
             let line = 21 * 10_u64.pow(16) + ticket.to_decimal();
             let started = Instant::now();
-            black_box(client.r#match(MatchRequest { ticket: Some(MatchTicket::Line(line)), known_at: None }).await)
-                .map_err(status)?;
+            black_box(
+                client.r#match(MatchRequest { ticket: Some(MatchTicket::Line(line)), ..MatchRequest::default() }).await,
+            )
+            .map_err(status)?;
             latency.add(started.elapsed());
         }
         Ok(latency)

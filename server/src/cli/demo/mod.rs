@@ -135,7 +135,7 @@ impl Demo {
         let store = Arc::new(store);
         let proof = Proof::of(&store, &acknowledged)?;
         self.say(&format!("  {} events read from the log; its end: {:?}", table::count(opened.events), opened.log));
-        let reply = Backend::Store(Arc::clone(&store)).match_lines(&[line], None)?.remove(0);
+        let reply = Backend::Store(Arc::clone(&store)).match_lines(&[line], None, None)?.remove(0);
         self.say(&format!("  {}", table::person(&reply, "").replace('\n', "\n  ")));
         store.close()?;
         let figures = Figures {
@@ -172,7 +172,7 @@ impl Demo {
     }
 
     fn show(&self, client: &Client, line: TicketLine, when: &str) -> Result<(), Failure> {
-        let reply = client.match_lines(&[line], None)?.remove(0);
+        let reply = client.match_lines(&[line], None, None)?.remove(0);
         if reply.outcome() != MatchOutcome::Matched {
             return Err(Failure::Machine(format!("a resident of the register was not matched: {}", reply.reason)));
         }

@@ -1,0 +1,148 @@
+//! A person in two municipalities: what a match and a ledger of the one know of the other, and who was told.
+
+use serde_json::{Value, json};
+use sesshu_proto::v1::ledgers_client::LedgersClient;
+use sesshu_proto::v1::match_request::Ticket as MatchTicket;
+use sesshu_proto::v1::{
+    Across, GetLedgerRequest, MatchManyRequest, MatchReply, MatchRequest, Moment, moment::Moment as At,
+};
+use tonic::Code;
+
+use crate::people::{CHIYODA, Person, ShotLine, line, register, shots, ticket};
+use crate::process::{Folder, Server, sesshu};
+
+const NAHA: &str = "472018";
+
+/// Of Person::new: whoever has it in two municipalities is one person.
+const OTHER: &str = "621498320257";
+
+fn naha(number: u64) -> String {
+    format!("{NAHA}{number:010}")
+}
+
+/// Chiyoda has 1, who moved to Naha and is 7 there, and 2; Naha has 8 too. A shot of each.
+fn moved(folder: &Folder) -> String {
+    let second = Person::new(2).with(|it| it.my_number = OTHER.into());
+    let of_naha = |number, my_number: &str| {
+        Person::new(number).with(|it| (it.municipality, it.my_number) = (NAHA.into(), my_number.into()))
+    };
+    let files = [
+        folder.write("chiyoda.csv", register(&[Person::new(1), second])),
+        folder.write("naha.csv", register(&[of_naha(7, "123456789018"), of_naha(8, "")])),
+    ];
+    let store = folder.path("store");
+    sesshu!["load", "--store", store, files[0], files[1]].code(0);
+    let mut lines = vec![ShotLine::new(1, "a"), ShotLine::new(2, "b")];
+    for number in [7, 8] {
+        lines.push(ShotLine::new(number, "c").with(|shot| {
+            shot.ticket = format!("22{}", naha(number));
+            (shot.date, shot.dose) = ("20210510".into(), "2".into());
+        }));
+    }
+    let file = folder.write("shots.csv", shots(&lines));
+    sesshu!["record", "--store", store, "--file", file].code(0);
+    store
+}
+
+fn elsewhere(answer: &Value) -> Vec<(&str, usize)> {
+    let people = answer["elsewhere"].as_array().map_or(&[][..], Vec::as_slice);
+    people.iter().map(|it| (it["ticket"].as_str().unwrap(), it["shots"].as_array().unwrap().len())).collect()
+}
+
+fn accesses(store: &str) -> Vec<Value> {
+    sesshu!["access", "--store", store, "--json"].code(0).objects()
+}
+
+#[test]
+fn both_municipalities_see_the_shots_of_both() {
+    let folder = Folder::new();
+    let store = moved(&folder);
+    let naha_line = format!("21{}", naha(7));
+    let look = |how: &str, place: &str| {
+        let plain = sesshu!["match", how, place, line(1), "--json"].code(0).object();
+        assert_eq!(plain.get("elsewhere"), None, "who did not ask is not told");
+        let asked = ["--across", "--purpose", "転入者の接種歴"];
+        let here = sesshu!["match", how, place, line(1), line(2), asked[0], asked[1], asked[2], "--json"];
+        let here = here.code(0).objects();
+        assert_eq!(elsewhere(&here[0]), [(&*naha(7), 1)]);
+        assert_eq!(here[0]["elsewhere"][0]["shots"][0]["id"], json!(format!("{}-5", naha(7))));
+        assert_eq!((elsewhere(&here[1]), here[0]["shots"].as_array().unwrap().len()), (vec![], 1));
+        let there = sesshu!["match", how, place, naha_line, asked[0], asked[1], asked[2]].code(0);
+        for told in [&naha(7), "dose 2", &format!("elsewhere {}", ticket(1)), "dose 1"] {
+            assert!(there.stdout.contains(told), "{told}: {}", there.stdout);
+        }
+        let ledger = sesshu!["ledger", how, place, NAHA, asked[0], asked[1], asked[2], "--json"].code(0).objects();
+        assert_eq!((elsewhere(&ledger[0]), elsewhere(&ledger[1])), (vec![(&*ticket(1), 1)], vec![]));
+        let csv = folder.path("ledger.csv");
+        sesshu!["ledger", how, place, NAHA, asked[0], asked[1], asked[2], "--csv", csv].code(0);
+        let rows = std::fs::read_to_string(&csv).unwrap();
+        let of_seven: Vec<&str> = rows.lines().filter(|row| row.starts_with("472018,0000000007,")).collect();
+        assert_eq!(of_seven.len(), 2, "{rows}");
+        assert!(of_seven[0].ends_with(',') && of_seven[1].ends_with(&format!(",{}", ticket(1))), "{of_seven:?}");
+    };
+    look("--store", &store);
+    // A person each who has a My Number: 1 and 2, 7, 7, 7.
+    let told = accesses(&store);
+    let found: Vec<u64> = told.iter().map(|entry| entry["found"].as_u64().unwrap()).collect();
+    assert_eq!(found, [1, 0, 1, 1, 1]);
+    assert!(told.iter().all(|entry| entry["purpose"] == "転入者の接種歴"), "{told:?}");
+    let server = Server::start(&store);
+    look("--server", &server.url);
+    assert_eq!(server.stop().0, Some(0));
+    let told = accesses(&store);
+    assert_eq!(told.len(), 10);
+    assert!(told[9]["who"].as_str().unwrap().contains("127.0.0.1"), "{}", told[9]);
+}
+
+#[test]
+fn nobody_is_joined_without_a_purpose_the_key_or_as_of_now() {
+    let folder = Folder::new();
+    let store = moved(&folder);
+    sesshu!["match", "--store", store, line(1), "--across"].code(2).saying(&["--purpose"]);
+    sesshu!["match", "--store", store, line(1), "--across", "--purpose", " "].code(2).saying(&["purpose"]);
+    sesshu!["match", "--store", store, line(1), "--purpose", "転入"].code(2).saying(&["--across"]);
+    let past = sesshu!["match", "--store", store, line(1), "--across", "--purpose", "転入", "--as-known-at", "3"];
+    past.code(2).saying(&["--as-known-at"]);
+    std::fs::rename(format!("{store}.key"), folder.path("away.key")).unwrap();
+    let without = sesshu!["match", "--store", store, line(1), "--across", "--purpose", "転入"].code(2);
+    assert!(!without.stdout.contains(&ticket(1)), "no half answer: {}", without.stdout);
+    sesshu!["match", "--store", store, line(1)].code(0);
+    assert_eq!(accesses(&store), Vec::<Value>::new());
+}
+
+#[test]
+fn over_grpc_it_is_asked_for_in_each_way_of_matching() {
+    let folder = Folder::new();
+    let store = moved(&folder);
+    let server = Server::start(&store);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let channel = tonic::transport::Channel::from_shared(server.url.clone()).unwrap().connect().await.unwrap();
+        let mut matching = sesshu_proto::v1::matching_client::MatchingClient::new(channel.clone());
+        let across = Some(Across { purpose: "転入".into(), who: "窓口 3".into() });
+        let ticket = Some(MatchTicket::LineText(line(1)));
+        let one = MatchRequest { ticket: ticket.clone(), across: across.clone(), ..MatchRequest::default() };
+        let reply = matching.r#match(one.clone()).await.unwrap().into_inner();
+        let tickets = |reply: &MatchReply| reply.elsewhere.iter().map(|it| it.ticket).collect::<Vec<_>>();
+        let in_naha: u64 = naha(7).parse().unwrap();
+        assert_eq!(tickets(&reply), [in_naha]);
+        assert_eq!((reply.elsewhere[0].shots.len(), reply.elsewhere[0].elsewhere.len()), (1, 0));
+        let lines = vec![line(1).parse().unwrap(), 7, line(2).parse().unwrap(), line(99).parse().unwrap()];
+        let many = MatchManyRequest { lines, known_at: None, across: across.clone() };
+        let replies = matching.match_many(tokio_stream::once(many)).await.unwrap().into_inner().message().await;
+        let replies = replies.unwrap().unwrap().replies;
+        assert_eq!(replies.iter().map(tickets).collect::<Vec<_>>(), [vec![in_naha], vec![], vec![], vec![]]);
+        let get = GetLedgerRequest { municipality: CHIYODA.parse().unwrap(), known_at: None, across };
+        let page = LedgersClient::new(channel).get(get).await.unwrap().into_inner().message().await;
+        assert_eq!(page.unwrap().unwrap().tickets.iter().map(tickets).collect::<Vec<_>>(), [vec![in_naha], vec![]]);
+
+        let moment = Some(Moment { moment: Some(At::Sequence(2)) });
+        let refused = matching.r#match(MatchRequest { known_at: moment, ..one.clone() }).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        let nothing = Some(Across { purpose: "　".into(), who: String::new() });
+        let refused = matching.r#match(MatchRequest { across: nothing, ..one }).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+    });
+    drop(server);
+    assert_eq!(accesses(&store).len(), 5, "1, then 1 and 2, then 1 and 2");
+}
