@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sesshu_engine::intake::{Act, Amendment, By, Change, Correction, Row, ShotRef};
+use sesshu_engine::intake::{Act, Amendment, By, Change, Correction, Row, Sender, ShotRecord, ShotRef};
 use sesshu_engine::{AmendmentOutcome, Store};
-use sesshu_proto::v1::Authority;
+use sesshu_proto::v1::{Authority, Provisional, Shot};
 use sesshu_tests::seeded::Seeded;
 use sesshu_tests::{Place, municipality, my_number, raw_batches, record, resident, shot, ticket};
 
@@ -51,8 +51,16 @@ fn work() -> Place {
                 let ticket = ticket(code.parse().unwrap(), number.parse().unwrap());
                 record(store, shot(ticket, content.parse().unwrap(), capture_id.trim_matches('-')));
             }
+            (["provisional", code, name_kana, birth_date, content], Some(store)) => {
+                let (municipality, birth_date) = (municipality(code.parse().unwrap()), birth_date.parse().unwrap());
+                let provisional = Some(Provisional { name_kana: (*name_kana).into(), birth_date });
+                let content = shot(ticket(code.parse().unwrap(), 1), content.parse().unwrap(), "");
+                let shot = Shot { provisional, ..content.shot().clone() };
+                record(store, ShotRecord::check_without_ticket(municipality, shot).unwrap());
+            }
             (["load", code, version, numbers @ ..], Some(store)) => {
                 let mut load = store.load(municipality(code.parse().unwrap())).unwrap();
+                load.sent_by(Sender::check("情報係", format!("第{version}版")).unwrap());
                 for number in numbers {
                     load.push(row(number, version)).unwrap();
                 }
@@ -60,6 +68,7 @@ fn work() -> Place {
             }
             (["change", code, number, version], Some(store)) => {
                 let change = Change::row(municipality(code.parse().unwrap()), row(number, version));
+                let change = change.sent_by(Sender::check("窓口 3", "").unwrap());
                 store.change(&[change]).unwrap().pop().unwrap().unwrap();
             }
             (["correct", code, number, shot_id, lot], Some(store)) => {

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rand::RngExt as _;
-use sesshu_engine::intake::{Act, Amendment, By, Change, Correction, ShotRef};
+use sesshu_engine::intake::{Act, Amendment, By, Change, Correction, Sender, ShotRef};
 use sesshu_engine::ticket::Ticket;
-use sesshu_engine::{Known, Match, Moment, Store, View};
+use sesshu_engine::{HoldPolicy, Known, Match, Moment, Store, View};
 use sesshu_proto::v1::{Authority, ResidentStatus};
 use sesshu_tests::{
     Answer, CHIYODA, NAHA, Place, answer, ledger, load, municipality, record, resident, rng, row, shot, ticket,
@@ -227,4 +227,63 @@ fn a_person_has_every_row_that_was_ever_seen_and_no_other() {
     check(&store, &[(1, 1), (1, 3), (1, 3), (7, 4), (7, 5)]);
     check(&place.copy().open(), &[(1, 1), (1, 3), (1, 3), (7, 4), (7, 5)]);
     assert_eq!(store.view().person_history(ticket(CHIYODA, 99)).unwrap(), None);
+}
+
+#[test]
+fn a_row_keeps_who_sent_it_and_why() {
+    let place = Place::in_memory();
+    let store = place.open();
+    let sender = |who: &str, reason: &str| Sender::check(who, reason).unwrap();
+    let register = |store: &Store, version: u32, who: &str, reason: &str| {
+        let mut load = store.load(municipality(CHIYODA)).unwrap();
+        load.sent_by(sender(who, reason));
+        (1..=2).for_each(|number| load.push(row(number, if number == 1 { 1 } else { version })).unwrap());
+        load.commit(None).unwrap().sequence
+    };
+    let change = |number, version, who: &str, reason: &str| {
+        let change = Change::row(municipality(CHIYODA), row(number, version)).sent_by(sender(who, reason));
+        store.change(&[change]).unwrap().remove(0).unwrap().sequence
+    };
+    let first = register(&store, 1, "情報係", "初回");
+    let moved = change(2, 7, "窓口 3", "転居");
+    let again = change(2, 7, "窓口 4", "もう一度");
+    assert_eq!(again, moved, "what is so already is nobody's");
+    let second = register(&store, 2, "委託先", "月次");
+    let born = change(3, 1, "", "");
+    let rows = |store: &Store, number| -> Vec<(u64, String, String)> {
+        let history = store.view().person_history(ticket(CHIYODA, number)).unwrap().unwrap();
+        history.rows.into_iter().map(|version| (version.known_since, version.who, version.reason)).collect()
+    };
+    let told = |sequence, who: &str, reason: &str| (sequence, who.to_owned(), reason.to_owned());
+    let check = |store: &Store| {
+        assert_eq!(rows(store, 1), [told(first, "情報係", "初回")], "as long as the row is the same");
+        let of_two = [told(first, "情報係", "初回"), told(moved, "窓口 3", "転居"), told(second, "委託先", "月次")];
+        assert_eq!(rows(store, 2)[..3], of_two);
+        assert_eq!(rows(store, 3)[0], told(born, "", ""));
+    };
+    check(&store);
+    check(&place.copy().open());
+    store.checkpoint().unwrap();
+    check(&place.copy().open());
+    let last = change(2, 9, "窓口 3", "");
+    for version in [2, 3] {
+        // Held, and confirmed: by whoever sent it.
+        let mut load = store.load(municipality(CHIYODA)).unwrap();
+        load.sent_by(sender("情報係", "照合"));
+        load.push(row(1, 1)).unwrap();
+        load.push(row(2, version)).unwrap();
+        load.keep(3);
+        let held = load.build(None).unwrap().hold(&HoldPolicy::default()).unwrap();
+        store.confirm(held.id).unwrap();
+        check(&store);
+        check(&place.copy().open());
+    }
+    let of_two = rows(&store, 2);
+    assert_eq!(of_two[3], told(last, "窓口 3", ""));
+    assert_eq!((&*of_two[4].1, &*of_two[5].2, of_two.len()), ("情報係", "照合", 6));
+    store.close().unwrap();
+    drop(store);
+    check(&place.open());
+    assert_eq!(rows(&place.open(), 2), of_two);
+    assert!(Sender::check("あ".repeat(41), "").is_err() && Sender::check("", "い".repeat(101)).is_err());
 }

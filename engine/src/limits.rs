@@ -76,8 +76,8 @@ pub const AMENDMENT_FRAME_BYTES_MAX: usize = SHOT_FRAME_BYTES_MAX + 768;
 /// Amendments in one command to the committer.
 pub const COMMAND_AMENDMENTS_MAX: usize = 32;
 
-/// Bytes of a changed row's frame in the log at most: every text at its longest, four bytes a character.
-pub const CHANGE_FRAME_BYTES_MAX: usize = 1 << 10;
+/// Bytes of a changed row's frame in the log at most: every text at its longest, four bytes a character, with who sent it and why.
+pub const CHANGE_FRAME_BYTES_MAX: usize = 1 << 10 | 1 << 9;
 
 /// Bytes of a generation file: what an entry address of 30 bits in units of 8 bytes reaches.
 pub const GENERATION_BYTES_MAX: u64 = 8 << 30;
@@ -96,7 +96,8 @@ const _: () = {
         + LOT_CHARACTERS_MAX
         + VENUE_CHARACTERS_MAX
         + DOCTOR_CHARACTERS_MAX
-        + RECORDED_BY_CHARACTERS_MAX;
+        + RECORDED_BY_CHARACTERS_MAX
+        + NAME_CHARACTERS_MAX;
     // Frame header, previous address, tags and numbers, ASCII fields.
     assert!(
         texts * 4 + 40 + 64 + INSTITUTION_DIGITS + CAPTURE_ID_CHARACTERS_MAX + WARNINGS_BYTES_MAX
@@ -111,7 +112,8 @@ const _: () = {
     assert!(COMMAND_AMENDMENTS_MAX * 2 * AMENDMENT_FRAME_BYTES_MAX + 4096 <= BATCH_BYTES_MAX);
     // Frame header, previous address, tags and numbers, the sealed My Number.
     let row = 2 * NAME_CHARACTERS_MAX + RESIDENT_NUMBER_CHARACTERS_MAX;
-    assert!(row * 4 + 40 + 64 + 32 <= CHANGE_FRAME_BYTES_MAX);
+    let sender = REASON_CHARACTERS_MAX + RECORDED_BY_CHARACTERS_MAX;
+    assert!((row + sender) * 4 + 40 + 64 + 32 <= CHANGE_FRAME_BYTES_MAX);
     assert!(COMMAND_SHOTS_MAX * CHANGE_FRAME_BYTES_MAX + 4096 <= BATCH_BYTES_MAX);
     assert!(COMMAND_SHOTS_MAX * SHOT_FRAME_BYTES_MAX + 4096 <= BATCH_BYTES_MAX);
     assert!(LATE_WARNINGS_BYTES + COMMAND_SHOTS_MAX * SHOT_FRAME_BYTES_MAX + 4096 <= BATCH_BYTES_MAX);

@@ -75,6 +75,7 @@ mutations! {
     ForgetCaptureIds = "forget-capture-ids",
     ForgetWarnings = "forget-warnings",
     ForgetAmendments = "forget-amendments",
+    ForgetSenders = "forget-senders",
     ForgetOlderRows = "forget-older-rows",
     TakeAnybodysShot = "take-anybody-s-shot",
     OverwriteNewer = "overwrite-newer",

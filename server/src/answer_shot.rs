@@ -164,6 +164,10 @@ pub struct RowAnswer {
     pub known_since: u64,
     /// RFC 3339, UTC.
     pub known_since_time: String,
+    /// Who sent it, and why, as they said; empty where they did not.
+    pub who: String,
+    /// See `who`.
+    pub reason: String,
     /// The row.
     pub resident: Option<ResidentAnswer>,
 }
@@ -183,12 +187,14 @@ impl RowAnswer {
     /// The answer for a version.
     #[must_use]
     pub fn new(version: RowVersion) -> RowAnswer {
-        let RowVersion { ticket, resident, known_since, known_since_time } = version;
+        let RowVersion { ticket, resident, known_since, known_since_time, who, reason } = version;
         let (name, ticket) = (ticket_name(ticket), Ticket::from_decimal(ticket).ok());
         RowAnswer {
             ticket: name,
             known_since,
             known_since_time: time(known_since_time),
+            who,
+            reason,
             resident: ticket.zip(resident).map(|(ticket, resident)| ResidentAnswer::new(ticket, resident)),
         }
     }

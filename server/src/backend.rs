@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use sesshu_engine::error::RecordError;
-use sesshu_engine::intake::{Change, Row, ShotRecord};
+use sesshu_engine::intake::{Change, Row, Sender, ShotRecord};
 use sesshu_engine::ticket::{Municipality, Ticket, TicketLine};
 use sesshu_engine::{HeldId, HoldPolicy, Load, Moment, Store};
 use sesshu_proto::v1::{
@@ -158,12 +158,17 @@ impl Backend {
     /// # Errors
     ///
     /// [`Failure`], of the first change that the store could not take. Changes before it may be durable: apply all of them again.
-    pub fn apply(&self, municipality: Municipality, changes: Vec<ChangeRow>) -> Result<Vec<ChangeReply>, Failure> {
+    pub fn apply(
+        &self,
+        municipality: Municipality,
+        changes: Vec<ChangeRow>,
+        sender: &Sender,
+    ) -> Result<Vec<ChangeReply>, Failure> {
         match self {
-            Backend::Server(client) => Ok(client.apply(municipality, changes)?),
+            Backend::Server(client) => Ok(client.apply(municipality, changes, sender)?),
             Backend::Store(store) => {
                 let (lines, changes): (Vec<u64>, Vec<Change>) =
-                    changes.into_iter().map(|row| (row.line, row.change)).unzip();
+                    changes.into_iter().map(|row| (row.line, row.change.sent_by(sender.clone()))).unzip();
                 let answers = store.change(&changes)?;
                 let places = changes.iter().map(Change::ticket).zip(lines);
                 let replies =
@@ -178,10 +183,14 @@ impl Backend {
     /// # Errors
     ///
     /// [`Failure`].
-    pub fn load(&self, municipality: Municipality) -> Result<Loading, Failure> {
+    pub fn load(&self, municipality: Municipality, sender: &Sender) -> Result<Loading, Failure> {
         Ok(match self {
-            Backend::Server(client) => Loading::Server(Box::new(client.load(municipality)?)),
-            Backend::Store(store) => Loading::Store(Box::new(store.load(municipality)?)),
+            Backend::Server(client) => Loading::Server(Box::new(client.load(municipality, sender)?)),
+            Backend::Store(store) => {
+                let mut load = store.load(municipality)?;
+                load.sent_by(sender.clone());
+                Loading::Store(Box::new(load))
+            }
         })
     }
 

@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use sesshu_engine::intake::{ChangeContent, Row, ShotRecord};
+use sesshu_engine::intake::{ChangeContent, Row, Sender, ShotRecord};
 use sesshu_engine::ticket::{Municipality, Ticket, TicketLine};
 use sesshu_engine::{HeldId, Moment};
 use sesshu_proto::v1::ledgers_client::LedgersClient;
@@ -282,8 +282,8 @@ impl Client {
     /// # Errors
     ///
     /// [`ClientError::Status`].
-    pub fn load(&self, municipality: Municipality) -> Result<ClientLoad, ClientError> {
-        ClientLoad::begin(self.clone(), municipality)
+    pub fn load(&self, municipality: Municipality, sender: &Sender) -> Result<ClientLoad, ClientError> {
+        ClientLoad::begin(self.clone(), municipality, sender)
     }
 
     /// The loads that the server holds.
@@ -327,13 +327,20 @@ impl Client {
     /// # Errors
     ///
     /// [`ClientError::Status`].
-    pub fn apply(&self, municipality: Municipality, changes: Vec<ChangeRow>) -> Result<Vec<ChangeReply>, ClientError> {
+    pub fn apply(
+        &self,
+        municipality: Municipality,
+        changes: Vec<ChangeRow>,
+        sender: &Sender,
+    ) -> Result<Vec<ChangeReply>, ClientError> {
         let count = changes.len();
         let mut changes = changes.into_iter().map(register_change).peekable();
+        let (who, reason) = (sender.who().to_owned(), sender.reason().to_owned());
         let requests = std::iter::from_fn(move || {
             changes.peek()?;
             let changes = changes.by_ref().take(BATCH_MAX).collect();
-            Some(ApplyRequest { municipality: municipality.code(), changes })
+            let (municipality, who, reason) = (municipality.code(), who.clone(), reason.clone());
+            Some(ApplyRequest { municipality, changes, who, reason })
         });
         self.runtime.block_on(async {
             let mut register = self.register();

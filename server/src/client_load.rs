@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use sesshu_engine::intake::Row;
+use sesshu_engine::intake::{Row, Sender};
 use sesshu_engine::ticket::Municipality;
 use sesshu_proto::v1::load_snapshot_reply::Step as ReplyStep;
 use sesshu_proto::v1::load_snapshot_request::Step;
@@ -61,9 +61,19 @@ struct Stream {
 }
 
 impl ClientLoad {
-    pub(crate) fn begin(client: Client, municipality: Municipality) -> Result<ClientLoad, ClientError> {
+    pub(crate) fn begin(
+        client: Client,
+        municipality: Municipality,
+        sender: &Sender,
+    ) -> Result<ClientLoad, ClientError> {
         // Whoever loads a register again after a command that died does not wait for that one.
-        let open = LoadOpen { municipality: municipality.code(), replace: true, ..LoadOpen::default() };
+        let open = LoadOpen {
+            municipality: municipality.code(),
+            replace: true,
+            who: sender.who().to_owned(),
+            reason: sender.reason().to_owned(),
+            ..LoadOpen::default()
+        };
         let (stream, opened) = Stream::open(&client, open)?;
         let (unanswered, findings) = (VecDeque::new(), Findings::default());
         Ok(ClientLoad { client, municipality, load_id: opened.load_id, stream, unanswered, answered: 0, findings })

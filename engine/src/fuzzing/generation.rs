@@ -18,7 +18,7 @@ use crate::StoreId;
 use crate::error::Damage;
 use crate::frame::{Salt, u64_at};
 use crate::generation::{self, Candidates, Generation, Identity, OpenGenerationError};
-use crate::ledger::{Horizon, Ledger, Match, Person, Step};
+use crate::ledger::{Horizon, Installed, Ledger, Match, Person, Step};
 use crate::limits::FILE_HEADER_BYTES;
 use crate::log::Segments;
 use crate::lookup::Key;
@@ -67,7 +67,8 @@ pub fn generation(input: &[u8]) {
     let sound = flags & SECTIONS != 0;
     let (walked, whole) = walk(&opened, chiyoda);
     assert!(sound || walked.is_empty(), "entries were read whose dictionary does not validate");
-    let ledger = Ledger::new(chiyoda).with_generation(opened, INSTALLED, &Segments::default());
+    let installed = Installed { since: INSTALLED, ..Installed::default() };
+    let ledger = Ledger::new(chiyoda).with_generation(opened, installed, &Segments::default());
     let ledger = Arc::new(ledger.expect("a tail without events has no damage"));
     let mut asked: Vec<u64> = walked.keys().copied().collect();
     asked.extend([0, 1, 2, 3, 4, 5, 6, ANY_NUMBER_MAX]);

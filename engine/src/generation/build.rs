@@ -10,11 +10,14 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use sesshu_proto::v1::SentRegister;
+
 use super::cold::{ColdSection, ColdShotView, ColdView};
 use super::dictionary::DictionaryBuilder;
 use super::entry::{self, FoldedShot};
 use super::kana_order::KanaOrderBuilder;
 use super::layout::{self, Counters, Footer, Identity, Section, tag};
+use super::senders;
 use super::slots;
 use crate::disk::{Disk, File};
 use crate::frame::{self, Header, Salt, flag, kind};
@@ -41,6 +44,9 @@ pub(crate) struct RowToFold<'a> {
     pub(crate) my_number_hash: u64,
     /// The rows that the ticket had before, as fields of a `ColdEntry`.
     pub(crate) older_rows: &'a [u8],
+    /// Who sent it, and why, if it came by itself and not in a register.
+    pub(crate) who: &'a str,
+    pub(crate) reason: &'a str,
 }
 
 /// A shot as it is folded: texts resolved.
@@ -82,6 +88,7 @@ pub(crate) struct Builder {
     kana_order: KanaOrderBuilder,
     dictionary: DictionaryBuilder,
     cold: ColdSection,
+    senders: Vec<SentRegister>,
     counters: Counters,
     /// Scratch of one entry.
     folded: Vec<FoldedShot>,
@@ -105,6 +112,7 @@ impl Builder {
             kana_order: KanaOrderBuilder::default(),
             dictionary: DictionaryBuilder::default(),
             cold: ColdSection::default(),
+            senders: Vec::new(),
             counters: Counters::default(),
             folded: Vec::new(),
             payload: Vec::new(),
@@ -116,6 +124,11 @@ impl Builder {
         self.index.reserve(rows);
         self.lookups.iter_mut().for_each(|slots| slots.reserve(rows));
         self.kana_order.reserve(rows);
+    }
+
+    /// Takes note of who sent the registers before, oldest first.
+    pub(crate) fn sent_before(&mut self, senders: Vec<SentRegister>) {
+        self.senders = senders;
     }
 
     /// Adds the entry of `number`. Numbers come in ascending order. An entry has a row, or shots, or both.
@@ -188,6 +201,10 @@ impl Builder {
             self.output.frame(self.identity.salt, header, payload)?;
         }
         sections.push(self.output.end_section(tag::COLD));
+        if !self.senders.is_empty() {
+            let senders = senders::encode(std::mem::take(&mut self.senders));
+            sections.push(self.output.section(tag::SENDERS, &senders)?);
+        }
         self.output.align(8)?;
 
         let file_length = self.output.position() + layout::FOOTER_BYTES as u64;
@@ -222,8 +239,15 @@ fn cold_of<'a>(row: Option<RowToFold<'a>>, shots: &'a [ShotToFold<'a>]) -> Optio
         capture_ids: shots.iter().filter(|_| captured).map(|it| it.shot.capture_id).collect(),
         shots: cold_shots.collect(),
         older_rows: row.filter(|_| !broken(Mutation::ForgetOlderRows)).map_or(&[], |row| row.older_rows),
+        who: row.filter(|_| !broken(Mutation::ForgetSenders)).map_or("", |row| row.who),
+        reason: row.filter(|_| !broken(Mutation::ForgetSenders)).map_or("", |row| row.reason),
     };
-    let is_something = !sealed.is_empty() || captured || !cold.shots.is_empty() || !cold.older_rows.is_empty();
+    let is_something = !sealed.is_empty()
+        || captured
+        || !cold.shots.is_empty()
+        || !cold.older_rows.is_empty()
+        || !cold.who.is_empty()
+        || !cold.reason.is_empty();
     is_something.then_some(cold)
 }
 

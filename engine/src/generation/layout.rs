@@ -35,6 +35,7 @@ pub(super) mod tag {
     pub(in super::super) const NAMES: u32 = 7;
     pub(in super::super) const MY_NUMBERS: u32 = 8;
     pub(in super::super) const KANA_ORDER: u32 = 9;
+    pub(in super::super) const SENDERS: u32 = 10;
 
     /// The table of a look-up.
     pub(in super::super) fn of(kind: crate::lookup::Kind) -> u32 {

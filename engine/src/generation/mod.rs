@@ -20,6 +20,7 @@ mod entry;
 mod kana_order;
 mod layout;
 mod read;
+mod senders;
 mod slots;
 
 use std::path::PathBuf;

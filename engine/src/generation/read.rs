@@ -9,10 +9,13 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use sesshu_proto::v1::SentRegister;
+
 use super::cold::{ColdShotView, ColdView};
 use super::dictionary::Dictionary;
 use super::entry::{Entry, FoldedShot};
 use super::layout::{self, Counters, Footer, Identity, Section, tag};
+use super::senders;
 use super::slots::Slots;
 use crate::disk::{Disk, Map, prefetch};
 use crate::error::Damage;
@@ -48,6 +51,7 @@ struct Details {
     /// By [`Kind`]; a file may lack one.
     lookups: [Option<Lookup>; Kind::ALL.len()],
     kana_order: Option<Lookup>,
+    senders: Option<Lookup>,
     municipality: Municipality,
     identity: Identity,
     counters: Counters,
@@ -138,6 +142,7 @@ impl Generation {
         let details = Details {
             lookups: Kind::ALL.map(|kind| lookup(tag::of(kind))),
             kana_order: lookup(tag::KANA_ORDER),
+            senders: lookup(tag::SENDERS),
             municipality,
             identity,
             counters: footer.counters,
@@ -315,6 +320,14 @@ impl Generation {
     /// The same, with what became of it.
     pub(crate) fn life<'a>(&'a self, shot: &FoldedShot, cold: &ColdShotView<'a>) -> Result<Life<'a>, Damage> {
         Ok(Life::folded(self.whole_shot(shot, cold)?, cold.events))
+    }
+
+    /// Who sent the registers before this one, oldest first.
+    pub(crate) fn senders(&self) -> Result<Vec<SentRegister>, Damage> {
+        let Some(senders) = &self.details.senders else { return Ok(Vec::new()) };
+        self.check_lookup(senders)?;
+        let offset = senders.section.offset;
+        senders::decode(self.bytes(&senders.section)).ok_or_else(|| self.damage(offset, "senders that are no message"))
     }
 
     /// The text of a folded shot's vaccine.

@@ -9,12 +9,14 @@ use sesshu_proto::v1::ResidentStatus;
 
 use super::fault::{Column, Fault, FaultCode};
 use super::row::Row;
+use super::sender::Sender;
 use crate::ticket::{Date, Municipality, NUMBER_MAX, Ticket};
 
 /// A checked change of one ticket's row.
 pub struct Change {
     ticket: Ticket,
     content: ChangeContent,
+    sender: Sender,
 }
 
 /// What a change says.
@@ -32,7 +34,7 @@ impl Change {
     #[must_use]
     pub fn row(municipality: Municipality, row: Row) -> Change {
         let ticket = Ticket::new(municipality, row.number()).expect("a checked row has a ticket number");
-        Change { ticket, content: ChangeContent::Row(Box::new(row)) }
+        Change::new(ticket, ChangeContent::Row(Box::new(row)))
     }
 
     /// The ticket of the row replaces the one with the number `previous`: both are the same person's from now on.
@@ -49,7 +51,7 @@ impl Change {
             return Err(Fault::new(Column::PreviousNumber, FaultCode::UnknownValue, reason));
         }
         let ticket = Ticket::new(municipality, row.number()).expect("a checked row has a ticket number");
-        Ok(Change { ticket, content: ChangeContent::Reissue(previous, Box::new(row)) })
+        Ok(Change::new(ticket, ChangeContent::Reissue(previous, Box::new(row))))
     }
 
     /// The status is this one from now on; `date` is the day it took effect, YYYYMMDD, or 0 if it is not stated.
@@ -65,7 +67,23 @@ impl Change {
             Date::from_yyyymmdd(date)
                 .map_err(|error| Fault::new(Column::ChangeDate, FaultCode::NotADate, error.to_string()))?;
         }
-        Ok(Change { ticket, content: ChangeContent::Status(status, date) })
+        Ok(Change::new(ticket, ChangeContent::Status(status, date)))
+    }
+
+    fn new(ticket: Ticket, content: ChangeContent) -> Change {
+        Change { ticket, content, sender: Sender::default() }
+    }
+
+    /// Says who sends it, and why; else nobody does.
+    #[must_use]
+    pub fn sent_by(self, sender: Sender) -> Change {
+        Change { sender, ..self }
+    }
+
+    /// Who sends it, and why.
+    #[must_use]
+    pub fn sender(&self) -> &Sender {
+        &self.sender
     }
 
     /// The ticket whose row it changes.

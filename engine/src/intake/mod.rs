@@ -11,6 +11,7 @@ mod fault;
 mod provisional;
 mod remark;
 mod row;
+mod sender;
 mod shot;
 
 pub use amendment::{Act, Amendment, By, Correction, ShotRef};
@@ -20,4 +21,5 @@ pub use provisional::provisional_ticket;
 pub(crate) use remark::of_shared;
 pub use remark::{Remark, RemarkCode};
 pub use row::Row;
+pub use sender::Sender;
 pub use shot::ShotRecord;

@@ -24,10 +24,13 @@ pub(crate) use tail::Tail;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use sesshu_proto::v1::SentRegister;
+
 use crate::disk::prefetch_value;
 use crate::error::Damage;
 use crate::frame::{Header, kind};
 use crate::generation::Generation;
+use crate::intake::Sender;
 use crate::log::Segments;
 use crate::mutation::{Mutation, broken};
 use crate::stored::RowView;
@@ -43,6 +46,14 @@ pub(crate) struct KeptTicket {
     pub(crate) changed: bool,
 }
 
+/// When a generation was installed, and who sent its register.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Installed {
+    /// Sequence and time of the event. Rows whose entry says zero are known since then.
+    pub(crate) since: (u64, u64),
+    pub(crate) sender: Sender,
+}
+
 /// One municipality's ledger as a view sees it. In the order in which a match needs it: two lines in all.
 #[repr(C)]
 pub(crate) struct Ledger {
@@ -51,17 +62,16 @@ pub(crate) struct Ledger {
     pub(crate) municipality: Municipality,
     /// Whether the overlay holds anything: most hold nothing most of the time. Set before the view that shows what it holds is published.
     has_changes: AtomicBool,
-    /// When the generation was installed: sequence and time of the event. Rows whose entry says zero are known since then.
-    pub(crate) installed: (u64, u64),
     /// What rows that changed in the tail are looked up by: the look-ups of the generation do not know of them. Held for one insertion, or one look.
     overlay: Mutex<Overlay>,
+    pub(crate) installed: Installed,
 }
 
 impl Ledger {
     /// A ledger of which nothing is known yet.
     pub(crate) fn new(municipality: Municipality) -> Ledger {
         let (tail, has_changes, overlay) = (Tail::default(), AtomicBool::new(false), Mutex::default());
-        Ledger { generation: None, tail, municipality, installed: (0, 0), has_changes, overlay }
+        Ledger { generation: None, tail, municipality, has_changes, overlay, installed: Installed::default() }
     }
 
     /// Starts to fetch what a match needs of the ledger itself.
@@ -75,6 +85,17 @@ impl Ledger {
     #[inline]
     pub(crate) fn prefetch_overlay(&self) {
         prefetch_value(&self.has_changes);
+    }
+
+    /// Who sent the registers of the ledger so far, if they said so, oldest first.
+    pub(crate) fn senders(&self) -> Result<Vec<SentRegister>, Damage> {
+        let mut senders = self.generation.as_ref().map_or(Ok(Vec::new()), Generation::senders)?;
+        let Installed { since, sender } = &self.installed;
+        if *sender != Sender::default() {
+            let (who, reason) = (sender.who().to_owned(), sender.reason().to_owned());
+            senders.push(SentRegister { installed_sequence: since.0, who, reason });
+        }
+        Ok(senders)
     }
 
     /// Events before this position of the log are folded in the generation.
@@ -166,7 +187,7 @@ impl Ledger {
     pub(crate) fn with_generation(
         &self,
         generation: Generation,
-        installed: (u64, u64),
+        installed: Installed,
         segments: &Segments,
     ) -> Result<Ledger, Damage> {
         let municipality = self.municipality;

@@ -96,11 +96,20 @@ impl<'v> Person<'v> {
     /// Every row that one of the person's tickets had or has, in the order in which they became known.
     pub(crate) fn row_versions(&self) -> Result<Vec<RowVersion>, Damage> {
         let mut versions = Vec::new();
+        let senders = self.ledger.senders()?;
         for (person, _) in self.all_tickets(None)? {
             for row in person.own_rows()? {
-                let resident = person.decode(row.bytes)?;
                 let (ticket, (known_since, known_since_time)) = (person.ticket.to_decimal(), row.known_since);
-                versions.push(RowVersion { ticket, resident, known_since, known_since_time });
+                let of_register = senders.iter().find(|register| register.installed_sequence == known_since);
+                let (who, reason) = of_register.map_or((row.who, row.reason), |it| (&it.who, &it.reason));
+                versions.push(RowVersion {
+                    ticket,
+                    resident: person.decode(row.bytes)?,
+                    known_since,
+                    known_since_time,
+                    who: who.to_owned(),
+                    reason: reason.to_owned(),
+                });
             }
         }
         versions.sort_by_key(|version| version.known_since);

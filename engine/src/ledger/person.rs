@@ -303,7 +303,8 @@ impl<'v> Person<'v> {
             return Ok(None);
         }
         let (cold, header) = (generation.cold(&entry)?, entry.header());
-        let known_since = if header.sequence == 0 { self.ledger.installed } else { (header.sequence, header.time_ms) };
+        let known_since =
+            if header.sequence == 0 { self.ledger.installed.since } else { (header.sequence, header.time_ms) };
         Ok(Some(RowView {
             bytes: entry.row,
             sealed_my_number: cold.sealed_my_number,
@@ -311,6 +312,8 @@ impl<'v> Person<'v> {
             my_number_hash: cold.my_number_hash,
             linked: header.flags & flag::LINKED != 0,
             known_since,
+            who: cold.who,
+            reason: cold.reason,
         }))
     }
 

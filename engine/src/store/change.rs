@@ -15,12 +15,12 @@ use super::view::{Match, View};
 use super::{Shared, Store};
 use crate::error::{ChangeError, Damage, RecordError};
 use crate::frame::{Header, flag, kind};
-use crate::intake::{Change, ChangeContent, Row};
+use crate::intake::{Change, ChangeContent, Row, Sender};
 use crate::keys::DataKey;
 use crate::ledger::{Effect, Links, Person};
 use crate::limits::COMMAND_SHOTS_MAX;
 use crate::mutation::{Mutation, broken};
-use crate::stored::RowView;
+use crate::stored::{RowView, put_sender};
 use crate::ticket::Ticket;
 
 /// What became of a change.
@@ -64,6 +64,7 @@ impl Store {
 struct Prepared {
     ticket: Ticket,
     to: To,
+    sender: Sender,
 }
 
 enum To {
@@ -116,7 +117,7 @@ fn prepare(shared: &Shared, changes: &[Change]) -> Result<Vec<Prepared>, ChangeE
                 To::Reissue { previous, row: seal(ticket, row)? }
             }
         };
-        Ok(Prepared { ticket, to })
+        Ok(Prepared { ticket, to, sender: change.sender().clone() })
     });
     prepared.collect()
 }
@@ -127,8 +128,16 @@ impl Answer for Changed {
     }
 }
 
-/// What a change makes of the rows that `view` shows.
+/// What a change makes of the rows that `view` shows, signed by whoever sent it.
 fn judge(_: &Shared, view: &View, change: &Prepared) -> Result<Judged<Changed>, Damage> {
+    let mut judged = judge_row(view, change)?;
+    for event in &mut judged.events {
+        put_sender(&mut event.message, 5, change.sender.who(), change.sender.reason());
+    }
+    Ok(judged)
+}
+
+fn judge_row(view: &View, change: &Prepared) -> Result<Judged<Changed>, Damage> {
     let before = Before::of(view, change.ticket)?;
     match &change.to {
         To::Row(row) => before.becomes_row(row, before.links()?),
@@ -147,6 +156,7 @@ fn judge(_: &Shared, view: &View, change: &Prepared) -> Result<Judged<Changed>, 
                 sealed_my_number: row.sealed_my_number.to_vec(),
                 data_key_id: row.data_key_id,
                 my_number_hash: row.my_number_hash,
+                ..ResidentChange::default()
             })?;
             Ok(judged.after_looking_at([change.ticket]))
         }
@@ -225,6 +235,7 @@ impl<'v> Before<'v> {
             sealed_my_number: row.sealed_my_number.to_vec(),
             data_key_id: row.data_key_id,
             my_number_hash: row.my_number_hash,
+            ..ResidentChange::default()
         }
     }
 
@@ -255,7 +266,7 @@ impl<'v> Before<'v> {
         let flags = if linked { flag::LINKED } else { 0 };
         let header = Header { kind: kind::RESIDENT_CHANGED, flags, time_ms: 0, ticket_bits: 0, sequence: 0 };
         let after = RowView::of_change(header, &message).expect("what was just encoded can be read");
-        if self.row.is_some_and(|before| RowView { known_since: (0, 0), ..before } == after) {
+        if self.row.is_some_and(|before| RowView { known_since: (0, 0), who: "", reason: "", ..before } == after) {
             return Ok(self.stays(ChangeOutcome::Unchanged));
         }
         let (first, adopts) = (self.row.is_none(), self.row.is_none() && self.person.is_some());
@@ -279,6 +290,7 @@ impl SealedRow {
             sealed_my_number: seal.my_number.clone(),
             data_key_id: seal.data_key_id,
             my_number_hash: seal.my_number_hash,
+            ..ResidentChange::default()
         }
     }
 }

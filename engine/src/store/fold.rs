@@ -263,6 +263,8 @@ fn unchanged<'a>(row: &RowView<'a>, resident: &Resident, older_rows: &'a [u8]) -
         sealed_my_number: row.sealed_my_number,
         data_key_id: row.data_key_id,
         my_number_hash: row.my_number_hash,
+        who: row.who,
+        reason: row.reason,
     }
 }
 
@@ -289,6 +291,7 @@ fn push_row(
             && before.sealed_my_number == sealed
             && (sealed.is_empty() || before.data_key_id == input.newest_key().id())
     };
+    let (mut who, mut reason) = ("", "");
     let (known_since, older_rows) = match before {
         None => {
             tally.added += 1;
@@ -297,6 +300,7 @@ fn push_row(
         }
         Some(before) if same(&before.row) => {
             tally.unchanged += 1;
+            (who, reason) = (before.row.who, before.row.reason);
             (before.row.known_since, before.older_rows(false)?)
         }
         Some(before) => {
@@ -314,6 +318,8 @@ fn push_row(
         data_key_id: input.newest_key().id(),
         my_number_hash: row.my_number_hash,
         older_rows: &older_rows,
+        who,
+        reason,
     };
     Ok(builder.push(number, Some(row), shots)?)
 }
@@ -349,7 +355,7 @@ fn push_without_row(
     resident.status_date = input.today.yyyymmdd();
     let (bytes, older_rows) = (resident.encode_to_vec(), before.older_rows(true)?);
     let before = unchanged(&before.row, &resident, &older_rows);
-    let row = RowToFold { bytes: &bytes, active: false, known_since: (0, 0), ..before };
+    let row = RowToFold { bytes: &bytes, active: false, known_since: (0, 0), who: "", reason: "", ..before };
     Ok(builder.push(number, Some(row), shots)?)
 }
 

@@ -16,6 +16,7 @@ use super::held_file::{self, DIRECTORY, HeldId};
 use super::hold::{HoldPolicy, HoldReason};
 use super::load::{BuiltLoad, LoadReport, Place, failed};
 use super::prints::SharedCounts;
+use super::state::sender_of;
 use super::view::View;
 use super::{Shared, Store, lock};
 use crate::StoreId;
@@ -127,6 +128,8 @@ impl BuiltLoad {
                 blake3: self.built.blake3.to_vec().into(),
                 installed_sequence: 0,
                 installed_at: 0,
+                who: self.sender.who().to_owned(),
+                reason: self.sender.reason().to_owned(),
             },
             folded_sequence: self.folded_sequence,
             percents: (policy.removed_percent, policy.rejected_percent),
@@ -234,6 +237,7 @@ impl Shared {
             folded_sequence: held.folded_sequence,
             built: Built { file_length: held.generation.file_length, blake3 },
             report: held.report.clone(),
+            sender: sender_of(&held.generation),
         };
         built.install().map_err(HeldError::from)
     }

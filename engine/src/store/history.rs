@@ -59,7 +59,7 @@ impl View {
 }
 
 /// Everything that was ever known of a person.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PersonHistory {
     /// The rows of all their tickets, in the order in which they became known.
     pub rows: Vec<RowVersion>,

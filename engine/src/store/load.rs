@@ -20,7 +20,7 @@ use crate::disk::Disk;
 use crate::error::{LoadError, OpenError, RecordError};
 use crate::frame::Salt;
 use crate::generation::{self, BuildError, Builder, Built, Generation, Identity, OpenGenerationError};
-use crate::intake::{Column, Fault, FaultCode, Remark, Row};
+use crate::intake::{Column, Fault, FaultCode, Remark, Row, Sender};
 use crate::keys::DataKey;
 use crate::mutation::{Mutation, broken};
 use crate::ticket::{Date, Municipality, NUMBER_MAX, Ticket};
@@ -38,6 +38,7 @@ pub struct Load {
     prints: Prints,
     /// Remarks on rows alone.
     remarks: u64,
+    sender: Sender,
 }
 
 /// A row that the load could not take.
@@ -109,6 +110,7 @@ impl Store {
             unreadable: 0,
             prints,
             remarks: 0,
+            sender: Sender::default(),
         })
     }
 }
@@ -144,6 +146,11 @@ impl Load {
     #[must_use]
     pub fn municipality(&self) -> Municipality {
         self.place.municipality
+    }
+
+    /// Says who sends the register, and why: the history of each of its rows keeps it.
+    pub fn sent_by(&mut self, sender: Sender) {
+        self.sender = sender;
     }
 
     /// Rows taken so far.
@@ -252,6 +259,7 @@ impl Load {
             folded_sequence: tally.sequence,
             built,
             report,
+            sender: self.sender,
         })
     }
 
@@ -309,6 +317,8 @@ impl Load {
         }
         let mut builder = Builder::create(disk, &path, identity).map_err(failed("creating", &path))?;
         builder.reserve(self.rows.len());
+        let senders = ledger.map_or(Ok(Vec::new()), |ledger| ledger.senders()).map_err(LoadError::Damaged)?;
+        builder.sent_before(senders);
         let input = fold::Input {
             rows: &self.rows,
             arena: &self.arena,
@@ -346,6 +356,7 @@ pub struct BuiltLoad {
     pub(super) folded_sequence: u64,
     pub(super) built: Built,
     pub(super) report: LoadReport,
+    pub(super) sender: Sender,
 }
 
 impl BuiltLoad {
@@ -425,6 +436,8 @@ impl BuiltLoad {
             blake3: self.built.blake3.to_vec().into(),
             installed_sequence: 0,
             installed_at: 0,
+            who: self.sender.who().to_owned(),
+            reason: self.sender.reason().to_owned(),
         };
         lock(&self.place.shared.manifest).remember(&message);
         let municipality = self.place.municipality;

@@ -102,8 +102,10 @@ impl ManifestFile {
                 salt: identity.salt.0,
                 folded_position: identity.folded_position,
                 blake3: self.hashes.get(&key).cloned().unwrap_or_default().into(),
-                installed_sequence: ledger.installed.0,
-                installed_at: ledger.installed.1,
+                installed_sequence: ledger.installed.since.0,
+                installed_at: ledger.installed.since.1,
+                who: ledger.installed.sender.who().to_owned(),
+                reason: ledger.installed.sender.reason().to_owned(),
             });
         }
         let current: std::collections::HashMap<u32, u64> =

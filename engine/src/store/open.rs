@@ -21,7 +21,7 @@ use super::ledgers::Ledgers;
 use super::manifest::{self, ManifestFile};
 use super::pipeline;
 use super::queue::Queue;
-use super::state::{State, open_generation};
+use super::state::{State, open_generation, sender_of};
 use super::upkeep::Upkeep;
 use super::view::View;
 use super::{Shared, Store};
@@ -30,7 +30,7 @@ use crate::disk::{Disk, RealDisk};
 use crate::error::{Damage, KeyError, OpenError};
 use crate::generation;
 use crate::keys::{DataKey, OutsideKey};
-use crate::ledger::{Horizon, Ledger};
+use crate::ledger::{Horizon, Installed, Ledger};
 use crate::log::{self, LogOutcome, Vouched, is_full};
 use crate::mutation::{Mutation, broken};
 use crate::options::{KeyLocation, Options};
@@ -287,7 +287,8 @@ fn map_generations(disk: &dyn Disk, store_id: StoreId, manifest: &Manifest) -> R
             what: "a generation of an unknown municipality",
         })?;
         let generation = open_generation(disk, store_id, municipality, message)?;
-        let installed = (message.installed_sequence, message.installed_at);
+        let since = (message.installed_sequence, message.installed_at);
+        let installed = Installed { since, sender: sender_of(message) };
         let ledger = Ledger::new(municipality).with_generation(generation, installed, &none)?;
         state.set(Arc::new(ledger));
     }

@@ -13,7 +13,8 @@ use crate::disk::Disk;
 use crate::error::{Damage, OpenError};
 use crate::frame::{Salt, kind};
 use crate::generation::{Generation, Identity, OpenGenerationError};
-use crate::ledger::{Effect, Ledger};
+use crate::intake::Sender;
+use crate::ledger::{Effect, Installed, Ledger};
 use crate::log::{Event, Segments};
 use crate::mutation::{Mutation, broken};
 use crate::ticket::{Municipality, Ticket};
@@ -49,7 +50,7 @@ impl State {
         &mut self,
         municipality: Municipality,
         generation: Generation,
-        installed: (u64, u64),
+        installed: Installed,
         segments: &Segments,
     ) -> Result<Arc<Ledger>, Damage> {
         Ok(Arc::new(self.ledger(municipality).with_generation(generation, installed, segments)?))
@@ -85,7 +86,7 @@ impl State {
                 let ledger = self.ledger(ticket.municipality());
                 if event.address >= ledger.folded_position() || broken(Mutation::ReplayFolded) {
                     // What was known when it was recorded was known of an earlier generation, if the ledger has a newer one by now.
-                    let effect = if event.header.sequence > ledger.installed.0 {
+                    let effect = if event.header.sequence > ledger.installed.since.0 {
                         Effect::of(event.header)
                     } else {
                         ledger.effect(ticket, event.header, segments)
@@ -104,7 +105,8 @@ impl State {
                     return Ok(());
                 }
                 let generation = open_generation(disk, store_id, municipality, &message)?;
-                let installed = (event.header.sequence, event.header.time_ms);
+                let since = (event.header.sequence, event.header.time_ms);
+                let installed = Installed { since, sender: sender_of(&message) };
                 let ledger = self.with_generation(municipality, generation, installed, segments)?;
                 self.set(ledger);
                 Ok(())
@@ -112,6 +114,12 @@ impl State {
             _ => Err(damage("an event of a kind that this program does not know")),
         }
     }
+}
+
+/// Who sent the register of a generation.
+pub(super) fn sender_of(message: &GenerationMessage) -> Sender {
+    // It was checked when it came, and its bytes are under a checksum.
+    Sender::check(&*message.who, &*message.reason).unwrap_or_default()
 }
 
 /// Opens the generation that a message names.

@@ -10,6 +10,7 @@ use clap::Args;
 use sesshu_proto::v1::ChangeOutcome;
 
 use super::results::results;
+use super::sender::Sender;
 use super::target::Target;
 use super::{progress, table};
 use crate::answer::{self, ChangeAnswer, ChangeSummary};
@@ -29,6 +30,8 @@ pub(super) struct Apply {
     /// Files of changes, each of one municipality
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    sender: Sender,
     /// Write the rows that were not taken here, with line, column, code and reason
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
@@ -86,7 +89,7 @@ impl Apply {
             if let Some(rejects) = rejects.as_deref_mut() {
                 rejected.iter().try_for_each(|row| rejects.write(path, row))?;
             }
-            for (reply, line) in backend.apply(municipality, changes)?.into_iter().zip(lines) {
+            for (reply, line) in backend.apply(municipality, changes, &self.sender.checked()?)?.into_iter().zip(lines) {
                 if let (ChangeOutcome::Rejected, Some(rejects)) = (reply.outcome(), rejects.as_deref_mut()) {
                     reply.rejected.iter().try_for_each(|row| rejects.write_reported(path, row))?;
                 }

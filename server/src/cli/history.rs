@@ -34,9 +34,12 @@ impl History {
             answer::write_line(&mut out, &PersonHistoryAnswer::new(reply))?;
         } else {
             for version in reply.rows {
-                let RowAnswer { ticket, known_since, known_since_time, resident } = RowAnswer::new(version);
+                let RowAnswer { ticket, known_since, known_since_time, resident, who, reason } =
+                    RowAnswer::new(version);
                 let resident = resident.map(|resident| resident.in_words()).unwrap_or_default();
-                writeln!(out, "{ticket}  row {known_since}  {known_since_time}  {resident}")?;
+                let by = if who.is_empty() { String::new() } else { format!("  by {who}") };
+                let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+                writeln!(out, "{ticket}  row {known_since}  {known_since_time}  {resident}{by}{why}")?;
             }
             for shot in reply.shots {
                 history::write(&mut out, shot)?;

@@ -21,6 +21,7 @@ mod progress;
 mod record;
 mod results;
 mod rules;
+mod sender;
 mod serve;
 mod shot;
 mod status;

@@ -4,7 +4,7 @@
 
 use sesshu_engine::Rejected;
 use sesshu_engine::Store;
-use sesshu_engine::intake::{Change, Column, Fault, FaultCode};
+use sesshu_engine::intake::{Change, Column, Fault, FaultCode, Sender};
 use sesshu_engine::ticket::{Municipality, Ticket};
 use sesshu_proto::v1::register_change::Change as Offered;
 use sesshu_proto::v1::{ApplyReply, ApplyRequest, ChangeReply, RegisterChange, ResidentStatus, StatusChange};
@@ -17,6 +17,7 @@ use crate::{reply, status};
 /// Applies one batch.
 pub(super) fn apply(store: &Store, request: ApplyRequest) -> Result<ApplyReply, Status> {
     let municipality = Municipality::from_code(request.municipality).map_err(status::invalid)?;
+    let sender = Sender::check(request.who, request.reason).map_err(status::invalid)?;
     let count = request.changes.len();
     if count > BATCH_MAX {
         return Err(status::invalid(format!("{count} changes in a batch, where at most {BATCH_MAX} fit")));
@@ -27,7 +28,7 @@ pub(super) fn apply(store: &Store, request: ApplyRequest) -> Result<ApplyReply, 
         match change_of(municipality, change) {
             Ok((line, change)) => {
                 places.push(Ok((line, change.ticket())));
-                changes.push(change);
+                changes.push(change.sent_by(sender.clone()));
             }
             Err(reply) => places.push(Err(reply)),
         }

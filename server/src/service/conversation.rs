@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use sesshu_engine::intake::{Column, Fault, FaultCode, Row};
+use sesshu_engine::intake::{Column, Fault, FaultCode, Row, Sender};
 use sesshu_engine::ticket::{Municipality, MyNumber, MyNumberError, NUMBER_MAX};
 use sesshu_engine::{HoldPolicy, Load, Rejected, Store};
 use sesshu_proto::v1::{
@@ -31,7 +31,9 @@ pub(super) struct Conversation {
 
 impl Conversation {
     pub(super) fn open(store: &Store, municipality: Municipality, open: &LoadOpen) -> Result<Conversation, Status> {
-        let load = store.load(municipality).map_err(|error| status::of_load(&error))?;
+        let sender = Sender::check(&*open.who, &*open.reason).map_err(status::invalid)?;
+        let mut load = store.load(municipality).map_err(|error| status::of_load(&error))?;
+        load.sent_by(sender);
         let expected_rows = (open.expected_rows > 0).then_some(open.expected_rows);
         Ok(Conversation { load, expected_rows, batches: 0, taken: 0, unheard: VecDeque::new() })
     }

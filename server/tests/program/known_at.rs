@@ -108,3 +108,29 @@ fn the_commands_show_what_was_known_then() {
         run(command(["match", "--store", &store, &line(1), "--as-known-at", "then"].iter().map(AsRef::as_ref)), "");
     wrong.code(2).saying(&["2021-06-01T12:00:00+09:00"]);
 }
+
+#[test]
+fn a_row_tells_who_sent_it_and_why_whichever_way_it_came() {
+    let folder = Folder::new();
+    let (store, first) = (folder.path("store"), register(&[Person::new(1), Person::new(2)]));
+    let first = folder.write("first.csv", first);
+    let changes = register(&[Person::new(1).with(|person| person.name = "改名 一子".into())]);
+    let changes = folder.write("changes.csv", changes);
+    let next = folder.write("next.csv", register(&[Person::new(1), Person::new(2)]));
+    sesshu!["load", "--store", store, first, "--who", "情報係", "--reason", "初回"].code(0);
+    sesshu!["apply", "--store", store, changes, "--who", "窓口 3"].code(0);
+    let server = Server::start(&store);
+    sesshu!["load", "--server", server.url, next, "--who", "委託先", "--reason", "月次"].code(0);
+    sesshu!["apply", "--server", server.url, changes, "--who", "窓口 4", "--reason", "改姓"].code(0);
+    let told = sesshu!["history", "--server", server.url, line(1), "--json"].code(0).object();
+    let rows = told["rows"].as_array().unwrap();
+    let by: Vec<(&str, &str)> =
+        rows.iter().map(|row| (row["who"].as_str().unwrap(), row["reason"].as_str().unwrap())).collect();
+    assert_eq!(by, [("情報係", "初回"), ("窓口 3", ""), ("委託先", "月次"), ("窓口 4", "改姓")]);
+    let told = sesshu!["history", "--server", server.url, line(2)].code(0).stdout;
+    assert!(told.trim_end().ends_with("by 情報係: 初回"), "{told}");
+    let long = "あ".repeat(41);
+    for how in [["load", &first], ["apply", &changes]] {
+        sesshu![how[0], "--server", server.url, how[1], "--who", long].code(2).saying(&["41 characters"]);
+    }
+}

@@ -39,7 +39,7 @@ async fn every_warning_comes_over_grpc_with_its_reason() {
         status(7, ResidentStatus::Removed),
         born(8, 20_210_500),
     ];
-    let apply = ApplyRequest { municipality: 131_016, changes };
+    let apply = ApplyRequest { municipality: 131_016, changes, ..ApplyRequest::default() };
     let replies = served.register().apply(iter([apply])).await.unwrap().into_inner().message().await.unwrap().unwrap();
     assert!(replies.replies.iter().all(|reply| reply.outcome() == ChangeOutcome::Changed), "{replies:?}");
 

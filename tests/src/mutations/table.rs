@@ -135,6 +135,8 @@ faults! {
         idempotency::a_capture_id_counts_once_across_batches_restarts_and_folds;
     "forget-amendments" breaks "a fold keeps all that became of a shot":
         amend::a_correction_is_seen_with_what_was_before_whatever_comes;
+    "forget-senders" breaks "a fold keeps who sent a row, and why":
+        known_at::a_row_keeps_who_sent_it_and_why;
     "forget-older-rows" breaks "a fold keeps the rows that a ticket had":
         known_at::what_was_known_is_what_was_shown_whatever_came_after;
     "take-anybody-s-shot" breaks "what stands for a ticket takes only shots of its person":

@@ -15,6 +15,7 @@ use sesshu_proto::v1::ResidentStatus;
 
 use super::model::{CHANGED_ON, CODES, Event, HeldShot, LARGE, given_row, of, shot_record};
 use super::properties::{Failure, blame, ensure};
+use super::rows;
 use super::runner::Runner;
 use super::workload::{Becomes, Changing, Offered, Register, Step};
 use crate::ticket;
@@ -460,7 +461,7 @@ impl Runner {
 
 fn change_of(ledger: usize, change: &Changing) -> Change {
     let number = change.number;
-    match change.to {
+    let change_of = match change.to {
         Becomes::Row(version) => Change::row(of(ledger), given_row(number, version)),
         Becomes::Reissued(previous, version) => {
             Change::reissue(of(ledger), previous, given_row(number, version)).expect("another number")
@@ -469,10 +470,12 @@ fn change_of(ledger: usize, change: &Changing) -> Change {
             let status = ResidentStatus::try_from(status).expect("a status");
             Change::status(ticket(CODES[ledger], number), status, CHANGED_ON).expect("a day of the calendar")
         }
-    }
+    };
+    change_of.sent_by(rows::of_change(change))
 }
 
 fn push(load: &mut Load, register: &Register) {
+    load.sent_by(rows::of_register(register));
     for &number in &register.rows {
         load.push(given_row(number, register.version)).expect("a checked row is taken");
     }

@@ -21,6 +21,7 @@ mod history;
 mod model;
 mod people;
 mod properties;
+mod rows;
 mod runner;
 mod shrink;
 mod warned;

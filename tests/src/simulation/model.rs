@@ -7,12 +7,13 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use sesshu_engine::intake::{Row, ShotRecord};
+use sesshu_engine::intake::{Row, Sender, ShotRecord};
 use sesshu_engine::limits::SAMPLES_MAX;
 use sesshu_engine::{ChangeOutcome, LoadReport, RecordOutcome};
 use sesshu_proto::v1::{Resident, ResidentStatus, Sex, Shot, Warning};
 
 use super::amended::{Acted, Place};
+use super::rows::{self, Version};
 use super::workload::{Becomes, Changing, LEDGERS, Offered, Register};
 use super::{people, warned};
 use crate::{CHIYODA, NAHA, SAPPORO, line, municipality, my_number, resident, shot, ticket};
@@ -55,11 +56,21 @@ pub(super) struct HeldTicket {
     pub(super) row: Option<Resident>,
     /// The event since which the row is as it is.
     pub(super) known_since: u64,
+    /// All rows that it had, the one that it has last.
+    pub(super) rows: Vec<Version>,
     /// The newest event that changed the row alone; 0 if none did.
     pub(super) changed: u64,
     /// The newest act on one of its shots; 0 if there is none.
     pub(super) acted: u64,
     pub(super) shots: Vec<HeldShot>,
+}
+
+impl HeldTicket {
+    /// Its row is another from an event on.
+    fn becomes(&mut self, row: Resident, known_since: u64, sender: &Sender) {
+        self.rows.push(Version { row: row.clone(), known_since, sender: sender.clone() });
+        (self.row, self.known_since) = (Some(row), known_since);
+    }
 }
 
 /// What happened.
@@ -69,8 +80,8 @@ pub(super) enum Event {
     Shot(Offered, HeldShot),
     /// Something became of a shot.
     Act(Acted),
-    /// The row of a ticket changed: the ledger, the number, the row.
-    Change(usize, u64, Resident),
+    /// The row of a ticket changed: the ledger, the number, the row, who sent it.
+    Change(usize, u64, Resident, Sender),
     /// A register was installed: its rows, the day on which it was built, and the newest event that it folds.
     Install(Register, u32, u64),
 }
@@ -226,9 +237,10 @@ impl Model {
                 self.ledgers[offered.ledger].entry(offered.number).or_default().shots.push(held.clone());
             }
             Event::Act(acted) => self.act(acted, sequence),
-            Event::Change(ledger, number, row) => {
+            Event::Change(ledger, number, row, sender) => {
                 let ticket = self.ledgers[*ledger].entry(*number).or_default();
-                (ticket.row, ticket.changed, ticket.known_since) = (Some(row.clone()), sequence, sequence);
+                ticket.changed = sequence;
+                ticket.becomes(row.clone(), sequence, sender);
             }
             Event::Install(register, day, folded) => {
                 let gone = self.removed_by(register);
@@ -236,10 +248,11 @@ impl Model {
                 // What changed after the register was built is newer than the register.
                 let older = |ticket: &HeldTicket| ticket.changed <= *folded;
                 for number in gone {
-                    let ticket = ledger.get_mut(&number).filter(|ticket| older(ticket));
-                    if let Some(HeldTicket { row: Some(row), known_since, .. }) = ticket {
+                    let Some(ticket) = ledger.get_mut(&number).filter(|ticket| older(ticket)) else { continue };
+                    if let Some(mut row) = ticket.row.clone() {
                         row.set_status(ResidentStatus::Removed);
-                        (row.status_date, *known_since) = (*day, sequence);
+                        row.status_date = *day;
+                        ticket.becomes(row, sequence, &rows::of_register(register));
                     }
                 }
                 for &number in &register.rows {
@@ -247,7 +260,7 @@ impl Model {
                     if older(ticket) {
                         let row = relinked(kept_row(number, register.version), ticket.row.as_ref());
                         if ticket.row.as_ref() != Some(&row) {
-                            (ticket.row, ticket.known_since) = (Some(row), sequence);
+                            ticket.becomes(row, sequence, &rows::of_register(register));
                         }
                     }
                 }
@@ -260,6 +273,7 @@ impl Model {
     /// What becomes of a change, and the events that it is, if it is any.
     pub(super) fn judge_change(&self, ledger: usize, change: &Changing) -> (ChangeOutcome, Vec<Event>) {
         let row = |number| self.ledgers[ledger].get(&number).and_then(|ticket| ticket.row.as_ref());
+        let event = |number, row| Event::Change(ledger, number, row, rows::of_change(change));
         let (mut number, mut link) = (change.number, None);
         let after = match change.to {
             Becomes::Row(version) => relinked(kept_row(number, version), row(number)),
@@ -279,7 +293,7 @@ impl Model {
                     let valid = self.valid(ledger, previous);
                     after.previous_numbers.push(valid);
                     let superseded = row(valid).cloned().unwrap_or_default();
-                    link = Some(Event::Change(ledger, valid, Resident { reissued_as: Some(number), ..superseded }));
+                    link = Some(event(valid, Resident { reissued_as: Some(number), ..superseded }));
                 }
                 after
             }
@@ -289,7 +303,7 @@ impl Model {
             Some(_) => ChangeOutcome::Changed,
             None => ChangeOutcome::Added,
         };
-        (outcome, link.into_iter().chain([Event::Change(ledger, number, after)]).collect())
+        (outcome, link.into_iter().chain([event(number, after)]).collect())
     }
 
     /// The tickets that replaced one, one after another.
@@ -403,7 +417,7 @@ impl Model {
         let event = |at: u64| at.checked_sub(1).and_then(|at| self.events.get(at as usize));
         let is_half = match (event(sequence), event(sequence + 1)) {
             (Some(Event::Act(_)), Some(Event::Act(next))) => next.arrives(),
-            (Some(Event::Change(of, number, _)), Some(Event::Change(next, _, row))) => {
+            (Some(Event::Change(of, number, ..)), Some(Event::Change(next, _, row, _))) => {
                 of == next && row.previous_numbers.contains(number)
             }
             _ => false,

@@ -290,7 +290,7 @@ impl Runner {
             // Shots of a command that is in doubt were refused because their ticket is damaged; which, nobody was told.
             let view = self.store().view();
             let refused = doubt.iter().filter(|event| match event {
-                Event::Shot(Offered { ledger, number, .. }, _) | Event::Change(ledger, number, _) => {
+                Event::Shot(Offered { ledger, number, .. }, _) | Event::Change(ledger, number, ..) => {
                     matches!(answer(&view, ticket(CODES[*ledger], *number)), Answer::Damaged(_))
                 }
                 Event::Act(acted) => {

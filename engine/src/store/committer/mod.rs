@@ -16,13 +16,13 @@ use sesshu_proto::v1::{Generation as GenerationMessage, GenerationInstalled};
 
 use super::batch::{Batch, Placed};
 use super::record::RecordCommand;
-use super::state::State;
+use super::state::{State, sender_of};
 use super::view::View;
 use super::{Shared, lock};
 use crate::error::RecordError;
 use crate::frame::kind;
 use crate::generation::Generation;
-use crate::ledger::{Effect, Horizon};
+use crate::ledger::{Effect, Horizon, Installed};
 use crate::limits::{BATCH_BYTES_MAX, LATE_WARNINGS_BYTES};
 use crate::log::{LogError, Sealed, Writer, is_full};
 use crate::mutation::{Mutation, broken};
@@ -246,11 +246,12 @@ impl Committer {
     ) -> Result<u64, RecordError> {
         assert!(self.is_idle(), "I2: an install has a batch of its own");
         self.ready(shared)?;
+        let sender = sender_of(&message);
         let installed = GenerationInstalled { generation: Some(message) }.encode_to_vec();
         let now_ms = shared.platform.environment.now_ms();
         let begun = self.writer.begin(Writer::event_bytes(installed.len()), now_ms);
         let time_ms = begun.map_err(|error| self.note(shared, error, false))?;
-        let since = (self.writer.next_sequence(), time_ms);
+        let since = Installed { since: (self.writer.next_sequence(), time_ms), sender };
         // What can fail comes before the event: once it is durable the ledger must follow.
         let ledger = self.state.with_generation(municipality, generation, since, self.writer.segments())?;
         let bits = u64::from(municipality.five_digits()) << 34;

@@ -19,7 +19,7 @@ use sesshu_engine::{Options, Store};
 use sesshu_proto::v1::MatchOutcome;
 
 use super::jobs::available_cores;
-use super::load::{Ending, load_file};
+use super::load::{Manner, load_file};
 use super::results::results;
 use super::{progress, table};
 use crate::backend::Backend;
@@ -158,7 +158,7 @@ impl Demo {
         for file in find_registers(registers)? {
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let bar = progress::bytes(file.metadata().map_or(0, |metadata| metadata.len()), name.as_str());
-            let answer = load_file(&backend, &file, Ending::default(), &mut |step| {
+            let answer = load_file(&backend, &file, &Manner::default(), &mut |step| {
                 bar.set_position(step.bytes_read);
                 Ok(())
             })?;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::mpsc;
 
 use sesshu_engine::HoldPolicy;
-use sesshu_engine::intake::Row;
+use sesshu_engine::intake::{Row, Sender};
 use sesshu_proto::v1;
 
 use crate::answer_load::LoadAnswer;
@@ -43,9 +43,10 @@ struct Batch {
     bytes_read: u64,
 }
 
-/// How the loads of a command end.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Ending {
+/// What the loads of a command have in common.
+#[derive(Default)]
+pub(crate) struct Manner {
+    pub(crate) sender: Sender,
     /// A store's.
     pub(crate) policy: HoldPolicy,
     pub(crate) dry_run: bool,
@@ -55,12 +56,12 @@ pub(crate) struct Ending {
 pub(crate) fn load_file(
     backend: &Backend,
     path: &Path,
-    ending: Ending,
+    manner: &Manner,
     told: &mut dyn FnMut(Step) -> Result<(), Failure>,
 ) -> Result<LoadAnswer, Failure> {
     let mut file = RegisterFile::open(path)?;
     let municipality = file.municipality();
-    let mut loading = backend.load(municipality)?;
+    let mut loading = backend.load(municipality, &manner.sender)?;
     let mut read_so_far = 0;
     std::thread::scope(|scope| {
         let (batches, received) = mpsc::sync_channel(4);
@@ -77,7 +78,7 @@ pub(crate) fn load_file(
         }
         reader.join().map_err(|_| Failure::Machine("reading the file panicked".into()))?.map_err(Failure::from)
     })?;
-    let mut committed = loading.commit(&ending.policy, ending.dry_run)?;
+    let mut committed = loading.commit(&manner.policy, manner.dry_run)?;
     let found = found_by_store(std::mem::take(&mut committed.rejected), std::mem::take(&mut committed.remarks));
     told(Step { bytes_read: read_so_far, rows: 0, found })?;
     Ok(LoadAnswer::new(path.display().to_string(), municipality, committed))

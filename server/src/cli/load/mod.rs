@@ -20,13 +20,14 @@ use sesshu_engine::ticket::Municipality;
 
 use bars::Bars;
 use file::Step;
-pub(super) use file::{Ending, load_file};
+pub(super) use file::{Manner, load_file};
 use in_order::{InOrder, Listed, Told};
 use queue::{Queue, Waiting};
 
 use super::hold::Hold;
 use super::jobs::available_cores;
 use super::results::results;
+use super::sender::Sender;
 use super::table;
 use super::target::Target;
 use crate::answer;
@@ -57,6 +58,8 @@ pub(super) struct Load {
     /// List the held loads
     #[arg(long, conflicts_with_all = ["paths", "dry_run", "rejects", "jobs"])]
     held: bool,
+    #[command(flatten)]
+    sender: Sender,
     #[command(flatten)]
     hold: Hold,
     /// Write the rows that were not taken here, with line, column, code and reason
@@ -94,6 +97,7 @@ impl Load {
         if let Some(asked) = held::Asked::of(self.confirm.as_deref(), self.discard.as_deref(), self.held)? {
             return asked.run(&self.target, self.json);
         }
+        let manner = Manner { sender: self.sender.checked()?, policy: self.hold.policy(), dry_run: self.dry_run };
         let started = Instant::now();
         let mut files = Vec::new();
         for path in &self.paths {
@@ -105,8 +109,7 @@ impl Load {
         let backend = if seen.iter().any(Result::is_ok) { Some(self.target.open(true)?) } else { None };
         let create = |path: &Option<PathBuf>| path.as_deref().map(RejectsFile::create).transpose();
         let listed = Listed { rejects: create(&self.rejects)?, remarks: create(&self.remarks)? };
-        let ending = Ending { policy: self.hold.policy(), dry_run: self.dry_run };
-        let (told, ended) = load(backend.as_ref(), &files, seen, jobs, ending, listed, self.json);
+        let (told, ended) = load(backend.as_ref(), &files, seen, jobs, &manner, listed, self.json);
         let ended = ended.and_then(|()| backend.map_or(Ok(()), Backend::close));
         let total = told.total(started.elapsed().as_secs_f64());
         let ended = ended.and_then(|()| self.tell_total(&total));
@@ -164,7 +167,7 @@ fn load(
     files: &[PathBuf],
     seen: Vec<Result<Seen, Failure>>,
     jobs: usize,
-    ending: Ending,
+    manner: &Manner,
     listed: Listed,
     json: bool,
 ) -> (Told, Result<(), Failure>) {
@@ -184,7 +187,7 @@ fn load(
             queue: Queue::new(readable),
             in_order: &in_order,
             bars: &bars,
-            ending,
+            manner,
             first_ends: jobs == 1,
         };
         std::thread::scope(|scope| {
@@ -202,7 +205,7 @@ struct Loads<'a> {
     queue: Queue,
     in_order: &'a InOrder<'a>,
     bars: &'a Bars,
-    ending: Ending,
+    manner: &'a Manner,
     first_ends: bool,
 }
 
@@ -215,7 +218,7 @@ impl Loads<'_> {
             let Waiting { place, municipality, bytes } = taken.file;
             let mut bar = self.bars.begin(bytes, municipality.name());
             let outcome =
-                load_file(self.backend, &self.files[place], self.ending, &mut |Step { bytes_read, rows, found }| {
+                load_file(self.backend, &self.files[place], self.manner, &mut |Step { bytes_read, rows, found }| {
                     bar.read(bytes_read, rows);
                     self.in_order.found(place, found)
                 });
