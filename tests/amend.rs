@@ -6,7 +6,7 @@ use sesshu_engine::disk::Unsynced;
 use sesshu_engine::error::RecordError;
 use sesshu_engine::intake::{Act, Amendment, By, Column, Correction, ShotRef};
 use sesshu_engine::ticket::Ticket;
-use sesshu_engine::{Amended, AmendmentOutcome, RecordOutcome, ShotHistory, Store};
+use sesshu_engine::{Amended, AmendmentOutcome, RecordOutcome, ShotHistory, ShotsOf, Store};
 use sesshu_proto::v1::{Authority, EventKind, RecordedShot, ShotState, WarningKind};
 use sesshu_tests::machine::Machine;
 use sesshu_tests::{Answer, CHIYODA, NAHA, Place, answer, ledger, load, record, shot, ticket};
@@ -421,4 +421,41 @@ fn an_act_that_cannot_be_made_durable_is_in_doubt_and_shows_nothing() {
     let answers = store.amend(&[staff(of(1, first), Act::Void), staff(of(1, first), Act::Reinstate)]);
     assert!(matches!(answers[0], Err(RecordError::InDoubt(_))), "{answers:?}");
     assert_eq!(lots(&store, ticket(CHIYODA, 1)), ["EW0007"], "nobody sees what may not be there");
+}
+
+#[test]
+fn an_act_on_many_shots_is_found_by_its_name_wherever_they_are_now() {
+    let place = Place::in_memory();
+    let store = place.open();
+    load(&store, CHIYODA, 1..=3, 1);
+    let ids = [1, 2, 3].map(|number| record(&store, shot(ticket(CHIYODA, number), 1, "a")).shot_id);
+    let named = |of, act, authority, batch: &str| {
+        Amendment::check(of, act, By { batch: batch.into(), ..by(authority) }, None, None).unwrap()
+    };
+    let (staff, national) = (Authority::MunicipalityStaff, Authority::National);
+    amend(&store, level(of(3, ids[2]), Act::Confirm, national));
+    let void = |number: u64| named(of(number, ids[number as usize - 1]), Act::Void, staff, "freezer");
+    let outcomes: Vec<_> =
+        store.amend(&[void(1), void(2), void(3)]).into_iter().map(|it| it.unwrap().outcome).collect();
+    assert_eq!(outcomes, [AmendmentOutcome::Amended, AmendmentOutcome::Amended, AmendmentOutcome::Held]);
+    // One of them goes elsewhere, in an act of another name; it was in both.
+    amend(&store, named(of(2, ids[1]), Act::Reassign(ticket(NAHA, 7)), staff, "moved"));
+    whatever_comes(&place, store, |store| {
+        let found = |batch: &str, municipality: Option<u32>| {
+            let mut found = Vec::new();
+            let municipality = municipality.map(sesshu_tests::municipality);
+            let shots = ShotsOf { batch: batch.into(), municipality, ..ShotsOf::default() };
+            let add = |shot: RecordedShot| {
+                found.push((Ticket::from_decimal(shot.ticket).unwrap(), shot.shot_id));
+                true
+            };
+            store.view().each_shot_of(&shots, add).unwrap();
+            found
+        };
+        let (here, there) = ([(ticket(CHIYODA, 1), ids[0]), (ticket(CHIYODA, 3), ids[2])], (ticket(NAHA, 7), ids[1]));
+        assert_eq!(found("moved", None), [there]);
+        assert_eq!(found("freezer", Some(CHIYODA)), [here[0], there, here[1]], "where it is now");
+        assert_eq!(found("freezer", Some(NAHA)), [], "it was on no ticket there when that was done");
+        assert_eq!(found("freeze", None), []);
+    });
 }

@@ -229,6 +229,15 @@ impl<'a> Life<'a> {
         Some(())
     }
 
+    /// Whether an act on many shots, which has this name, did something with it, or wanted to.
+    pub(crate) fn was_in_batch(&self, batch: &str) -> bool {
+        self.is_amended()
+            && folded_events(&self.events())
+                .flatten()
+                .filter(|event| event.kind != kind::SHOT_RECORDED)
+                .any(|event| AmendmentView::decode(event.message).is_some_and(|amendment| amendment.batch == batch))
+    }
+
     /// Whether anything became of it after its record.
     pub(crate) fn is_amended(&self) -> bool {
         !self.folded.is_empty() || !self.later.is_empty()

@@ -154,17 +154,17 @@ pub fn person_history(store: &Store, ticket: Ticket) -> Result<Option<TicketHist
 ///
 /// What is wrong, for people.
 pub fn shots_of(request: FindShotsRequest) -> Result<ShotsOf, String> {
-    let FindShotsRequest { date, venue, recorded_by, lot, municipality, ticket } = request;
+    let FindShotsRequest { date, venue, recorded_by, lot, municipality, ticket, batch } = request;
     let ticket = match ticket {
         0 => None,
         decimal => Some(ticket_of(decimal).map_err(|error| format!("ticket: {error}"))?),
     };
-    if date != 0 || ticket.is_none() {
+    if date != 0 || (ticket.is_none() && batch.is_empty()) {
         Date::from_yyyymmdd(date).map_err(|error| format!("date: {error}"))?;
     }
     let municipality = match municipality {
         0 => None,
         code => Some(Municipality::from_code(code).map_err(|error| error.to_string())?),
     };
-    Ok(ShotsOf { date: (date != 0).then_some(date), venue, recorded_by, lot, municipality, ticket })
+    Ok(ShotsOf { date: (date != 0).then_some(date), venue, recorded_by, lot, municipality, ticket, batch })
 }

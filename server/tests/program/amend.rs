@@ -313,7 +313,7 @@ fn the_commands_say_what_became_of_a_shot_on_a_store_and_on_a_server() {
     sesshu!["ledger", "--store", store, CHIYODA, "--csv", csv].code(0);
     let csv = std::fs::read_to_string(&csv).unwrap();
     let row = csv.lines().find(|row| row.contains("reassigned")).unwrap();
-    assert!(row.ends_with(&format!(",reassigned,{},municipality_staff", ticket(2))), "{row}");
+    assert!(row.ends_with(&format!(",reassigned,{},municipality_staff,", ticket(2))), "{row}");
     for (number, shots) in [(1, 0), (2, 1)] {
         let object = sesshu!["match", "--store", store, line(number), "--json"].code(0).object();
         assert_eq!(object["shots"].as_array().unwrap().len(), shots);
@@ -345,6 +345,18 @@ fn the_commands_set_all_shots_of_a_day_right() {
     assert_eq!(done[9], expected);
     let history = shot(place, &["history", done[3]["id"].as_str().unwrap(), "--json"]).code(0).object();
     assert_eq!(history["events"][1]["batch"], json!("freezer"));
+    // The act is one: all that it did, and wanted to, is listed by its name, and undone by it.
+    let listed = shot(place, &["list", "--of-batch", "freezer", "--json"]).code(0).objects();
+    let states: Vec<&str> = listed.iter().map(|it| it["state"].as_str().unwrap()).collect();
+    assert_eq!((states.len(), states.iter().filter(|state| **state == "voided").count()), (9, 8));
+    assert_eq!(listed.iter().map(|it| it["held_writes"].as_u64().unwrap()).sum::<u64>(), 1);
+    shot(place, &["list", "--of-batch", "other"]).code(1);
+    let undo = shot(place, &["reinstate", "--of-batch", "freezer", "--reason", "早合点", "--batch", "undone"]);
+    assert!(undo.code(0).stdout.contains("8 amended, 1 unchanged"), "the one that is confirmed never was void");
+    let of_day = shot(place, &["list", "--of-date", &day]).code(0);
+    assert_eq!(of_day.stdout.lines().count(), 9);
+    shot(place, &["void", "--of-batch", "undone", "--reason", "冷凍庫の故障", "--authority", "municipality-staff"])
+        .code(0);
     // What is void is none of the day's any more; several may be named.
     let again = shot(place, &["void", "--of-date", &day, "--reason", "x", "--authority", "national"]).code(0);
     assert!(again.stdout.contains("1 amended; the history calls it"), "{}", again.stdout);

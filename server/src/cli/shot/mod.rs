@@ -4,6 +4,7 @@
 //! `several`; the history for people in `history`.
 
 pub(super) mod history;
+mod list;
 mod several;
 
 use std::str::FromStr;
@@ -41,6 +42,7 @@ enum Command {
     /// Everybody may change a shot again
     Unlock(Plain),
     History(history::History),
+    List(list::List),
 }
 
 /// Say what of a shot is otherwise; the other fields stay
@@ -109,6 +111,9 @@ struct With {
     /// The held write that this decides about, whichever way: its sequence, as `shot history` shows it
     #[arg(long, value_name = "SEQUENCE")]
     settles: Option<u64>,
+    /// The name that the history has of the whole [default: made of the time, where there are several shots]
+    #[arg(long, value_name = "NAME")]
+    batch: Option<String>,
     /// Say what would become of each shot, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -156,6 +161,7 @@ impl Shot {
         let nothing = Nothing {};
         match self.command {
             Command::History(history) => history.run(),
+            Command::List(list) => list.run(),
             Command::Correct(Correct { with, date, dose, vaccine, lot, venue, institution, doctor }) => {
                 let correction = Correction { date, dose, vaccine, lot, venue, institution, doctor };
                 if correction == Correction::default() {

@@ -9,7 +9,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::Args;
 use sesshu_engine::ticket::{Municipality, Ticket};
 use sesshu_proto::v1::amend_request::Act;
-use sesshu_proto::v1::{AmendOutcome, AmendReply, AmendRequest, FindShotsRequest, ShotReference};
+use sesshu_proto::v1::{
+    AmendOutcome, AmendReply, AmendRequest, FindShotsRequest, HistoryReply, RecordedShot, ShotReference,
+};
 
 use super::super::results::results;
 use super::super::table;
@@ -23,7 +25,7 @@ use crate::failure::{Done, Failure};
 #[derive(Debug, Args)]
 pub(super) struct Several {
     /// Shots, each by its ticket and its id, as `match`, `ledger` and `record` show them: 1310160000012345-4711
-    #[arg(value_name = "ID", required_unless_present_any = ["of_date", "of_ticket"], conflicts_with_all = ["of_date", "of_ticket"])]
+    #[arg(value_name = "ID", required_unless_present_any = ["of_date", "of_ticket", "of_batch"], conflicts_with_all = ["of_date", "of_ticket", "of_batch"])]
     ids: Vec<ShotName>,
     /// All shots in force of a ticket, or of a person without one: P and 16 digits
     #[arg(long, value_name = "TICKET", value_parser = ticket, help_heading = "Instead of IDs")]
@@ -43,9 +45,9 @@ pub(super) struct Several {
     /// Of them, those on tickets of a municipality
     #[arg(long, value_name = "CODE", requires = "of_date", help_heading = "Instead of IDs")]
     of_municipality: Option<String>,
-    /// The name that the history has of the whole [default: made of the time, where there are several shots]
-    #[arg(long, value_name = "NAME")]
-    batch: Option<String>,
+    /// All shots with which an act on many of them did something: the name that the history has of it
+    #[arg(long, value_name = "NAME", help_heading = "Instead of IDs")]
+    of_batch: Option<String>,
 }
 
 /// Shots of one request.
@@ -60,7 +62,7 @@ impl With {
         let backend = self.target.open(false)?;
         let shots = self.several.shots(&backend, request.version)?;
         let several = self.several.are_sought() || shots.len() > 1;
-        let batch = self.several.batch.clone().or_else(|| several.then(batch_name)).unwrap_or_default();
+        let batch = self.batch.clone().or_else(|| several.then(batch_name)).unwrap_or_default();
         let mut summary = AmendSummary { dry_run: self.dry_run, ..AmendSummary::default() };
         summary.batch = (!batch.is_empty()).then(|| batch.clone());
         let mut last = String::new();
@@ -136,7 +138,7 @@ impl With {
 impl Several {
     /// Whether they are described, and not named.
     fn are_sought(&self) -> bool {
-        self.of_date.is_some() || self.of_ticket.is_some()
+        self.of_date.is_some() || self.of_ticket.is_some() || self.of_batch.is_some()
     }
 
     /// The shots that are meant, each with the version that it must have; 0: any.
@@ -147,6 +149,23 @@ impl Several {
             }
             return Ok(self.ids.iter().map(|id| (id.0, version)).collect());
         }
+        let named = |it: RecordedShot| (ShotReference { ticket: it.ticket, shot_id: it.shot_id }, it.sequence);
+        Ok(self.sought(backend)?.into_iter().map(named).collect())
+    }
+
+    /// The shots that are described, or named, as they are, each with the ticket that has it.
+    pub(super) fn found(&self, backend: &Backend) -> Result<Vec<RecordedShot>, Failure> {
+        if self.are_sought() {
+            return self.sought(backend);
+        }
+        let shot = |id: &ShotName| {
+            let HistoryReply { ticket, shot, .. } = backend.history(id.0)?;
+            Ok(RecordedShot { ticket, ..shot.unwrap_or_default() })
+        };
+        self.ids.iter().map(shot).collect()
+    }
+
+    fn sought(&self, backend: &Backend) -> Result<Vec<RecordedShot>, Failure> {
         let municipality = match &self.of_municipality {
             None => 0,
             Some(code) => Municipality::parse(code).map_err(|error| Failure::Request(error.to_string()))?.code(),
@@ -154,9 +173,8 @@ impl Several {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let (venue, recorded_by, lot) = (text(&self.of_venue), text(&self.of_device), text(&self.of_lot));
         let (date, ticket) = (self.of_date.unwrap_or(0), self.of_ticket.map_or(0, Ticket::to_decimal));
-        let found = backend.find_shots(FindShotsRequest { date, venue, recorded_by, lot, municipality, ticket })?;
-        let named = found.into_iter().map(|it| (ShotReference { ticket: it.ticket, shot_id: it.shot_id }, it.sequence));
-        Ok(named.collect())
+        let batch = text(&self.of_batch);
+        backend.find_shots(FindShotsRequest { date, venue, recorded_by, lot, municipality, ticket, batch })
     }
 }
 
