@@ -6,9 +6,10 @@
 
 mod alternate;
 mod bare;
+mod supply;
 
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
@@ -22,6 +23,7 @@ use tempfile::TempDir;
 
 pub use alternate::{Alternative, alternate, alternate_few, alternate_singles};
 pub use bare::Bare;
+pub use supply::Supply;
 
 /// Residents of the nation.
 pub static RESIDENTS: LazyLock<u64> = LazyLock::new(|| {
@@ -34,7 +36,7 @@ pub const SEED: u64 = 20_210_412;
 /// A store with a nation in it.
 pub struct Nation {
     /// The store.
-    pub store: Store,
+    pub store: Arc<Store>,
     /// The ticket of every resident, shuffled.
     pub tickets: Vec<Ticket>,
     /// Tickets that no register has, of municipalities that have one.
@@ -49,7 +51,7 @@ impl Nation {
     pub fn settle(directory: &Path, residents: u64) -> Nation {
         let directory = tempfile::tempdir_in(directory).expect("the build directory can be written");
         let (store, _) = Store::open(&directory.path().join("store"), Options::default()).expect("a new store opens");
-        let sizes = sizes(residents);
+        let (store, sizes) = (Arc::new(store), sizes(residents));
         load_all(&store, &sizes);
         let tickets = tickets(&sizes);
         let strangers = strangers(&store, &tickets);
