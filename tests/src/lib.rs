@@ -10,6 +10,7 @@ pub mod machine;
 pub mod seeded;
 pub mod simulation;
 pub mod sweep;
+pub mod year;
 
 use std::collections::BTreeMap;
 use std::fs;
