@@ -205,7 +205,7 @@ impl Summary {
         self.about("  that brought a shot back", tally.returned, share * 3.4);
         self.about("  that went to another municipality", tally.across_municipalities, share * 0.4);
         self.some("  by a ticket that the shot left", tally.by_left_ticket);
-        self.about("  by another ticket of the person", tally.by_other_ticket, share * 1.0);
+        self.about("  by another ticket of the person", tally.by_other_ticket, share * 0.5);
     }
 
     fn programs(&mut self, parts: &Parts<'_, '_>) {
@@ -231,6 +231,7 @@ impl Summary {
         self.same("ledgers compared as known at", then.ledgers, books * moments);
         self.some(format!("  tickets, at {moments} moments"), then.tickets);
         self.some("  shots", then.shots);
+        self.some("  matches compared as known at", then.matches);
         self.same("ledgers compared at the end", now.ledgers, books);
         self.same("  tickets, and what each matches to", now.tickets, parts.recount.tickets.len() as u64);
         let all: u64 = parts.recount.tickets.values().map(|ticket| ticket.shots.len() as u64).sum();

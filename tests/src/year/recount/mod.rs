@@ -40,6 +40,14 @@ pub(super) struct Counted {
     pub(super) shots: Vec<CountedShot>,
 }
 
+impl Counted {
+    /// Whether the ticket was reissued, or took the place of another.
+    pub(super) fn is_linked(&self) -> bool {
+        let resident = self.row.as_ref().map(|row| &row.resident);
+        resident.is_some_and(|row| row.reissued_as.is_some() || !row.previous_numbers.is_empty())
+    }
+}
+
 /// A ticket's row.
 pub(super) struct CountedRow {
     pub(super) resident: Resident,
