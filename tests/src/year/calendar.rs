@@ -39,7 +39,7 @@ const WEEKS_UNDER_65: [u32; 45] = [
     26, 22, 19, 16, 13, 11, 9, 7, 6, 5, 4, 3, 2, 1,
 ];
 /// Monday to Sunday.
-const WEEKDAYS: [u32; 7] = [14, 14, 15, 13, 14, 16, 14];
+const WEEKDAYS: [u32; 7] = [14, 14, 15, 14, 14, 15, 14];
 /// The most days that a shot waits, beyond a month, to be recorded.
 const DAYS_LATE_BEYOND_A_MONTH: f64 = 120.0;
 

@@ -5,7 +5,7 @@
 use std::fmt;
 
 /// Characters of a detail that are told.
-const DETAIL_MAX: usize = 4000;
+const DETAIL_MAX: usize = 20_000;
 
 /// What should have been so and was not.
 #[derive(Clone, Debug)]

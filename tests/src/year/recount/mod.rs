@@ -29,6 +29,8 @@ pub(super) struct Recount<'i> {
     pub(super) histories: BTreeMap<u64, Vec<PastEvent>>,
     /// Events so far.
     pub(super) sequence: u64,
+    /// The newest commit time: it never goes back, whatever the clock does.
+    time_ms: u64,
     pub(super) tally: Tally,
 }
 
@@ -93,9 +95,13 @@ pub(super) struct Tally {
     pub(super) unanswered: u64,
     /// Events of killed programs that the next one found, though nobody was told.
     pub(super) found: u64,
+    /// Deeds with the clock put back.
+    pub(super) clock_back: u64,
     pub(super) registers: u64,
-    /// Of them, with shots of the log to fold.
+    /// Of them, those behind the first, which fold what was recorded.
     pub(super) folds: u64,
+    /// Rows of registers, but for the first.
+    pub(super) rows_sent: u64,
     pub(super) rows_added: u64,
     pub(super) rows_changed: u64,
     pub(super) rows_removed: u64,
@@ -114,7 +120,7 @@ pub(super) struct Tally {
 impl<'i> Recount<'i> {
     pub(super) fn new(books: &'i [Book], shots: &'i Shots) -> Recount<'i> {
         let (tickets, histories, tally) = (BTreeMap::new(), BTreeMap::new(), Tally::default());
-        Recount { books, shots, tickets, histories, sequence: 0, tally }
+        Recount { books, shots, tickets, histories, sequence: 0, time_ms: 0, tally }
     }
 
     /// Something was done.
@@ -124,6 +130,8 @@ impl<'i> Recount<'i> {
     /// [`Failed`] if it was answered otherwise than it should have been.
     pub(super) fn apply(&mut self, done: &Done) -> Result<(), Failed> {
         let before = self.sequence;
+        self.time_ms = self.time_ms.max(done.time_ms);
+        self.tally.clock_back += u64::from(self.time_ms > done.time_ms);
         // Of a deed in whose midst the program was killed, as much happened as the next program found.
         let last = done.found.map_or(u64::MAX, |found| before + found);
         match &done.deed {
@@ -150,7 +158,7 @@ impl<'i> Recount<'i> {
                 for (entry, told) in entries.iter().zip(told) {
                     self.tally.unanswered += u64::from(told.is_none());
                     if self.sequence < last || told.is_some() {
-                        self.shot(entry, told.as_ref(), done.time_ms)?;
+                        self.shot(entry, told.as_ref(), self.time_ms)?;
                     }
                 }
             }
@@ -158,7 +166,7 @@ impl<'i> Recount<'i> {
                 for (asked, told) in asked.iter().zip(told) {
                     self.tally.unanswered += u64::from(told.is_none());
                     if self.sequence < last || told.is_some() {
-                        self.act(asked, told.as_ref(), done.time_ms)?;
+                        self.act(asked, told.as_ref(), self.time_ms)?;
                     }
                 }
             }
@@ -218,6 +226,7 @@ impl<'i> Recount<'i> {
         }
         self.tally.registers += 1;
         self.tally.folds += u64::from(sending > 0);
+        self.tally.rows_sent += if sending > 0 { report.accepted } else { 0 };
         self.tally.rows_added += report.added;
         self.tally.rows_changed += report.changed;
         self.tally.rows_removed += report.removed;
