@@ -8,6 +8,7 @@ use std::num::NonZero;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use indicatif::ProgressBar;
 use sesshu_engine::intake::ShotRef;
 use sesshu_engine::{Match, Moment, View};
 use sesshu_proto::v1::{EventKind, RecordedShot, ShotState};
@@ -64,8 +65,9 @@ pub(super) fn ledgers_at(view: &View, recount: &Recount<'_>, moment: Moment) -> 
 }
 
 /// Compares everything as it is now.
-pub(super) fn all(view: &View, recount: &Recount<'_>) -> Result<Compared, Failed> {
+pub(super) fn all(view: &View, recount: &Recount<'_>, bar: &ProgressBar) -> Result<Compared, Failed> {
     each(recount.books, |book| {
+        bar.inc(1);
         let mut compared = ledger(view, recount, book, None)?;
         compared.matches = matches(view, recount, book, None)?;
         histories(view, recount, book, &mut compared)?;

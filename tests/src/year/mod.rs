@@ -91,9 +91,9 @@ impl Year {
         let played = begun.elapsed();
 
         let (recount, then, moments) = recount_months(&player, &books, &shots)?;
-        let bar = self::bar(1, "comparing");
+        let bar = self::bar(books.len() as u64, "comparing");
         let view = player.program.store().view();
-        let now = compare::all(&view, &recount)?;
+        let now = compare::all(&view, &recount, &bar)?;
         bar.finish_and_clear();
         ensure(view.sequence() == recount.sequence, "the store has the events that were counted", || view.sequence())?;
         let status = player.program.store().status();

@@ -3,6 +3,7 @@
 //! Owns the life of the store on its directory. Most of the year it stands on the machine's own disk. Where it is to be killed it is opened on a simulated disk
 //! over the same directory, which stops after so many operations; then its power is cut, or the program alone ends, and the next one opens what is left.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use sesshu_engine::disk::{RealDisk, SimulatedDisk, Unsynced};
 use sesshu_engine::{CheckpointOutcome, Options, Platform, Store};
 
 use super::calendar::Clock;
-use super::failed::{Failed, failed};
+use super::failed::{Failed, ensure, failed};
 
 /// A store that is opened again and again.
 pub(super) struct Program {
@@ -35,6 +36,8 @@ pub(super) struct Lives {
 impl Program {
     /// Makes the store.
     pub(super) fn start(path: &Path, clock: Arc<Clock>) -> Result<Program, Failed> {
+        let is_there = fs::read_dir(path).is_ok_and(|mut files| files.next().is_some());
+        ensure(!is_there, "the store's directory is new", || path.display())?;
         RealDisk::create(path).map_err(|error| failed("a directory can be made", error))?;
         let mut program = Program { path: path.to_owned(), clock, store: None, doomed: None, lives: Lives::default() };
         program.open()?;

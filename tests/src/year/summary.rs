@@ -19,7 +19,7 @@ use super::player::Player;
 use super::recount::{Recount, outcome_word};
 use super::totals::Totals;
 
-/// Shots of a day or a month from which on their shares say something.
+/// Shots of a month from which on their shares say something.
 const SHOTS_THAT_SAY_SOMETHING: u64 = 1000;
 
 /// Of a hundred acts, how many of each kind clerks ask for, and how they are answered.
@@ -93,7 +93,7 @@ impl Summary {
 
     /// About as many as a share asks for.
     fn about(&mut self, what: impl Into<String>, came: u64, expected: f64) {
-        // Four times as wide as chance has it, for two sides.
+        // Wider than chance ever is; and the shares are rounded.
         let margin = 5.0 * expected.sqrt() + 0.25 * expected;
         let holds = (came as f64 - expected).abs() <= margin && (came > 0 || expected < 10.0);
         self.line(what, count(came), format!("about {}", count(expected.round() as u64)), holds);
