@@ -37,6 +37,8 @@ const CLOSES_EVERY_DAYS: i32 = 60;
 const CHECKPOINTS_EVERY_DAYS: i32 = 25;
 /// The days of a month on which a program dies: in the next register, among shots, among acts.
 const DEATHS: [(u32, Death); 3] = [(6, Death::Registers), (15, Death::Shots), (24, Death::Acts)];
+/// So many days before, the store is opened on a disk that can stop: what was recorded and folded since is read again by the next program.
+const DAYS_BEFORE_DEATH: i32 = 3;
 /// Operations of the disk after which one dies, at most: there are fewer where little is to be done.
 const OPERATIONS_MAX: u64 = 12;
 const OPERATIONS_OF_FEW_MAX: u64 = 3;
@@ -93,6 +95,10 @@ impl<'i> Player<'i> {
         for day in days() {
             if (day - FIRST) % CLOSES_EVERY_DAYS == CLOSES_EVERY_DAYS - 1 {
                 self.program.close_and_open()?;
+            }
+            if DEATHS.iter().any(|(on, _)| *on == day_of_month(day + DAYS_BEFORE_DEATH)) {
+                let seed = self.rng.next_u64();
+                self.program.open_on_a_disk_that_can_stop(seed)?;
             }
             let death = DEATHS.iter().find(|(on, _)| *on == day_of_month(day)).map(|(_, death)| *death);
             self.dies_with_next_register |= death == Some(Death::Registers);

@@ -1,7 +1,8 @@
 //! The program that has the store open: it starts, it ends, it is killed in the middle of its work.
 //!
-//! Owns the life of the store on its directory. Most of the year it stands on the machine's own disk. Where it is to be killed it is opened on a simulated disk
-//! over the same directory, which stops after so many operations; then its power is cut, or the program alone ends, and the next one opens what is left.
+//! Owns the life of the store on its directory. Most of the year it stands on the machine's own disk. Some days before it is to be killed it is opened on
+//! a simulated disk over the same directory, which can be stopped after so many operations; then its power is cut, or the program alone ends, and the next one
+//! opens what is left.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,10 @@ pub(super) struct Program {
     path: PathBuf,
     pub(super) clock: Arc<Clock>,
     store: Option<Store>,
-    doomed: Option<SimulatedDisk>,
+    /// The disk, if it can stop.
+    simulated: Option<SimulatedDisk>,
+    /// It stops soon.
+    doomed: bool,
     pub(super) lives: Lives,
 }
 
@@ -39,7 +43,14 @@ impl Program {
         let is_there = fs::read_dir(path).is_ok_and(|mut files| files.next().is_some());
         ensure(!is_there, "the store's directory is new", || path.display())?;
         RealDisk::create(path).map_err(|error| failed("a directory can be made", error))?;
-        let mut program = Program { path: path.to_owned(), clock, store: None, doomed: None, lives: Lives::default() };
+        let mut program = Program {
+            path: path.to_owned(),
+            clock,
+            store: None,
+            simulated: None,
+            doomed: false,
+            lives: Lives::default(),
+        };
         program.open()?;
         Ok(program)
     }
@@ -51,8 +62,8 @@ impl Program {
 
     fn open(&mut self) -> Result<(), Failed> {
         let mut platform = Platform::real(&self.path);
-        if let Some(doomed) = &self.doomed {
-            platform.disk = doomed.mount();
+        if let Some(simulated) = &self.simulated {
+            platform.disk = simulated.mount();
         }
         platform.environment = Arc::clone(&self.clock) as _;
         let opened = Store::open_on(platform, &self.path, Options::default());
@@ -72,29 +83,38 @@ impl Program {
     /// Closes the store and opens it again.
     pub(super) fn close_and_open(&mut self) -> Result<(), Failed> {
         self.close()?;
+        self.simulated = None;
         self.open()
     }
 
-    /// From now on the store is on a disk that stops after so many operations.
-    pub(super) fn doom(&mut self, operations: u64, seed: u64) -> Result<(), Failed> {
+    /// Closes the store and opens it again on a disk that can stop.
+    pub(super) fn open_on_a_disk_that_can_stop(&mut self, seed: u64) -> Result<(), Failed> {
         self.close()?;
-        let disk =
-            SimulatedDisk::on(&self.path, seed).map_err(|error| failed("the store's files can be read", error))?;
-        self.doomed = Some(disk);
-        self.open()?;
-        self.doomed.iter().for_each(|disk| disk.stop_after(operations));
+        let disk = SimulatedDisk::on(&self.path, seed);
+        self.simulated = Some(disk.map_err(|error| failed("the store's files can be read", error))?);
+        self.open()
+    }
+
+    /// The disk stops after so many operations.
+    pub(super) fn doom(&mut self, operations: u64, seed: u64) -> Result<(), Failed> {
+        if self.simulated.is_none() {
+            self.open_on_a_disk_that_can_stop(seed)?;
+        }
+        self.simulated.iter().for_each(|disk| disk.stop_after(operations));
+        self.doomed = true;
         Ok(())
     }
 
-    /// Whether the store is on a disk that stops.
+    /// Whether the disk stops soon.
     pub(super) fn is_doomed(&self) -> bool {
-        self.doomed.is_some()
+        self.doomed
     }
 
     /// The program ends here, if its disk has not stopped before; with `cut` the power goes too. The next one opens what is left. Returns whether the disk had
     /// stopped.
     pub(super) fn die(&mut self, cut: Option<Unsynced>) -> Result<bool, Failed> {
-        let disk = self.doomed.take().expect("a program that is to die is on a disk that stops");
+        let disk = self.simulated.take().expect("a program that is to die is on a disk that can stop");
+        self.doomed = false;
         let stopped = disk.stopped();
         if !stopped {
             disk.stop_after(0);
