@@ -8,7 +8,7 @@ use rand::{Rng, RngExt as _};
 use sesshu_engine::intake::{Act, By, Correction, ShotRef};
 use sesshu_engine::ticket::Ticket;
 use sesshu_engine::{Amended, AmendmentOutcome, RecordOutcome, Recorded};
-use sesshu_proto::v1::{Authority, ShotState};
+use sesshu_proto::v1::Authority;
 
 use super::book::Book;
 use super::calendar::yyyymmdd;
@@ -62,7 +62,6 @@ struct KnownShot {
     entry: Entry,
     at: Ticket,
     version: u64,
-    voided: bool,
     confirmed: i32,
 }
 
@@ -114,7 +113,7 @@ impl Clerk {
             }
         }
         let (shot_id, at) = (told.shot_id, entry.ticket);
-        self.shots.push(KnownShot { shot_id, entry: *entry, at, version: shot_id, voided: false, confirmed: 0 });
+        self.shots.push(KnownShot { shot_id, entry: *entry, at, version: shot_id, confirmed: 0 });
     }
 
     /// An act was answered.
@@ -122,7 +121,6 @@ impl Clerk {
         let known = &mut self.shots[place as usize];
         let Some(shot) = &told.shot else { return };
         (known.at, known.version, known.confirmed) = (told.ticket, shot.sequence, shot.confirmed);
-        known.voided = shot.state() == ShotState::Voided;
         match told.outcome {
             AmendmentOutcome::Held => self.held.push((place, told.sequence)),
             AmendmentOutcome::Amended => {

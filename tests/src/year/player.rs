@@ -1,7 +1,8 @@
 //! The year as it is played: day by day, against a store that is opened, closed and killed.
 //!
-//! Owns the order of a day: registers in the morning, reissues before or after, shots in the evening, acts behind them, then a register that was built aside. And the nights on which a program dies in the middle of
-//! one of these: whoever got no answer does the same again with the next program. Everything is written down as a [`Done`].
+//! Owns the order of a day: registers in the morning, reissues before or after, shots in the evening, acts behind them, then a register that was built aside. And
+//! the days on which a program dies in the middle of one of these: whoever got no answer does the same again with the next program. Everything is written down
+//! as a [`Done`].
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -173,7 +174,7 @@ impl<'i> Player<'i> {
         for book in sent {
             let sending = self.books[book].sendings(day);
             if std::mem::take(&mut self.dies_with_next_register) {
-                self.doom("registers", COMMAND_SHOTS_MAX + 1)?;
+                self.doom("registers", usize::MAX)?;
             } else if may_be_aside && aside.is_none() {
                 self.program.clock.set(at(day, REGISTERS));
                 let built = self.load(day, book, sending, 1).and_then(|load| load.build(None));
