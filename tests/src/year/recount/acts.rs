@@ -293,5 +293,6 @@ pub(in crate::year) fn outcome_word(outcome: AmendmentOutcome) -> &'static str {
         AmendmentOutcome::Stale => "stale",
         AmendmentOutcome::UnknownShot => "unknown shot",
         AmendmentOutcome::UnknownWrite => "unknown write",
+        AmendmentOutcome::OtherPerson => "other person",
     }
 }
