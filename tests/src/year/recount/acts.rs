@@ -47,9 +47,11 @@ impl Recount<'_> {
         let answered =
             (told.outcome, told.sequence, told.ticket.to_decimal(), told.shot.clone().map(without_reasons_in));
         ensure(answered == expected, "an act is answered as it was counted", || {
+            let Asked { act, by, version, settles, .. } = asked;
+            let past = self.histories.get(&shot_id);
             format!(
-                "shot {shot_id} by {named}: {:?} {:?} {:?}\n{answered:?}\n{expected:?}",
-                asked.by, asked.version, asked.settles
+                "shot {shot_id} by {named:016}: {} {by:?} {version:?} {settles:?}\ntold:    {answered:?}\ncounted: {expected:?}\n{past:#?}",
+                word(act)
             )
         })
     }

@@ -155,20 +155,12 @@ impl<'i> Recount<'i> {
                 }
             }
             Deed::Shots { entries, told } => {
-                for (entry, told) in entries.iter().zip(told) {
-                    self.tally.unanswered += u64::from(told.is_none());
-                    if self.sequence < last || told.is_some() {
-                        self.shot(entry, told.as_ref(), self.time_ms)?;
-                    }
-                }
+                let time_ms = self.time_ms;
+                self.each(entries, told, last, |recount, entry, told| recount.shot(entry, told, time_ms))?;
             }
             Deed::Acts { asked, told } => {
-                for (asked, told) in asked.iter().zip(told) {
-                    self.tally.unanswered += u64::from(told.is_none());
-                    if self.sequence < last || told.is_some() {
-                        self.act(asked, told.as_ref(), self.time_ms)?;
-                    }
-                }
+                let time_ms = self.time_ms;
+                self.each(asked, told, last, |recount, asked, told| recount.act(asked, told, time_ms))?;
             }
         }
         if let Some(found) = done.found {
@@ -176,6 +168,33 @@ impl<'i> Recount<'i> {
                 format!("{} events counted, {found} found", self.sequence - before)
             })?;
             self.tally.found += found;
+        }
+        Ok(())
+    }
+
+    /// Does what was asked for in one call, in its order. Behind the first thing that nobody answered, what adds nothing was answered from what was visible, and
+    /// that was not: so it comes before what the next program found of the rest, up to the event `last`.
+    fn each<A, T>(
+        &mut self,
+        asked: &[A],
+        told: &[Option<T>],
+        last: u64,
+        mut act: impl FnMut(&mut Self, &A, Option<&T>) -> Result<(), Failed>,
+    ) -> Result<(), Failed> {
+        let answered = told.iter().take_while(|told| told.is_some()).count();
+        for (index, (asked, told)) in asked.iter().zip(told).enumerate() {
+            let before = self.sequence;
+            let Some(told) = told else { continue };
+            act(self, asked, Some(told))?;
+            ensure(index < answered || self.sequence == before, "nothing is acknowledged behind what failed", || {
+                index
+            })?;
+        }
+        for (asked, _) in asked.iter().zip(told).filter(|(_, told)| told.is_none()) {
+            self.tally.unanswered += 1;
+            if self.sequence < last {
+                act(self, asked, None)?;
+            }
         }
         Ok(())
     }
