@@ -2,14 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use sesshu_engine::disk::Unsynced;
+use sesshu_engine::disk::{Call, Fault, PlannedFault, Unsynced};
 use sesshu_engine::error::RecordError;
-use sesshu_engine::intake::{Act, Amendment, By, Column, Correction, ShotRef};
+use sesshu_engine::intake::{Act, Amendment, By, Change, Column, Correction, ShotRef};
 use sesshu_engine::ticket::Ticket;
 use sesshu_engine::{Amended, AmendmentOutcome, RecordOutcome, ShotHistory, ShotsOf, Store};
 use sesshu_proto::v1::{Authority, EventKind, RecordedShot, ShotState, WarningKind};
 use sesshu_tests::machine::Machine;
-use sesshu_tests::{Answer, CHIYODA, NAHA, Place, answer, ledger, load, record, shot, ticket};
+use sesshu_tests::{Answer, CHIYODA, NAHA, Place, answer, ledger, load, municipality, record, row, shot, ticket};
 
 fn by(authority: Authority) -> By {
     By { who: "係員 7".into(), reason: "読み違い".into(), authority, batch: String::new() }
@@ -458,4 +458,35 @@ fn an_act_on_many_shots_is_found_by_its_name_wherever_they_are_now() {
         assert_eq!(found("freezer", Some(NAHA)), [], "it was on no ticket there when that was done");
         assert_eq!(found("freeze", None), []);
     });
+}
+
+#[test]
+fn behind_an_act_in_doubt_nothing_is_said_of_any_other() {
+    // In the same call, and in the next one.
+    for together in [true, false] {
+        let machine = Machine::empty();
+        let store = machine.open();
+        load(&store, CHIYODA, 1..=3, 1);
+        let first = record(&store, shot(ticket(CHIYODA, 1), 7, "c-1")).shot_id;
+        machine.disk.plan(PlannedFault { on: Call::SYNCS, count: 1, fault: Fault::Fail });
+        let (void, reinstate) = (staff(of(1, first), Act::Void), staff(of(1, first), Act::Reinstate));
+        let (doubted, behind) = match together {
+            true => {
+                let mut answers = store.amend(&[void, reinstate]).into_iter();
+                (answers.next().unwrap(), answers.next().unwrap())
+            }
+            false => (store.amend(&[void]).remove(0), store.amend(&[reinstate]).remove(0)),
+        };
+        assert!(matches!(doubted, Err(RecordError::InDoubt(_))), "{doubted:?}");
+        // As far as anybody can see, it was never void.
+        assert!(matches!(behind, Err(RecordError::Poisoned(_))), "{behind:?}");
+        let row = Change::row(municipality(CHIYODA), row(1, 1));
+        assert!(matches!(store.change(&[row]).unwrap().remove(0), Err(RecordError::Poisoned(_))));
+        drop(store);
+        machine.disk.kill();
+        let store = machine.open();
+        let states: Vec<ShotState> = own(&store, CHIYODA, 1).iter().map(RecordedShot::state).collect();
+        assert_eq!(states, [ShotState::Voided], "it had reached the disk");
+        assert_eq!(outcome(&store, staff(of(1, first), Act::Reinstate)), AmendmentOutcome::Amended);
+    }
 }

@@ -34,6 +34,7 @@ mutations! {
     ShowInstallBeforeSync = "show-install-before-sync",
     ShowChangeBeforeSync = "show-change-before-sync",
     JudgeTogether = "judge-together",
+    AnswerBehindDoubt = "answer-behind-doubt",
     ActBehindFailure = "act-behind-failure",
     GoOnAfterFailedSync = "go-on-after-failed-sync",
     CloseAfterFailure = "close-after-failure",

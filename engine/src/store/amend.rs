@@ -67,7 +67,8 @@ impl Store {
     /// Does acts on shots, one after another, and returns when all of them are durable: one answer an act, in their order. Each sees what those before it did;
     /// behind one that could not be done for want of the disk, none is.
     ///
-    /// An answer is an error where the act was not done, or, after [`RecordError::InDoubt`], may or may not be: repeat it.
+    /// An answer is an error where the act was not done, or, after [`RecordError::InDoubt`], may or may not be: repeat it. Once an act is in doubt nothing is said
+    /// of any other until the store was opened again, since it may have changed what they are about.
     #[must_use]
     pub fn amend(&self, amendments: &[Amendment]) -> Vec<Result<Amended, RecordError>> {
         let view = self.shared.view.load();

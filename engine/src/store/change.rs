@@ -54,7 +54,7 @@ impl Store {
     /// # Errors
     ///
     /// [`ChangeError`] if a My Number cannot be sealed: nothing was changed then. An answer is an error where its row was not changed, or, after
-    /// [`RecordError::InDoubt`], may or may not be: apply it again.
+    /// [`RecordError::InDoubt`], may or may not be: apply it again. Once a change is in doubt nothing is said of any other until the store was opened again.
     pub fn change(&self, changes: &[Change]) -> Result<Vec<Result<Changed, RecordError>>, ChangeError> {
         Ok(self.shared.act(prepare(&self.shared, changes)?, COMMAND_SHOTS_MAX, judge))
     }

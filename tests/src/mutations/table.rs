@@ -51,6 +51,8 @@ faults! {
         change::a_change_whose_sync_fails_is_in_doubt_and_shows_nothing;
     "judge-together" breaks "an act sees what every act before it did":
         reissue::changes_of_one_person_see_each_other_by_whichever_number_they_come;
+    "answer-behind-doubt" breaks "behind an act in doubt nothing is said of any other":
+        amend::behind_an_act_in_doubt_nothing_is_said_of_any_other;
     "act-behind-failure" breaks "behind an act that found no room, none of its call is done":
         full_disk::behind_an_act_that_found_no_room_none_of_its_call_is_done;
     "go-on-after-failed-sync" breaks "a failed sync is never repeated":

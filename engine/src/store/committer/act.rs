@@ -11,7 +11,8 @@ use crate::error::{Damage, Kind, RecordError};
 use crate::mutation::{Mutation, broken};
 
 impl Committer {
-    /// Does acts, one after another, and answers each; behind one that `failed` for want of the disk, none is logged. Nothing is under way.
+    /// Does acts, one after another, and answers each; behind one that `failed` for want of the disk, none is logged. Once the log has failed nothing is
+    /// answered, not even what would change nothing: what is in doubt may have changed what that is said of. Nothing is under way.
     pub(in crate::store) fn act<P, T: Answer>(
         &mut self,
         shared: &Shared,
@@ -22,6 +23,10 @@ impl Committer {
         assert!(self.is_idle(), "I2: acts have a batch of their own");
         let mut answers = Vec::with_capacity(acts.len());
         while answers.len() < acts.len() {
+            if let Some(reason) = self.failed.as_ref().filter(|_| !broken(Mutation::AnswerBehindDoubt)) {
+                answers.resize_with(acts.len(), || Err(RecordError::Poisoned(reason.clone())));
+                break;
+            }
             let view = shared.view.load_full();
             let (mut together, mut changed, mut bytes) = (Vec::new(), HashSet::new(), 0);
             for act in &acts[answers.len()..] {
