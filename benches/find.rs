@@ -1,5 +1,5 @@
 //! How long does it take to find a person without their ticket? One question at a time, of random residents of the whole nation, warm, one thread: by My Number
-//! and by kana and birth date over all ledgers, by name over all ledgers, by resident number and by the beginning of the kana in one.
+//! and by kana and birth date over all ledgers, also among those without a ticket, by name over all ledgers, by resident number and by the beginning of the kana in one.
 //!
 //! The question by My Number is asked without its entry of the access log, whose sync is the disk's (bench `record`), and with the keys opened once.
 
@@ -33,6 +33,12 @@ fn finding(criterion: &mut Criterion) {
         let found = view.with_kana_and_birth_date(all, &resident.name_kana, resident.birth_date);
         assert!(!black_box(found.expect("nothing is damaged")).people.is_empty());
     };
+    // Nobody is: it is what a look by kana and birth date asks beside that.
+    let without_ticket = |index: usize| {
+        let (_, _, resident) = at(index);
+        let found = view.without_ticket(all, &resident.name_kana, resident.birth_date);
+        assert!(black_box(found.expect("nothing is damaged")).people.is_empty());
+    };
     let by_name = |index: usize| {
         let (_, _, resident) = at(index);
         let found = view.with_name(all, &resident.name, Some(resident.birth_date)).expect("nothing is damaged");
@@ -49,9 +55,10 @@ fn finding(criterion: &mut Criterion) {
         let found = view.with_kana_beginning(*municipality, &beginning, 20).expect("nothing is damaged");
         black_box(found.people.len());
     };
-    let questions: [(&str, &dyn Fn(usize)); 5] = [
+    let questions: [(&str, &dyn Fn(usize)); 6] = [
         ("my-number/ledgers=1741", &by_my_number),
         ("kana-and-birth-date/ledgers=1741", &by_kana),
+        ("without-ticket/ledgers=1741", &without_ticket),
         ("name-and-birth-date/ledgers=1741", &by_name),
         ("resident-number/ledgers=1", &by_resident_number),
         ("kana-beginning/ledgers=1/limit=20", &by_beginning),
