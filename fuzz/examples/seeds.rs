@@ -8,11 +8,11 @@ use std::path::Path;
 
 use prost::Message as _;
 use sesshu_engine::fuzzing;
-use sesshu_engine::intake::{Change, Row};
+use sesshu_engine::intake::{Act, Amendment, By, Change, Correction, Row, Sender, ShotRecord, ShotRef};
 use sesshu_engine::ticket::TicketLine;
-use sesshu_proto::v1::{HeldLoad, Manifest};
+use sesshu_proto::v1::{Authority, HeldLoad, Manifest, Provisional, Shot};
 use sesshu_tests::{
-    CHIYODA, NAHA, Place, load, municipality, my_number, raw_batches, record, resident, shot, shot_of_line, ticket,
+    CHIYODA, NAHA, Place, answer, load, municipality, my_number, raw_batches, record, resident, shot, shot_of_line, ticket,
 };
 
 const SEGMENT: &str = "log/0000000000000001.log";
@@ -42,7 +42,8 @@ fn write(target: &str, name: &str, bytes: &[u8]) {
     fs::write(folder.join(name), bytes).expect("an input is written");
 }
 
-/// A closed store with a small generation of everything: rows with and without My Numbers and shots, an orphan; and shots and a changed row in the tail.
+/// A closed store with a small generation of everything: rows with and without My Numbers and shots, an orphan, a person without a ticket, shots that were set
+/// right; and shots, acts on them and a changed row in the tail.
 fn small() -> Place {
     let place = Place::in_memory();
     let store = place.open();
@@ -50,7 +51,12 @@ fn small() -> Place {
         record(&store, shot(ticket(CHIYODA, number), number as u32, &format!("c-{number}")));
         record(&store, shot(ticket(CHIYODA, number), 9, ""));
     }
+    without_ticket(&store, 1);
+    act(&store, 2, Act::Correct(Box::new(Correction { lot: Some("FA0001".into()), ..Correction::default() })));
+    act(&store, 2, Act::Confirm);
+    act(&store, 5, Act::Reassign(ticket(CHIYODA, 1)));
     let mut load = store.load(municipality(CHIYODA)).expect("no other load is under way");
+    load.sent_by(Sender::check("情報係", "月次").expect("short texts"));
     for number in 1..=4 {
         let my_number = (number % 2 == 0).then(|| my_number(number));
         load.push(Row::check(number, my_number, resident(number, 1), 0).expect("a row")).expect("it is taken");
@@ -61,8 +67,29 @@ fn small() -> Place {
     record(&store, shot_of_line(ward, 21, "t-6"));
     record(&store, shot(ticket(NAHA, 1), 22, ""));
     change(&store, 4);
+    act(&store, 2, Act::Unlock);
+    act(&store, 1, Act::Void);
+    without_ticket(&store, 2);
     drop(store);
     place
+}
+
+/// An act on the newest shot of a ticket of Chiyoda that is in force.
+fn act(store: &sesshu_engine::Store, number: u64, act: Act) {
+    let ticket = ticket(CHIYODA, number);
+    let shot_id = answer(&store.view(), ticket).shots().last().expect("it has a shot").shot_id;
+    let authority = Authority::MunicipalityStaff;
+    let by = By { who: "係員 7".into(), reason: "読み違い".into(), authority, batch: "b-1".into() };
+    let amendment = Amendment::check(ShotRef { ticket, shot_id }, act, by, None, None).expect("an act that can be done");
+    let answers = store.amend(&[amendment]);
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+}
+
+/// A shot of a person without a ticket.
+fn without_ticket(store: &sesshu_engine::Store, content: u32) {
+    let provisional = Some(Provisional { name_kana: "ミホン　ハナコ".into(), birth_date: 19_560_203 });
+    let shot = Shot { provisional, ..shot(ticket(CHIYODA, 1), content, "").shot().clone() };
+    record(store, ShotRecord::check_without_ticket(municipality(CHIYODA), shot).expect("a shot"));
 }
 
 /// A row of Chiyoda becomes another.

@@ -255,7 +255,13 @@ impl Backend {
                     tickets.drain(..).try_for_each(&mut *visit)
                 };
                 for item in view.ledger(municipality) {
-                    let (ticket, found) = item.map_err(|damage| Failure::Machine(damage.to_string()))?;
+                    let (ticket, found) = match item {
+                        Ok(found) => found,
+                        Err(damage) => {
+                            told(&mut tickets)?;
+                            return Err(Failure::Machine(damage.to_string()));
+                        }
+                    };
                     tickets.extend(reply::of_ledger_at(ticket, found, moment));
                     if tickets.len() == TICKETS_AT_ONCE {
                         told(&mut tickets)?;

@@ -1,22 +1,22 @@
 //! A small closed store in memory, whose files the targets replace.
 //!
-//! Owns its content: a register of three in Chiyoda, one of whose rows changed since, shots that are folded and shots that are not, an orphan, a shot in Naha, a
-//! register of two that is held, a checkpoint.
+//! Owns its content: a register of three in Chiyoda, one of whose rows changed since, shots that are folded and shots that are not, one that was set right and one
+//! that went to another ticket, an orphan, a person without a ticket, a shot in Naha, a register of two that is held, a checkpoint.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use prost::Message as _;
-use sesshu_proto::v1::{HeldLoad, Manifest, RecordedShot, Resident, Shot};
+use sesshu_proto::v1::{Authority, HeldLoad, Manifest, Provisional, RecordedShot, Resident, Shot};
 
 use super::memory::{MemoryDisk, platform};
 use super::repair::{put_u32, put_u64};
 use crate::disk::{Disk as _, RealDisk};
 use crate::error::OpenError;
-use crate::intake::{Change, Row, ShotRecord};
+use crate::intake::{Act, Amendment, By, Change, Correction, Row, Sender, ShotRecord, ShotRef};
 use crate::ticket::{Municipality, Ticket, TicketLine};
-use crate::{BuiltLoad, HoldPolicy, Match, Opened, Options, Store};
+use crate::{BuiltLoad, HoldPolicy, Match, Moment, Opened, Options, Store};
 
 pub(super) const MANIFEST: &str = "MANIFEST";
 /// Bytes of a manifest before its message.
@@ -55,12 +55,14 @@ impl Fixture {
         for (line, dose) in [(chiyoda, 1), (chiyoda, 2), (orphan, 1), (naha, 1)] {
             record(&open(), line, dose);
         }
+        without_ticket(&open());
+        set_right(open);
         change(&open());
         hold(&open());
         let shown = show(&open());
         let key = RealDisk::existing(&std::env::temp_dir()).remove(&name.with_extension("key"));
         key.expect("the key was made and is needed no more");
-        assert_eq!(shown.iter().map(|(_, _, shots)| shots.len()).sum::<usize>(), 5);
+        assert_eq!(shown.iter().map(|(_, _, shots)| shots.len()).sum::<usize>(), 6);
         let bytes = disk.contents(Path::new(MANIFEST));
         let manifest = Manifest::decode(&bytes[MANIFEST_HEADER_BYTES..]).expect("a manifest");
         let [held] = &disk.list(Path::new("held")).expect("memory does not fail")[..] else {
@@ -109,6 +111,7 @@ pub(super) fn show(store: &Store) -> Vec<Shown> {
             if let (Ok(resident), Ok(shots)) = (person.resident(), person.recorded_shots()) {
                 shown.push((ticket, resident, shots));
             }
+            let _ = (view.person_history(ticket), view.known_at(ticket, Moment::Sequence(4)));
         }
         let _ = view.with_resident_number(municipality, "00000001");
     }
@@ -148,12 +151,42 @@ fn hold(store: &Store) {
 fn build(store: &Store, residents: u64) -> BuiltLoad {
     let chiyoda = Municipality::from_five_digits(13_101).expect("the code of a municipality");
     let mut load = store.load(chiyoda).expect("no other load is under way");
+    load.sent_by(Sender::check("情報係", "見本").expect("a short name and reason"));
     for number in 1..=residents {
         let resident_number = format!("{number:08}");
         let resident = Resident { resident_number, name: "見本　花子".into(), ..Resident::default() };
         load.push(Row::check(number, None, resident, 0).expect("a row that can be loaded")).expect("it is taken");
     }
     load.build(None).expect("the generation is built")
+}
+
+fn without_ticket(store: &Store) {
+    let chiyoda = Municipality::from_five_digits(13_101).expect("the code of a municipality");
+    let provisional = Some(Provisional { name_kana: "ミホン　ハナコ".into(), birth_date: 19_560_203 });
+    let shot = Shot { date: 20_210_412, dose: 1, vaccine: "ファイザー".into(), provisional, ..Shot::default() };
+    let shot = ShotRecord::check_without_ticket(chiyoda, shot).expect("a shot that can be recorded");
+    store.record(shot).expect("it is recorded");
+}
+
+/// The folded shot is corrected and confirmed, what is tried then is held; the orphan's goes to the second ticket.
+fn set_right(open: impl Fn() -> Store) {
+    let chiyoda = Municipality::from_five_digits(13_101).expect("the code of a municipality");
+    let act = |number, act, authority| {
+        let (store, ticket) = (open(), Ticket::new(chiyoda, number).expect("a ticket number"));
+        let mut shot_id = 0;
+        if let Match::Matched(person) | Match::Orphan(person) = store.view().match_ticket(ticket) {
+            person.each_shot(|shot| shot_id = shot.shot_id).expect("memory does not fail");
+        }
+        let by = By { who: "係員 7".into(), reason: "見本".into(), authority, batch: String::new() };
+        let of = ShotRef { ticket, shot_id };
+        let answers = store.amend(&[Amendment::check(of, act, by, None, None).expect("an act that can be done")]);
+        assert!(answers.iter().all(Result::is_ok), "memory does not fail: {answers:?}");
+    };
+    let correction = Correction { lot: Some("FA0001".into()), ..Correction::default() };
+    act(2, Act::Correct(Box::new(correction)), Authority::MunicipalityStaff);
+    act(2, Act::Confirm, Authority::MunicipalityStaff);
+    act(2, Act::Void, Authority::Terminal);
+    act(4, Act::Reassign(Ticket::new(chiyoda, 2).expect("a ticket number")), Authority::MunicipalityStaff);
 }
 
 fn change(store: &Store) {

@@ -18,7 +18,7 @@ use crate::StoreId;
 use crate::error::Damage;
 use crate::frame::{Salt, u64_at};
 use crate::generation::{self, Candidates, Generation, Identity, OpenGenerationError};
-use crate::ledger::{Horizon, Installed, Ledger, Match, Person, Step};
+use crate::ledger::{Horizon, Installed, Ledger, Match, Moment, Person, Step};
 use crate::limits::FILE_HEADER_BYTES;
 use crate::log::Segments;
 use crate::lookup::Key;
@@ -135,6 +135,8 @@ fn ask(
         Match::Damaged(damage) => return Err(damage.clone()),
     };
     check(person, ticket, matched);
+    let _ =
+        (person.row_versions(), person.known_at(Moment::Sequence(3)), person.each_own_life(|life| drop(life.events())));
     assert!(
         row.is_none_or(|row| row == person.own_bytes().expect("no event changed it")),
         "a match and a walk over the ledger find the same row"

@@ -23,6 +23,7 @@ use crate::error::OpenError;
 use crate::frame::{kind, u32_at, u64_at};
 use crate::limits::{BATCH_BYTES_MAX, FILE_HEADER_BYTES, SEGMENT_BYTES_MIN};
 use crate::log::{LogOutcome, Recovery, Start, Vouched, Writer};
+use crate::rules::with_reasons;
 use crate::stored::ShotView;
 
 /// Checksums are made to match.
@@ -432,6 +433,7 @@ fn previous(payload: &mut &[u8], address: u64) -> Option<u64> {
 fn check_shot(message: &[u8]) {
     let Some(view) = ShotView::of_message(1, 1, message) else { return };
     if let Ok(shot) = Shot::decode(message) {
+        let shot = Shot { warnings: with_reasons(shot.warnings), ..shot };
         assert_eq!(view.to_recorded().shot, Some(shot));
     }
 }

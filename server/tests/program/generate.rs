@@ -98,7 +98,7 @@ fn good_rows_are_accepted_bad_ones_rejected_and_shots_recorded() {
         let summary = recorded.last().unwrap().to_string();
         assert_eq!(
             summary,
-            r#"{"already_recorded":0,"invalid":0,"orphans":0,"recorded":500,"warnings":{},"with_warnings":0}"#
+            r#"{"already_recorded":0,"invalid":0,"orphans":0,"provisional":0,"recorded":500,"warnings":{},"with_warnings":0}"#
         );
     }
 }

@@ -49,7 +49,7 @@ fn the_csv_file_has_a_row_a_shot_and_one_for_a_ticket_without() {
     let text = std::fs::read_to_string(&path).unwrap();
     let text = text.strip_prefix('\u{feff}').expect("a spreadsheet takes it for UTF-8");
     let mut reader = csv::Reader::from_reader(text.as_bytes());
-    assert_eq!(reader.headers().unwrap().len(), 26);
+    assert_eq!(reader.headers().unwrap().len(), 27);
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     let told: Vec<[&str; 5]> = rows.iter().map(|row| [&row[0], &row[1], &row[2], &row[4], &row[22]]).collect();
     let expected = [

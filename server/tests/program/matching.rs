@@ -32,7 +32,7 @@ fn a_matched_ticket_shows_resident_and_shots_field_by_field() {
         "tickets": [],
         "shots": [{
             "shot_id": recorded["shot_id"], "sequence": recorded["sequence"], "date": "2021-04-12", "dose": 1,
-            "vaccine": "ファイザー", "lot": "ET3674", "venue": "区民ホール", "institution": "", "doctor": "",
+            "vaccine": "ファイザー", "lot": "ET3674", "venue": "区民ホール", "institution": "", "doctor": "", "provisional": null,
             "capture_id": "capture-1", "source": "api", "recorded_by": "", "line": line(12_345),
             "id": "1310160000012345-2", "state": "in_force", "confirmed": null, "reassigned_to": null, "held_writes": 0,
             "same_dose": false,

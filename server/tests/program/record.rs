@@ -101,7 +101,7 @@ fn a_file_is_answered_row_by_row_in_order_and_then_summed_up() {
     assert_eq!(
         objects[7],
         json!({
-            "recorded": 3, "orphans": 1, "already_recorded": 1, "invalid": 3, "with_warnings": 1, "warnings": warned
+            "recorded": 3, "orphans": 1, "provisional": 0, "already_recorded": 1, "invalid": 3, "with_warnings": 1, "warnings": warned
         })
     );
     assert_eq!(objects[3]["shot_id"], objects[0]["shot_id"]);
@@ -115,7 +115,7 @@ fn a_file_is_answered_row_by_row_in_order_and_then_summed_up() {
     assert_eq!(told, expected);
     let again = sesshu!["record", "--store", store, "--file", file, "--json"].code(1).objects();
     let nothing = json!({
-        "recorded": 0, "orphans": 0, "already_recorded": 4, "invalid": 3, "with_warnings": 0, "warnings": {}
+        "recorded": 0, "orphans": 0, "provisional": 0, "already_recorded": 4, "invalid": 3, "with_warnings": 0, "warnings": {}
     });
     assert_eq!(again[7], nothing);
 }

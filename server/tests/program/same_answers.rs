@@ -98,7 +98,7 @@ fn records_are_the_same_bytes() {
     rows.push(ShotLine::new(2, "shot-2").with(|shot| shot.lot = "other".into()));
     let file = twins.folder.write("shots.csv", shots(&rows));
     let told = twins.agree("record", &["--file", &file, "--json"], "", 1);
-    let summary = r#"{"recorded":1497,"orphans":798,"already_recorded":0,"invalid":4,"#;
+    let summary = r#"{"recorded":1497,"orphans":798,"provisional":0,"already_recorded":0,"invalid":4,"#;
     let warnings = r#""with_warnings":1148,"warnings":{"dose_already_recorded":400,"ticket_not_in_register":798}}"#;
     assert_eq!(told.lines().last().unwrap(), format!("{summary}{warnings}"));
     twins.agree("record", &["--file", &file, "--json"], "", 1);
