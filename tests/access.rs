@@ -7,11 +7,15 @@ use std::fs;
 use sesshu_engine::disk::{Call, Fault, PlannedFault, Unsynced};
 use sesshu_engine::error::{AccessError, OpenError};
 use sesshu_engine::intake::{Change, Row};
+use sesshu_engine::limits::ELSEWHERE_MAX;
 use sesshu_engine::ticket::Ticket;
 use sesshu_engine::{Access, MyNumberQuestion, Store};
 use sesshu_proto::v1::ResidentStatus;
 use sesshu_tests::machine::{Machine, draw};
 use sesshu_tests::{CHIYODA, NAHA, Place, SAPPORO, flip, municipality, my_number, resident, rng, row, shot, ticket};
+
+/// A third municipality.
+const SENDAI: u32 = 41_009;
 
 fn with(number: u64, index: u64, version: u32) -> Row {
     Row::check(number, Some(my_number(index)), resident(number, version), 0).unwrap()
@@ -219,14 +223,19 @@ fn a_person_is_joined_by_any_of_their_tickets_and_the_access_log_tells_of_each()
     assert_eq!(found, [2, 2, 0], "whoever has a My Number");
     let of_naha = joined(&store, &tickets(NAHA, &[7, 8]), "転入").unwrap();
     assert_eq!(of_naha, [vec![ticket(SAPPORO, 1), ticket(CHIYODA, 103)], vec![]], "by the valid ticket");
+    // Two rows of one municipality are its own mistake, and no person elsewhere; a number that a whole town has is cut.
+    change(&store, Change::row(municipality(CHIYODA), with(8, 4, 2)));
+    assert_eq!(joined(&store, &tickets(CHIYODA, &[4]), "転入").unwrap(), [vec![]]);
+    register(&store, SENDAI, (1..=ELSEWHERE_MAX as u64 + 7).map(|number| with(number, 9, 1)));
+    assert_eq!(joined(&store, &tickets(CHIYODA, &[9]), "転入").unwrap()[0].len(), ELSEWHERE_MAX);
     assert!(matches!(joined(&store, &of_chiyoda, " "), Err(AccessError::NoPurpose)));
-    assert_eq!(entries(&store).len(), 4);
+    assert_eq!(entries(&store).len(), 6);
 
     // Many at once, and none of them without its entry.
     let many: Vec<Ticket> = (0..50).flat_map(|_| tickets(CHIYODA, &[1, 2, 3, 4, 5, 6])).collect();
     joined(&store, &many, &"長".repeat(200)).unwrap();
     let cut = Machine::at(machine.cut(Unsynced::Lost));
-    assert_eq!(entries(&cut.open()).len(), 304, "durable when it is answered");
+    assert_eq!(entries(&cut.open()).len(), 306, "durable when it is answered");
     machine.disk.plan(PlannedFault { on: Call::SYNCS, count: 1, fault: Fault::Fail });
     assert!(matches!(joined(&store, &many, "転入"), Err(AccessError::Failed(_))), "no entry, no answer");
 }

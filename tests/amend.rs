@@ -472,14 +472,21 @@ fn behind_an_act_in_doubt_nothing_is_said_of_any_other() {
         let (void, reinstate) = (staff(of(1, first), Act::Void), staff(of(1, first), Act::Reinstate));
         let (doubted, behind) = match together {
             true => {
-                let mut answers = store.amend(&[void, reinstate]).into_iter();
-                (answers.next().unwrap(), answers.next().unwrap())
+                let before = staff(of(3, 98), Act::Void);
+                let mut answers = store.amend(&[before, void, staff(of(2, 99), Act::Void), reinstate]).into_iter();
+                let of_nothing = answers.next().unwrap().unwrap();
+                assert_eq!(of_nothing.outcome, AmendmentOutcome::UnknownShot, "it came before");
+                let (doubted, beside) = (answers.next().unwrap(), answers.next().unwrap());
+                assert!(matches!(beside, Err(RecordError::Poisoned(_))), "in the same batch: {beside:?}");
+                (doubted, answers.next().unwrap())
             }
             false => (store.amend(&[void]).remove(0), store.amend(&[reinstate]).remove(0)),
         };
         assert!(matches!(doubted, Err(RecordError::InDoubt(_))), "{doubted:?}");
         // As far as anybody can see, it was never void.
         assert!(matches!(behind, Err(RecordError::Poisoned(_))), "{behind:?}");
+        let other = store.amend(&[staff(of(2, 99), Act::Void)]).remove(0);
+        assert!(matches!(other, Err(RecordError::Poisoned(_))), "of another ticket: {other:?}");
         let row = Change::row(municipality(CHIYODA), row(1, 1));
         assert!(matches!(store.change(&[row]).unwrap().remove(0), Err(RecordError::Poisoned(_))));
         drop(store);

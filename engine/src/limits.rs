@@ -35,6 +35,9 @@ pub const DEVICES_MAX: usize = 64 << 10;
 /// Bytes of a shot's warnings, as they are stored, at most.
 pub const WARNINGS_BYTES_MAX: usize = 256;
 
+/// People elsewhere who are shown of one: where more have the same My Number, it is a mistake of the registers.
+pub const ELSEWHERE_MAX: usize = 100;
+
 /// What a My Number was looked up for, and who asked, in the access log.
 pub const ACCESS_PURPOSE_CHARACTERS_MAX: usize = 200;
 /// See [`ACCESS_PURPOSE_CHARACTERS_MAX`].

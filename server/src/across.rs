@@ -4,6 +4,7 @@
 //! every person who was looked up, durably, before the answer leaves.
 
 use sesshu_engine::error::AccessError;
+use sesshu_engine::limits::ACCESS_WHO_CHARACTERS_MAX;
 use sesshu_engine::ticket::Ticket;
 use sesshu_engine::{Match, Store, View};
 use sesshu_proto::v1::{Across, MatchOutcome, MatchReply};
@@ -25,10 +26,9 @@ pub fn add_elsewhere(
     across: &Across,
     from: &str,
 ) -> Result<(), AccessError> {
-    let who = [across.who.as_str(), from].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" at ");
+    let who = asked_by(&across.who, from);
     for replies in replies.chunks_mut(TICKETS_AT_ONCE) {
-        let mut matched: Vec<&mut MatchReply> =
-            replies.iter_mut().filter(|reply| reply.outcome() == MatchOutcome::Matched).collect();
+        let mut matched: Vec<&mut MatchReply> = replies.iter_mut().filter(|reply| is_shown_by(reply)).collect();
         let tickets: Vec<Ticket> = matched.iter().filter_map(|reply| Ticket::from_decimal(reply.ticket).ok()).collect();
         let elsewhere = store.elsewhere(view, &tickets, &across.purpose, &who)?;
         for (reply, people) in matched.iter_mut().zip(elsewhere) {
@@ -37,6 +37,23 @@ pub fn add_elsewhere(
         }
     }
     Ok(())
+}
+
+/// Whether a person is shown by this reply. In a ledger each of their tickets has one: that of the valid one counts.
+fn is_shown_by(reply: &MatchReply) -> bool {
+    let is_replaced = reply.resident.as_ref().is_some_and(|resident| resident.reissued_as.is_some());
+    reply.outcome() == MatchOutcome::Matched && !(is_replaced && reply.tickets.is_empty())
+}
+
+/// Who asks, and from where, in the access log's room: where from stands there whatever is said of who.
+#[must_use]
+pub fn asked_by(who: &str, from: &str) -> String {
+    if from.is_empty() || who.is_empty() {
+        return format!("{who}{from}");
+    }
+    let from = format!(" at {from}");
+    let room = ACCESS_WHO_CHARACTERS_MAX.saturating_sub(from.chars().count());
+    who.chars().take(room).chain(from.chars()).collect()
 }
 
 /// Whether both may be asked for: My Numbers of the past are not kept.

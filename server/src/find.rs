@@ -9,6 +9,7 @@ use sesshu_engine::{Found, Match, MyNumberQuestion, Store, Within};
 use sesshu_proto::v1::find_request::By;
 use sesshu_proto::v1::{FindReply, FindRequest};
 
+use crate::across::asked_by;
 use crate::reply;
 
 /// People in an answer at most.
@@ -81,8 +82,8 @@ pub fn find(store: &Store, request: FindRequest, from: &str) -> Result<FindReply
         By::MyNumber(by) => {
             let my_number =
                 MyNumber::from_value(by.my_number).map_err(|error| FindError::Invalid(error.to_string()))?;
-            let who = [by.who.as_str(), from].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
-            let question = MyNumberQuestion { my_number, purpose: &by.purpose, who: &who.join(" at ") };
+            let who = asked_by(&by.who, from);
+            let question = MyNumberQuestion { my_number, purpose: &by.purpose, who: &who };
             store.with_my_number(&view, &question, within.limit)?
         }
     };

@@ -96,7 +96,7 @@ impl Column {
         columns
     };
 
-    /// The columns of a shots file; those behind the first say whose shot it is where there was no ticket.
+    /// The columns of a shots file; the second to the fourth say whose shot it is where there was no ticket.
     pub const SHOTS: [Column; 12] = [
         Column::TicketLine,
         Column::Municipality,

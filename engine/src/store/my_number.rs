@@ -12,9 +12,10 @@ use super::view::{Match, View};
 use crate::error::{AccessError, KeyError};
 use crate::keys::DataKey;
 use crate::ledger::{Ledger, Person};
+use crate::limits::ELSEWHERE_MAX;
 use crate::lookup::Key;
 use crate::stored::RowView;
-use crate::ticket::{MyNumber, Ticket};
+use crate::ticket::{Municipality, MyNumber, Ticket};
 
 /// A question by My Number. Never printed: it has no `Debug`.
 pub struct MyNumberQuestion<'a> {
@@ -40,13 +41,13 @@ impl Store {
     ) -> Result<Found<'v>, AccessError> {
         let reason = Reason::of(question.purpose, question.who)?;
         let keys = data_keys(&self.shared)?;
-        let found = search(view, &keys, question.my_number, limit)?;
+        let found = search(view, &keys, question.my_number, None, limit)?;
         self.shared.log_access(&reason, &[inquiry(&keys, question.my_number, found.people.len())])?;
         Ok(found)
     }
 
-    /// For each ticket the same person elsewhere in `view`: under the same My Number, in other municipalities mostly, by the valid ticket there. Nobody, if no
-    /// register has the ticket, or no My Number with it. The access log tells of each person who has one, durably, before this returns.
+    /// For each ticket the same person elsewhere in `view`: under the same My Number in other municipalities, by the valid ticket there, [`ELSEWHERE_MAX`] at
+    /// most. Nobody, if no register has the ticket, or no My Number with it. The access log tells of each person who has one, durably, before this returns.
     ///
     /// # Errors
     ///
@@ -78,7 +79,7 @@ impl Store {
         keys: &OpenDataKeys,
         my_number: MyNumber,
     ) -> Result<Found<'v>, AccessError> {
-        search(view, &keys.0, my_number, usize::MAX)
+        search(view, &keys.0, my_number, None, usize::MAX)
     }
 
     /// As [`Store::elsewhere`], of one ticket, without a word in the access log.
@@ -114,20 +115,19 @@ fn inquiry(keys: &[DataKey], my_number: MyNumber, found: usize) -> Inquiry {
     Inquiry { data_key_id, my_number_hash, found: found as u64 }
 }
 
-/// The same person by other tickets than their own, and the My Number that says so, if there is one.
+/// The same person in other municipalities, and the My Number that says so, if there is one.
 fn others<'v>(
     view: &'v View,
     keys: &[DataKey],
     ticket: Ticket,
 ) -> Result<(Option<MyNumber>, Vec<Person<'v>>), AccessError> {
-    let Some((my_number, own)) = my_number_of(view, keys, ticket)? else { return Ok((None, Vec::new())) };
-    let mut people = search(view, keys, my_number, usize::MAX)?.people;
-    people.retain(|person| !own.contains(&person.ticket()));
-    Ok((Some(my_number), people))
+    let Some(my_number) = my_number_of(view, keys, ticket)? else { return Ok((None, Vec::new())) };
+    let found = search(view, keys, my_number, Some(ticket.municipality()), ELSEWHERE_MAX)?;
+    Ok((Some(my_number), found.people))
 }
 
-/// The My Number of the person who has a ticket, and all their tickets; `None` if no register has it, or no My Number with it.
-fn my_number_of(view: &View, keys: &[DataKey], ticket: Ticket) -> Result<Option<(MyNumber, Vec<Ticket>)>, AccessError> {
+/// The My Number of the person who has a ticket; `None` if no register has it, or no My Number with it.
+fn my_number_of(view: &View, keys: &[DataKey], ticket: Ticket) -> Result<Option<MyNumber>, AccessError> {
     let person = match view.match_ticket(ticket) {
         Match::Matched(person) => person,
         Match::Orphan(_) | Match::NotFound => return Ok(None),
@@ -136,8 +136,7 @@ fn my_number_of(view: &View, keys: &[DataKey], ticket: Ticket) -> Result<Option<
     let Some((of, row)) = person.row_with_ticket()?.filter(|(_, row)| !row.sealed_my_number.is_empty()) else {
         return Ok(None);
     };
-    let my_number = key_of(keys, &row)?.open(of, row.sealed_my_number)?;
-    Ok(Some((my_number, person.tickets()?)))
+    Ok(Some(key_of(keys, &row)?.open(of, row.sealed_my_number)?))
 }
 
 /// The data key that a row's My Number is sealed with.
@@ -145,10 +144,20 @@ fn key_of<'a>(keys: &'a [DataKey], row: &RowView<'_>) -> Result<&'a DataKey, Key
     keys.iter().find(|key| key.id() == row.data_key_id).ok_or(KeyError::NotListed(row.data_key_id))
 }
 
-fn search<'v>(view: &'v View, keys: &[DataKey], my_number: MyNumber, limit: usize) -> Result<Found<'v>, AccessError> {
+/// Whoever has a My Number, in all municipalities but one.
+fn search<'v>(
+    view: &'v View,
+    keys: &[DataKey],
+    my_number: MyNumber,
+    but: Option<Municipality>,
+    limit: usize,
+) -> Result<Found<'v>, AccessError> {
     let hashes: Vec<Key> = keys.iter().map(|key| Key::MyNumber(key.hash(my_number))).collect();
     let within = Within { municipality: None, limit };
-    view.search(within, &hashes, |ledger, number| accepted(view, keys, my_number, ledger, number))
+    view.search(within, &hashes, |ledger, number| match but {
+        Some(but) if but == ledger.municipality => Ok(None),
+        _ => accepted(view, keys, my_number, ledger, number),
+    })
 }
 
 /// The person who has the ticket with this number, if the My Number is theirs.

@@ -203,7 +203,8 @@ impl Store {
 impl Shared {
     /// Whether the device's scan before was the same ticket.
     fn scanned_before(&self, ticket: Ticket, shot: &Shot, now_ms: u64) -> bool {
-        let is_scan = shot.source() == Source::Terminal && !shot.recorded_by.is_empty();
+        // What stands for a ticket was typed.
+        let is_scan = shot.source() == Source::Terminal && !shot.recorded_by.is_empty() && !ticket.is_provisional();
         is_scan && lock(&self.scans).scan(ticket, shot, now_ms, self.rules.same_scan_ms())
     }
 }

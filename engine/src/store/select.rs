@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use sesshu_proto::v1::RecordedShot;
 
-use super::locate::{Located, locate};
+use super::locate::{Located, locate, person_of};
 use super::view::{Match, View};
 use crate::error::Damage;
 use crate::intake::ShotRef;
@@ -27,7 +27,7 @@ pub struct ShotsOf {
     pub lot: String,
     /// Of whose tickets (of an act's: those that had the shots then); `None`: all.
     pub municipality: Option<Municipality>,
-    /// Only this one is read; `None`: all.
+    /// Only those of the person who has it are read; `None`: all.
     pub ticket: Option<Ticket>,
     /// The name of an act on many shots that did something with them, or wanted to: whatever they are now.
     pub batch: String,
@@ -92,8 +92,11 @@ impl View {
             Match::Damaged(damage) => Err(damage),
         };
         if let Some(ticket) = shots.ticket {
-            if asked(ticket.municipality()) {
-                of(ticket, self.match_ticket(ticket))?.into_iter().all(visit);
+            let person = person_of(self, ticket)?.filter(|_| asked(ticket.municipality()));
+            for ticket in person.map_or(Ok(Vec::new()), |person| person.tickets())? {
+                if !of(ticket, self.match_ticket(ticket))?.into_iter().all(&mut visit) {
+                    break;
+                }
             }
             return Ok(());
         }

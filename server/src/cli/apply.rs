@@ -7,6 +7,7 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use sesshu_engine::intake;
 use sesshu_proto::v1::ChangeOutcome;
 
 use super::results::results;
@@ -45,6 +46,7 @@ const BATCH_ROWS: usize = 4096;
 
 impl Apply {
     pub(super) fn run(self) -> Result<Done, Failure> {
+        let sender = self.sender.checked()?;
         // Every file is looked at before the first is applied: a wrong name costs nothing then.
         for file in &self.files {
             ChangesFile::open(file)?;
@@ -53,7 +55,7 @@ impl Apply {
         let mut rejects = self.rejects.as_deref().map(RejectsFile::create).transpose()?;
         let mut total = ChangeSummary::default();
         for file in &self.files {
-            let summary = self.apply(&backend, file, rejects.as_mut())?;
+            let summary = self.apply(&backend, file, &sender, rejects.as_mut())?;
             if !self.json {
                 writeln!(results(), "{}: {}", file.display(), in_words(&summary))?;
             }
@@ -75,6 +77,7 @@ impl Apply {
         &self,
         backend: &Backend,
         path: &Path,
+        sender: &intake::Sender,
         mut rejects: Option<&mut RejectsFile>,
     ) -> Result<ChangeSummary, Failure> {
         let mut file = ChangesFile::open(path)?;
@@ -89,7 +92,7 @@ impl Apply {
             if let Some(rejects) = rejects.as_deref_mut() {
                 rejected.iter().try_for_each(|row| rejects.write(path, row))?;
             }
-            for (reply, line) in backend.apply(municipality, changes, &self.sender.checked()?)?.into_iter().zip(lines) {
+            for (reply, line) in backend.apply(municipality, changes, sender)?.into_iter().zip(lines) {
                 if let (ChangeOutcome::Rejected, Some(rejects)) = (reply.outcome(), rejects.as_deref_mut()) {
                     reply.rejected.iter().try_for_each(|row| rejects.write_reported(path, row))?;
                 }

@@ -141,7 +141,7 @@ fn may_be(backend: &Backend, person: &MatchReply) -> Result<Vec<MatchReply>, Fai
     };
     let by = Some(By::Kana(FindByKana { name_kana, birth_date }));
     let found = backend.find(FindRequest { by, municipality: 0, limit: LIMIT })?;
-    Ok(found.people.into_iter().filter(|person| person.outcome() == MatchOutcome::Matched).collect())
+    Ok(found.people.into_iter().filter(|person| person.outcome() != MatchOutcome::Provisional).collect())
 }
 
 /// A birth date that is typed.

@@ -34,28 +34,28 @@ pub(super) struct Record {
     #[arg(long, value_name = "DATE", requires = "without_ticket")]
     birth_date: Option<String>,
     /// The day of the shot
-    #[arg(long, value_name = "YYYY-MM-DD", requires = "whose")]
+    #[arg(long, value_name = "YYYY-MM-DD", requires = "whose", conflicts_with = "file")]
     date: Option<String>,
     /// The number of the dose
-    #[arg(long, value_name = "N", requires = "whose")]
+    #[arg(long, value_name = "N", requires = "whose", conflicts_with = "file")]
     dose: Option<u32>,
     /// Maker or product, at most 20 characters
-    #[arg(long, requires = "whose")]
+    #[arg(long, requires = "whose", conflicts_with = "file")]
     vaccine: Option<String>,
     /// Lot number, at most 20 characters
-    #[arg(long, requires = "whose")]
+    #[arg(long, requires = "whose", conflicts_with = "file")]
     lot: Option<String>,
     /// Name of the venue, at most 30 characters
-    #[arg(long, value_name = "NAME", requires = "whose")]
+    #[arg(long, value_name = "NAME", requires = "whose", conflicts_with = "file")]
     venue: Option<String>,
     /// Medical institution code, ten digits
-    #[arg(long, value_name = "CODE", requires = "whose")]
+    #[arg(long, value_name = "CODE", requires = "whose", conflicts_with = "file")]
     institution: Option<String>,
     /// Name of the doctor, at most 20 characters
-    #[arg(long, value_name = "NAME", requires = "whose")]
+    #[arg(long, value_name = "NAME", requires = "whose", conflicts_with = "file")]
     doctor: Option<String>,
     /// Your own id of this record: repeating it is safe
-    #[arg(long, value_name = "ID", requires = "whose")]
+    #[arg(long, value_name = "ID", requires = "whose", conflicts_with = "file")]
     capture_id: Option<String>,
     /// Write the rows that hold no shot here, with line, column, code and reason
     #[arg(long, value_name = "FILE", requires = "file")]

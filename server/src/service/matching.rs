@@ -31,8 +31,9 @@ impl Matching for MatchingService {
             None => return Err(status::invalid("a ticket line is needed: 18 digits")),
         };
         let ticket = line.map_err(status::invalid)?.ticket();
-        let reply = reply::of_match_at(ticket, self.0.view().match_ticket(ticket), moment);
-        let replies = join(&self.0, vec![reply], across, from).await?;
+        let view = Arc::clone(&self.0.view());
+        let reply = reply::of_match_at(ticket, view.match_ticket(ticket), moment);
+        let replies = join(&self.0, view, vec![reply], across, from).await?;
         metrics::matched(&replies);
         Ok(Response::new(replies.into_iter().next().unwrap_or_default()))
     }
@@ -52,8 +53,9 @@ impl Matching for MatchingService {
                     let reason = format!("{} lines in a batch, where at most {BATCH_MAX} fit", lines.len());
                     return Err(status::invalid(reason));
                 }
-                let replies = match_lines(&store.view(), &lines, moment);
-                let replies = join(&store, replies, across, from).await?;
+                let view = Arc::clone(&store.view());
+                let replies = match_lines(&view, &lines, moment);
+                let replies = join(&store, view, replies, across, from).await?;
                 metrics::matched(&replies);
                 Ok(MatchManyReply { replies })
             }
@@ -62,9 +64,10 @@ impl Matching for MatchingService {
     }
 }
 
-/// Adds what other municipalities know of the people, where that was asked for.
+/// Adds what other municipalities know of the people, where that was asked for: of the same moment.
 async fn join(
     store: &Arc<Store>,
+    view: Arc<View>,
     mut replies: Vec<MatchReply>,
     across: Option<Across>,
     from: String,
@@ -72,7 +75,6 @@ async fn join(
     let Some(across) = across else { return Ok(replies) };
     let store = Arc::clone(store);
     let joined = tokio::task::spawn_blocking(move || {
-        let view = store.view();
         across::add_elsewhere(&store, &view, &mut replies, &across, &from).map(|()| replies)
     });
     joined.await.map_err(|_| status::shutting_down())?.map_err(|error| status::of_access(&error))

@@ -146,3 +146,79 @@ fn over_grpc_it_is_asked_for_in_each_way_of_matching() {
     drop(server);
     assert_eq!(accesses(&store).len(), 5, "1, then 1 and 2, then 1 and 2");
 }
+
+#[test]
+fn where_a_question_came_from_is_kept_whatever_is_said_of_who() {
+    let folder = Folder::new();
+    let store = moved(&folder);
+    let server = Server::start(&store);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let channel = tonic::transport::Channel::from_shared(server.url.clone()).unwrap().connect().await.unwrap();
+        let mut matching = sesshu_proto::v1::matching_client::MatchingClient::new(channel);
+        let across = Some(Across { purpose: "転入".into(), who: "窓".repeat(300) });
+        let ticket = Some(MatchTicket::LineText(line(1)));
+        matching.r#match(MatchRequest { ticket, across, ..MatchRequest::default() }).await.unwrap();
+    });
+    drop(server);
+    let who = accesses(&store)[0]["who"].as_str().unwrap().to_owned();
+    assert!(who.starts_with("窓窓") && who.contains(" at 127.0.0.1:"), "{who}");
+}
+
+#[test]
+fn a_reissued_person_of_a_ledger_is_joined_once() {
+    let folder = Folder::new();
+    let store = moved(&folder);
+    let reissued = Person::new(9).with(|it| it.change = "再発行".into());
+    let file = folder.write("reissued.csv", crate::people::reissues(&[("0000000001", reissued)]));
+    sesshu!["apply", "--store", store, file].code(0);
+    let asked = ["--across", "--purpose", "転入", "--json"];
+    let ledger = sesshu!["ledger", "--store", store, CHIYODA, asked[0], asked[1], asked[2], asked[3]].code(0).objects();
+    let joined: Vec<usize> = ledger.iter().map(|it| elsewhere(it).len()).collect();
+    assert_eq!(joined, [0, 0, 1], "by the valid ticket: {ledger:?}");
+    for number in [1, 9] {
+        let found = sesshu!["match", "--store", store, line(number), asked[0], asked[1], asked[2], asked[3]].code(0);
+        assert_eq!(elsewhere(&found.object()), [(&*naha(7), 1)]);
+    }
+}
+
+#[test]
+fn a_match_and_what_is_known_elsewhere_are_of_one_moment() {
+    let folder = Folder::new();
+    let store = moved(&folder);
+    let server = Server::start(&store);
+    let client = sesshu::client::Client::connect(&server.url).unwrap();
+    let id: u64 = sesshu!["match", "--server", server.url, line(1), "--json"].code(0).object()["shots"][0]["shot_id"]
+        .as_u64()
+        .unwrap();
+    let tickets: [u64; 2] = [ticket(1).parse().unwrap(), naha(7).parse().unwrap()];
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // The shot goes to and fro between the two tickets of the person.
+        scope.spawn(|| {
+            let client = sesshu::client::Client::connect(&server.url).unwrap();
+            for at in (0..2).cycle() {
+                let act = sesshu_proto::v1::AmendRequest {
+                    of: Some(sesshu_proto::v1::ShotReference { ticket: tickets[at], shot_id: id }),
+                    act: Some(sesshu_proto::v1::amend_request::Act::Reassign(tickets[1 - at])),
+                    who: "係員".into(),
+                    reason: "往復".into(),
+                    authority: sesshu_proto::v1::Authority::MunicipalityStaff.into(),
+                    ..Default::default()
+                };
+                client.amend(vec![act], false).unwrap();
+                if stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    return;
+                }
+            }
+        });
+        let across = Across { purpose: "転入".into(), who: "窓口".into() };
+        let asked = [sesshu_engine::ticket::TicketLine::parse(&line(1)).unwrap()];
+        for _ in 0..300 {
+            let reply = client.match_lines(&asked, None, Some(&across)).unwrap().remove(0);
+            let shots = reply.shots.iter().chain(reply.elsewhere.iter().flat_map(|person| &person.shots));
+            assert_eq!(shots.filter(|shot| shot.shot_id == id).count(), 1, "{reply:?}");
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}

@@ -11,8 +11,8 @@ use crate::error::{Damage, Kind, RecordError};
 use crate::mutation::{Mutation, broken};
 
 impl Committer {
-    /// Does acts, one after another, and answers each; behind one that `failed` for want of the disk, none is logged. Once the log has failed nothing is
-    /// answered, not even what would change nothing: what is in doubt may have changed what that is said of. Nothing is under way.
+    /// Does acts, one after another, and answers each. Behind one that could not be logged, in this call or, if it `failed`, in one that it goes on from, none is
+    /// logged or answered, not even if it would change nothing: what that is said of may rest on the first. Nothing is under way.
     pub(in crate::store) fn act<P, T: Answer>(
         &mut self,
         shared: &Shared,
@@ -55,15 +55,20 @@ impl Committer {
     ) -> impl Iterator<Item = Result<T, RecordError>> {
         let mut before = self.writer.next_sequence() - 1;
         let events = judged.iter().flatten().flat_map(|judged| &judged.events);
+        let mut behind = failed.clone();
         let logged = failed.clone().map_or_else(|| self.log_events(shared, events), Err);
         // A log that failed says so itself, to those that it never saw: they are not in doubt.
         let none_follows = |error: &&RecordError| error.kind() == Kind::Retry && !broken(Mutation::ActBehindFailure);
         *failed = logged.as_ref().err().filter(none_follows).cloned();
         judged.into_iter().map(move |judged| {
             let Judged { mut answer, events, .. } = judged?;
+            if let (true, Some(error)) = (events.is_empty(), &behind) {
+                return Err(error.clone());
+            }
             if !events.is_empty() {
                 before += events.len() as u64;
-                answer.logged(before, logged.clone()?);
+                let time_ms = logged.clone().inspect_err(|error| behind = Some(not_tried(error)))?;
+                answer.logged(before, time_ms);
             }
             Ok(answer)
         })
@@ -104,5 +109,13 @@ impl Committer {
         show(self, end, sequence);
         self.found_room(shared);
         Ok(time_ms)
+    }
+}
+
+/// What is said of an act behind one that failed so.
+fn not_tried(error: &RecordError) -> RecordError {
+    match error {
+        RecordError::InDoubt(reason) if !broken(Mutation::AnswerBehindDoubt) => RecordError::Poisoned(reason.clone()),
+        error => error.clone(),
     }
 }

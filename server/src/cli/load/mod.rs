@@ -50,13 +50,13 @@ pub(super) struct Load {
     #[arg(long)]
     dry_run: bool,
     /// Make a held load visible
-    #[arg(long, value_name = "ID", conflicts_with_all = ["paths", "discard", "held", "dry_run", "rejects", "jobs"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["paths", "discard", "held", "dry_run", "rejects", "jobs", "who", "reason"])]
     confirm: Option<String>,
     /// Throw a held load away
-    #[arg(long, value_name = "ID", conflicts_with_all = ["paths", "held", "dry_run", "rejects", "jobs"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["paths", "held", "dry_run", "rejects", "jobs", "who", "reason"])]
     discard: Option<String>,
     /// List the held loads
-    #[arg(long, conflicts_with_all = ["paths", "dry_run", "rejects", "jobs"])]
+    #[arg(long, conflicts_with_all = ["paths", "dry_run", "rejects", "jobs", "who", "reason"])]
     held: bool,
     #[command(flatten)]
     sender: Sender,

@@ -45,7 +45,7 @@ pub(super) struct Several {
     /// Of them, those on tickets of a municipality
     #[arg(long, value_name = "CODE", requires = "of_date", help_heading = "Instead of IDs")]
     of_municipality: Option<String>,
-    /// All shots with which an act on many of them did something: the name that the history has of it
+    /// All shots with which an act on many of them did something, or wanted to: the name that the history has of it
     #[arg(long, value_name = "NAME", help_heading = "Instead of IDs")]
     of_batch: Option<String>,
 }
