@@ -5,6 +5,7 @@
 use sesshu_proto::v1::{Authority, Shot};
 
 use super::fault::{Column, Fault, FaultCode, check_text};
+use super::mask::masked;
 use super::shot::{check_ascii, check_content};
 use crate::limits;
 use crate::ticket::Ticket;
@@ -136,6 +137,8 @@ impl Amendment {
         if let Act::Correct(correction) = &act {
             correction.check()?;
         }
+        // The history keeps it: people write down what they look at.
+        let by = By { who: masked(&by.who), reason: masked(&by.reason), ..by };
         Ok(Amendment { of, act, by, version, settles })
     }
 

@@ -8,6 +8,7 @@
 mod amendment;
 mod change;
 mod fault;
+mod mask;
 mod provisional;
 mod remark;
 mod row;
@@ -17,6 +18,7 @@ mod shot;
 pub use amendment::{Act, Amendment, By, Correction, ShotRef};
 pub use change::{Change, ChangeContent};
 pub use fault::{Column, Fault, FaultCode};
+pub(crate) use mask::masked;
 pub use provisional::provisional_ticket;
 pub(crate) use remark::of_shared;
 pub use remark::{Remark, RemarkCode};

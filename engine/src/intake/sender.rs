@@ -1,9 +1,10 @@
 //! Who sends rows of a register, and why.
 
 use super::fault::{Column, Fault, check_text};
+use super::mask::masked;
 use crate::limits;
 
-/// Who sent rows, and why, in the client's words; the history of each row keeps both. Both may be empty.
+/// Who sent rows, and why, in the client's words; the history of each row keeps both, without what may be a My Number. Both may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sender {
     who: String,
@@ -20,7 +21,7 @@ impl Sender {
         let (who, reason) = (who.into(), reason.into());
         check_text(Column::Who, &who, limits::RECORDED_BY_CHARACTERS_MAX)?;
         check_text(Column::Reason, &reason, limits::REASON_CHARACTERS_MAX)?;
-        Ok(Sender { who, reason })
+        Ok(Sender { who: masked(&who), reason: masked(&reason) })
     }
 
     /// Who.

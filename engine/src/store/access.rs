@@ -16,6 +16,7 @@ use super::{Shared, Store, lock};
 use crate::disk::{Disk, Instead, exchanged};
 use crate::error::{AccessError, Damage, OpenError};
 use crate::frame::kind;
+use crate::intake::masked;
 use crate::limits::{ACCESS_PURPOSE_CHARACTERS_MAX, ACCESS_WHO_CHARACTERS_MAX, BATCH_BYTES_MAX};
 use crate::log::{self, LogError, Recovery, Vouched, Writer};
 use crate::mutation::{Mutation, broken};
@@ -207,20 +208,6 @@ impl Store {
         drop(log);
         read.map_err(in_its_place)
     }
-}
-
-/// The text with stars for the digits of whatever may be a My Number: people write down what they look for.
-fn masked(text: &str) -> String {
-    const DIGITS: usize = 12;
-    let is_digit = |c: char| c.is_ascii_digit() || ('０'..='９').contains(&c);
-    let joins = |c: char| is_digit(c) || matches!(c, ' ' | '\u{3000}' | '-' | '－' | '‐' | 'ー' | '−');
-    let characters: Vec<char> = text.chars().collect();
-    let runs = characters.chunk_by(|&a, &b| joins(a) == joins(b));
-    runs.flat_map(|run| {
-        let long = run.iter().filter(|&&c| is_digit(c)).count() >= DIGITS;
-        run.iter().map(move |&c| if long && is_digit(c) { '*' } else { c })
-    })
-    .collect()
 }
 
 fn append(writer: &mut Writer, messages: &[Vec<u8>], now_ms: u64) -> Result<(), LogError> {

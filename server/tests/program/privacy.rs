@@ -76,6 +76,10 @@ fn my_numbers_of_a_register_are_shown_nowhere() {
         let metrics = free_address();
         let server = Server::start_with(&served, &["--metrics", &metrics], "trace");
         let municipality = municipalities(&out).into_iter().next().unwrap();
+        let without =
+            ["record", "--without-ticket", &municipality, "--name-kana", "ミホン ハナコ", "--birth-date", "1956-02-03"];
+        let without = [&without[..], &["--date", "2021-06-01", "--dose", "1", "--vaccine", "ファイザー"]].concat();
+        let without = [&without[..], &["--lot", "EW1", "--venue", "会場"]].concat();
         for place in [["--store", &*store], ["--server", &*server.url]] {
             for (arguments, input) in [
                 // More than a tenth of the rows are bad: held where the share is a tenth, shown where nothing is to be loaded.
@@ -84,8 +88,17 @@ fn my_numbers_of_a_register_are_shown_nowhere() {
                 (&["load", "--held"], ""),
                 (&["load", "--held", "--json"], ""),
                 (&["load", &out, "--rejects", &rejects, "--json"], ""),
-                (&["load", &out], ""),
+                (&["load", &out, "--who", &number, "--reason", &format!("{number} の照会")], ""),
                 (&["record", "--file", &shots, "--json"], ""),
+                (&[&without[..], &["--json"]].concat(), ""),
+                (&without, ""),
+                (&["find", "--without-ticket", "--municipality", &municipality, "--json"], ""),
+                (&["find", "--without-ticket", "--municipality", &municipality], ""),
+                (&["match", "-", "--across", "--purpose", &number, "--json"], &*lines),
+                (&["match", "-", "--across", "--purpose", "照会"], &*lines),
+                (&["ledger", &municipality, "--across", "--purpose", "照会", "--json"], ""),
+                (&["history", &lines[..18], "--json"], ""),
+                (&["history", &lines[..18]], ""),
                 (&["match", "-", "--json"], &*lines),
                 (&["match", "-"], &*lines),
                 (&["ledger", &municipality, "--json"], ""),
@@ -129,6 +142,9 @@ fn my_numbers_of_a_register_are_shown_nowhere() {
             texts.push(printed(&["find", "--store", store, "--my-number-stdin", "--purpose", "照会"], &number));
         }
         assert_eq!(code, Some(0), "{log}");
+        for whose in ["ミホン", &format!("P{municipality}"), &lines[..18], &lines[2..18]] {
+            assert!(!log.contains(whose), "names and tickets do not reach the log: {log}");
+        }
         texts.extend([rest, log]);
         for text in &texts {
             let shown = first_shown(text, &numbers);
