@@ -180,3 +180,26 @@ fn the_rules_know_the_birth_date_and_no_stub() {
 fn early_shot() -> Shot {
     Shot { date: 20_210_601, dose: 1, ..Shot::default() }
 }
+
+#[test]
+fn ledgers_without_such_people_are_not_read_for_them() {
+    let place = Place::in_memory();
+    let store = place.open();
+    load(&store, NAHA, 1..=3, 1);
+    record(&store, without_ticket("ワタナベ　ヨシコ", 1, "c-1"));
+    load(&store, CHIYODA, 1..=3, 1);
+    store.close().unwrap();
+    drop(store);
+    // All of Naha's register is damaged.
+    let path = place.file("ledgers/472018/000001.gen");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let content = 8192..bytes.len() - 512;
+    bytes[content].iter_mut().for_each(|byte| *byte ^= 0x20);
+    std::fs::write(&path, bytes).unwrap();
+    let store = place.open();
+    let view = store.view();
+    assert!(matches!(answer(&view, ticket(NAHA, 1)), Answer::Damaged(_)));
+    assert_eq!(found(&view, "ワタナベ　ヨシコ"), [of_person("ワタナベ　ヨシコ")]);
+    assert_eq!(waiting(&view), [of_person("ワタナベ　ヨシコ")]);
+    assert!(view.all_without_ticket(municipality(NAHA)).unwrap().is_empty());
+}

@@ -25,7 +25,7 @@ use crate::limits::{FILE_CHUNK_BYTES, FILE_HEADER_BYTES, GENERATION_BYTES_MAX};
 use crate::lookup::{Kind, RowFields, RowHasher};
 use crate::mutation::{Mutation, broken};
 use crate::stored::ShotView;
-use crate::ticket::ANY_NUMBER_MAX;
+use crate::ticket::{ANY_NUMBER_MAX, NUMBER_MAX};
 
 /// A row as an entry keeps it.
 #[derive(Clone, Copy)]
@@ -89,6 +89,8 @@ pub(crate) struct Builder {
     dictionary: DictionaryBuilder,
     cold: ColdSection,
     senders: Vec<SentRegister>,
+    /// The address of the first entry of a person without a ticket.
+    without_ticket: Option<u64>,
     counters: Counters,
     /// Scratch of one entry.
     folded: Vec<FoldedShot>,
@@ -113,6 +115,7 @@ impl Builder {
             dictionary: DictionaryBuilder::default(),
             cold: ColdSection::default(),
             senders: Vec::new(),
+            without_ticket: None,
             counters: Counters::default(),
             folded: Vec::new(),
             payload: Vec::new(),
@@ -157,6 +160,9 @@ impl Builder {
         self.output.frame(self.identity.salt, header, &self.payload)?;
 
         self.last = Some(number);
+        if number > NUMBER_MAX {
+            self.without_ticket.get_or_insert(address);
+        }
         self.index.push(slots::pack(number, address));
         if let Some(row) = row {
             self.look_up(&row, address);
@@ -204,6 +210,9 @@ impl Builder {
         if !self.senders.is_empty() {
             let senders = senders::encode(std::mem::take(&mut self.senders));
             sections.push(self.output.section(tag::SENDERS, &senders)?);
+        }
+        if let Some(address) = self.without_ticket {
+            sections.push(self.output.section(tag::WITHOUT_TICKET, &address.to_le_bytes())?);
         }
         self.output.align(8)?;
 

@@ -36,6 +36,7 @@ pub(super) mod tag {
     pub(in super::super) const MY_NUMBERS: u32 = 8;
     pub(in super::super) const KANA_ORDER: u32 = 9;
     pub(in super::super) const SENDERS: u32 = 10;
+    pub(in super::super) const WITHOUT_TICKET: u32 = 11;
 
     /// The table of a look-up.
     pub(in super::super) fn of(kind: crate::lookup::Kind) -> u32 {

@@ -52,6 +52,7 @@ struct Details {
     lookups: [Option<Lookup>; Kind::ALL.len()],
     kana_order: Option<Lookup>,
     senders: Option<Lookup>,
+    without_ticket: Option<Lookup>,
     municipality: Municipality,
     identity: Identity,
     counters: Counters,
@@ -143,6 +144,7 @@ impl Generation {
             lookups: Kind::ALL.map(|kind| lookup(tag::of(kind))),
             kana_order: lookup(tag::KANA_ORDER),
             senders: lookup(tag::SENDERS),
+            without_ticket: lookup(tag::WITHOUT_TICKET),
             municipality,
             identity,
             counters: footer.counters,
@@ -212,8 +214,30 @@ impl Generation {
 
     /// Every entry in the order of the numbers; ends after the first damage. Their texts lie in the dictionary, so that is checked first.
     pub(crate) fn entries(&self) -> impl Iterator<Item = Result<(u64, Entry<'_>), Damage>> {
+        self.entries_from(self.entries_offset)
+    }
+
+    /// Whether there are entries of people without a ticket.
+    pub(crate) fn has_people_without_ticket(&self) -> bool {
+        self.details.without_ticket.is_some()
+    }
+
+    /// As [`Generation::entries`], those of people without a ticket, whose numbers are the last.
+    pub(crate) fn entries_without_ticket(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<(u64, Entry<'_>), Damage>>, Damage> {
+        let Some(first) = &self.details.without_ticket else { return Ok(self.entries_from(self.entries_end)) };
+        self.check_lookup(first)?;
+        let address = self.bytes(&first.section).first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+        let is_inside = |address: &u64| (self.entries_offset..self.entries_end).contains(address);
+        let address = address.filter(is_inside);
+        let address = address.ok_or_else(|| self.damage(first.section.offset, "an address that no entry has"))?;
+        Ok(self.entries_from(address))
+    }
+
+    fn entries_from(&self, address: u64) -> impl Iterator<Item = Result<(u64, Entry<'_>), Damage>> {
         let end = self.entries_end;
-        let (mut address, mut last) = (self.entries_offset, None);
+        let (mut address, mut last) = (address, None);
         std::iter::from_fn(move || {
             if address >= end {
                 return None;

@@ -34,7 +34,7 @@ use crate::intake::Sender;
 use crate::log::Segments;
 use crate::mutation::{Mutation, broken};
 use crate::stored::RowView;
-use crate::ticket::{Municipality, Ticket};
+use crate::ticket::{Municipality, NUMBER_MAX, Ticket};
 
 /// What a checkpoint keeps of a ticket in a tail.
 #[derive(Clone, Copy, Debug)]
@@ -64,14 +64,23 @@ pub(crate) struct Ledger {
     has_changes: AtomicBool,
     /// What rows that changed in the tail are looked up by: the look-ups of the generation do not know of them. Held for one insertion, or one look.
     overlay: Mutex<Overlay>,
+    /// Whether the tail has people without a ticket. Set before the view that shows the first of them is published.
+    has_people_without_ticket: AtomicBool,
     pub(crate) installed: Installed,
 }
 
 impl Ledger {
     /// A ledger of which nothing is known yet.
     pub(crate) fn new(municipality: Municipality) -> Ledger {
-        let (tail, has_changes, overlay) = (Tail::default(), AtomicBool::new(false), Mutex::default());
-        Ledger { generation: None, tail, municipality, has_changes, overlay, installed: Installed::default() }
+        Ledger {
+            generation: None,
+            tail: Tail::default(),
+            municipality,
+            has_changes: AtomicBool::new(false),
+            overlay: Mutex::default(),
+            has_people_without_ticket: AtomicBool::new(false),
+            installed: Installed::default(),
+        }
     }
 
     /// Starts to fetch what a match needs of the ledger itself.
@@ -164,7 +173,16 @@ impl Ledger {
             let header = Header { kind: kind::RESIDENT_CHANGED, flags: 0, time_ms: 0, ticket_bits: 0, sequence: 0 };
             self.row_changed(ticket.number(), RowView::of_change(header, message).as_ref());
         }
+        if ticket.is_provisional() {
+            self.has_people_without_ticket.store(true, Ordering::Relaxed);
+        }
         self.tail.insert(ticket.number(), address, effect);
+    }
+
+    /// Whether there are people without a ticket, as far as memory tells: nothing of the generation is read for it.
+    pub(crate) fn has_people_without_ticket(&self) -> bool {
+        self.has_people_without_ticket.load(Ordering::Relaxed)
+            || self.generation.as_ref().is_some_and(Generation::has_people_without_ticket)
     }
 
     fn row_changed(&self, number: u64, row: Option<&RowView<'_>>) {
@@ -208,6 +226,8 @@ impl Ledger {
         for ticket in tickets.clone().filter(|ticket| ticket.changed) {
             self.restore_changes(&ticket, segments);
         }
+        let any = tickets.clone().any(|ticket| ticket.number > NUMBER_MAX);
+        self.has_people_without_ticket.store(any, Ordering::Relaxed);
         self.tail.restore(tickets.map(|ticket| (ticket.number, ticket.newest)), counts);
     }
 

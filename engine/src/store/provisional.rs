@@ -1,7 +1,7 @@
 //! Finding people without a ticket, for whom shots were recorded all the same.
 //!
 //! Owns who is one of them: what stands for a ticket, and has shots in force. Who was linked to a ticket has none any more. The number that stands for a ticket
-//! is the same in every ledger, so it needs no table: all ledgers are matched side by side.
+//! is the same in every ledger, so it needs no table: the ledgers that have such people are matched side by side, and no other is looked at.
 
 use sesshu_proto::v1::Provisional;
 
@@ -22,7 +22,8 @@ impl View {
     /// As [`View::with_resident_number`].
     pub fn without_ticket(&self, within: Within, kana: &str, birth_date: u32) -> Result<Found<'_>, Damage> {
         let asked = Provisional { name_kana: kana.to_owned(), birth_date };
-        let ledgers = self.ledgers.iter().map(|ledger| ledger.municipality);
+        let ledgers = self.ledgers.iter().filter(|ledger| ledger.has_people_without_ticket());
+        let ledgers = ledgers.map(|ledger| ledger.municipality);
         let municipalities = ledgers.filter(|it| within.municipality.is_none_or(|municipality| municipality == *it));
         let tickets: Vec<Ticket> = municipalities.map(|it| provisional_ticket(it, &asked)).collect();
         let mut found = Ok(Found { people: Vec::new(), more: false });
@@ -49,14 +50,12 @@ impl View {
     ///
     /// # Errors
     ///
-    /// [`Damage`] of anything in the ledger: it could be one of them.
+    /// [`Damage`] of anything that could be one of them.
     pub fn all_without_ticket(&self, municipality: Municipality) -> Result<Vec<Person<'_>>, Damage> {
         let mut people = Vec::new();
-        for item in self.ledger(municipality) {
+        for item in self.ledger_without_tickets(municipality)? {
             match item? {
-                (ticket, Match::Orphan(person)) if ticket.is_provisional() && !person.shots()?.is_empty() => {
-                    people.push(person);
-                }
+                (_, Match::Orphan(person)) if !person.shots()?.is_empty() => people.push(person),
                 (_, Match::Damaged(damage)) => return Err(damage),
                 _ => {}
             }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use super::ledgers::Ledgers;
 use crate::error::Damage;
-use crate::generation::Entry;
+use crate::generation::{Entry, Generation};
 pub use crate::ledger::Match;
 use crate::ledger::{Horizon, Known, Ledger, Moment, Step, join};
 use crate::limits::MATCH_GROUP_TICKETS;
 use crate::sync::Guard;
-use crate::ticket::{Municipality, Ticket};
+use crate::ticket::{Municipality, NUMBER_MAX, Ticket};
 
 /// A pinned view.
 pub type ViewGuard = Guard<Arc<View>>;
@@ -102,15 +102,29 @@ impl View {
     pub fn ledger(&self, municipality: Municipality) -> LedgerReader<'_> {
         let ledger = self.ledgers.get(municipality.ordinal()).map(|ledger| &**ledger);
         let entries = ledger.and_then(|ledger| ledger.generation.as_ref()).map(|generation| generation.entries());
+        self.reader(ledger, entries.map(|entries| Box::new(entries) as Entries<'_>), |_| true)
+    }
+
+    /// As [`View::ledger`], those that stand for the tickets of people without one. Where there are none nothing is read.
+    pub(super) fn ledger_without_tickets(&self, municipality: Municipality) -> Result<LedgerReader<'_>, Damage> {
+        let ledger = self.ledgers.get(municipality.ordinal()).map(|ledger| &**ledger);
+        let ledger = ledger.filter(|ledger| ledger.has_people_without_ticket());
+        let generation = ledger.and_then(|ledger| ledger.generation.as_ref());
+        let entries = generation.map(Generation::entries_without_ticket).transpose()?;
+        let entries = entries.map(|entries| Box::new(entries) as Entries<'_>);
+        Ok(self.reader(ledger, entries, |number| number > NUMBER_MAX))
+    }
+
+    fn reader<'v>(
+        &'v self,
+        ledger: Option<&'v Ledger>,
+        entries: Option<Entries<'v>>,
+        is_read: impl Fn(u64) -> bool,
+    ) -> LedgerReader<'v> {
         let mut tail = ledger.map(|ledger| ledger.tail.tickets()).unwrap_or_default();
+        tail.retain(|(number, _)| is_read(*number));
         tail.sort_unstable_by(|a, b| b.cmp(a));
-        LedgerReader {
-            view: self,
-            ledger,
-            entries: entries.map(|entries| Box::new(entries) as Entries<'_>),
-            next: None,
-            tail,
-        }
+        LedgerReader { view: self, ledger, entries, next: None, tail }
     }
 }
 

@@ -263,10 +263,8 @@ impl Runner {
                     blame(damage, &self.damaged)?;
                 }
                 Err(error) => {
-                    let is_said = !events.is_empty() || matches!(error, RecordError::Poisoned(_));
-                    ensure(is_said, "what changes nothing needs no disk, but a log that did not fail", || {
-                        chain(error)
-                    })?;
+                    let is_said = !events.is_empty() || failed.is_some() || matches!(error, RecordError::Poisoned(_));
+                    ensure(is_said, "what changes nothing needs no disk, but that nothing failed", || chain(error))?;
                     if std::mem::discriminant(*failed.get_or_insert(error)) == std::mem::discriminant(error) {
                         not_logged.extend(events);
                     }
