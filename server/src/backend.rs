@@ -60,7 +60,7 @@ impl Backend {
         }
     }
 
-    /// Finds people without their ticket.
+    /// Finds people whose ticket is not at hand.
     ///
     /// # Errors
     ///

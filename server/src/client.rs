@@ -353,7 +353,7 @@ impl Client {
         })
     }
 
-    /// Finds people without their ticket.
+    /// Finds people whose ticket is not at hand.
     ///
     /// # Errors
     ///

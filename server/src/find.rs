@@ -1,4 +1,4 @@
-//! Finding people without their ticket: from what travels to a question to the store, and back.
+//! Finding people whose ticket is not at hand: from what travels to a question to the store, and back.
 //!
 //! Owns the check of a question and the one way to its answer, for the service and for commands on a store. A question by My Number is answered to loopback
 //! connections alone until there are roles; that is the service's to see.

@@ -10,7 +10,9 @@ use hdrhistogram::Histogram;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use sesshu_engine::{CommitStatistics, LoadOutcome, LoadReport, Store};
-use sesshu_proto::v1::{AmendReply, FindReply, MatchReply, RecordOutcome, RecordReply};
+use sesshu_proto::v1::{AmendReply, FindReply, MatchReply, RecordReply};
+
+use crate::reply::is_new;
 
 const MATCHES: &str = "sesshu_matches_total";
 const FINDS: &str = "sesshu_finds_total";
@@ -53,7 +55,7 @@ pub fn serve(address: SocketAddr, store: &Arc<Store>) -> Result<(), String> {
         .map_err(|error| format!("the metrics endpoint {address}: {error}"))?;
     describe_counter!(MATCHES, "Tickets looked up, by outcome");
     describe_counter!(RECORD_WARNINGS, "Warnings of shots that were recorded, by kind");
-    describe_counter!(FINDS, "Questions for people without their ticket that were answered");
+    describe_counter!(FINDS, "Questions for people whose ticket is not at hand that were answered");
     describe_counter!(FOUND, "People in the answers");
     describe_counter!(RECORDS, "Shots handed in, by outcome");
     describe_histogram!(RECORD_SECONDS, "From a request to record shots to its answer, in seconds");
@@ -135,8 +137,7 @@ pub fn found(reply: &FindReply) {
 pub fn recorded(replies: &[RecordReply], elapsed: Duration) {
     for reply in replies {
         counter!(RECORDS, "outcome" => reply.outcome().as_str_name()).increment(1);
-        let new = [RecordOutcome::Recorded, RecordOutcome::Orphan, RecordOutcome::Provisional];
-        if new.contains(&reply.outcome()) {
+        if is_new(reply.outcome()) {
             for warning in &reply.warnings {
                 counter!(RECORD_WARNINGS, "kind" => warning.kind().as_str_name()).increment(1);
             }

@@ -205,6 +205,12 @@ pub fn of_record(
     })
 }
 
+/// Whether a shot became durable by the record that is answered so.
+#[must_use]
+pub fn is_new(outcome: RecordOutcome) -> bool {
+    matches!(outcome, RecordOutcome::Recorded | RecordOutcome::Orphan | RecordOutcome::Provisional)
+}
+
 /// The reply for a change that was applied. `line`: where it stands in its file, or 0.
 ///
 /// # Errors

@@ -9,7 +9,7 @@
 //! | `checkpoint` | the tails on disk |
 //! | `ledgers` | which ledgers there are, and their look-ups side by side |
 //! | `view` | what one reader sees: match, match_batch, ledgers |
-//! | `find`, `my_number`, `access` | people without their ticket, and who asked for whom |
+//! | `find`, `my_number`, `provisional`, `access` | people whose ticket is not at hand, or who have none, and who asked for whom |
 //! | `key` | the keys, when something needs them |
 //! | `state` | what a durable event does to the ledgers, live and at replay |
 //! | `record`, `judge`, `queue`, `batch`, `committer`, `pipeline` | the way of a shot to the disk, in this order |
@@ -17,7 +17,7 @@
 //! | `hold`, `held`, `held_file` | registers that wait for somebody's word: when, their life, their files |
 //! | `act` | what a single act on a ticket comes to |
 //! | `change` | the way of a single row to the log |
-//! | `amend`, `locate`, `history` | a recorded shot that is set right, where it is now, and what became of it |
+//! | `amend`, `locate`, `history`, `select` | a recorded shot that is set right, where it is now, what became of it, and which have something in common |
 //! | `select` | shots by what is said of them |
 //! | `upkeep` | when checkpoints and manifests are written |
 //! | `status`, `statistics` | what operators ask for |

@@ -1,4 +1,4 @@
-//! `sesshu find`: people without their ticket.
+//! `sesshu find`: people whose ticket is not at hand.
 
 use std::io::{BufWriter, Read as _, Write as _};
 

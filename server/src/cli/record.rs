@@ -243,8 +243,7 @@ fn conflict(line: u64, reply: &RecordReply) -> v1::RejectedRow {
 
 impl RecordSummary {
     fn count(&mut self, reply: &RecordReply) {
-        let new = [RecordOutcome::Recorded, RecordOutcome::Orphan, RecordOutcome::Provisional];
-        if new.contains(&reply.outcome()) && !reply.warnings.is_empty() {
+        if reply::is_new(reply.outcome()) && !reply.warnings.is_empty() {
             self.with_warnings += 1;
             for warning in &reply.warnings {
                 *self.warnings.entry(warning_word(warning.kind())).or_default() += 1;

@@ -1,4 +1,4 @@
-//! `Register`: register snapshots, as a conversation, single changes, loads that are held, and people without their ticket.
+//! `Register`: register snapshots, as a conversation, single changes, loads that are held, and people whose ticket is not at hand.
 //!
 //! Open, rows in batches, commit; each step is answered. A stream that ends by itself before its commit, or is cancelled, leaves nothing behind; one that breaks
 //! leaves its load to `resuming`.
