@@ -174,18 +174,18 @@ impl Ticket {
         }
     }
 
-    /// Reads the sixteen digits as text, of a provisional one behind a P.
+    /// Reads the sixteen digits as text, however they are typed; of a provisional one behind a P.
     ///
     /// # Errors
     ///
     /// [`TicketError`].
     pub fn parse(text: &str) -> Result<Self, TicketError> {
-        let (base, digits) = match text.strip_prefix(['P', 'p']) {
+        let (base, digits) = match text.trim_start().strip_prefix(['P', 'p', 'Ｐ', 'ｐ']) {
             Some(digits) => (PROVISIONAL_DECIMALS, digits),
             None => (0, text),
         };
-        let value = digits.parse::<u64>().ok().filter(|_| digits.len() == 16 && !digits.starts_with('+'));
-        Self::from_decimal(base + value.ok_or(TicketError::NotATicket)?)
+        let digits = Digits::<16>::parse(digits).map_err(|_| TicketError::NotATicket)?;
+        Self::from_decimal(base + digits.value(0..16))
     }
 
     #[inline]
@@ -276,7 +276,10 @@ mod tests {
         assert_eq!(ticket.to_bits(), 13_101 * (1 << 34) + 10_000_012_345);
         assert_eq!(ticket.to_decimal(), 1_001_310_160_000_012_345);
         assert_eq!(ticket.to_string(), "P1310160000012345");
-        assert_eq!(Ticket::parse("p1310160000012345"), Ok(ticket));
+        for typed in ["p1310160000012345", "Ｐ１３１０１６０００００１２３４５", " P131016-0000-012345 "]
+        {
+            assert_eq!(Ticket::parse(typed), Ok(ticket), "{typed}");
+        }
         assert!(ticket.is_provisional() && !Ticket::new(chiyoda(), NUMBER_MAX).expect("ten digits").is_provisional());
         let last = Ticket::provisional(chiyoda(), PROVISIONAL_NUMBERS - 1);
         assert_eq!((last.number(), last.municipality()), (ANY_NUMBER_MAX, chiyoda()));
@@ -301,15 +304,7 @@ mod tests {
         for value in [10_u64.pow(16), 2 * 10_u64.pow(18), too_high, u64::MAX] {
             assert_eq!(Ticket::from_decimal(value), Err(TicketError::DecimalOutOfRange { value }));
         }
-        for text in [
-            "",
-            "P",
-            "131016000001234",
-            "P131016000001234",
-            "+131016000001234",
-            "1310160000012345 ",
-            "Q1310160000012345",
-        ] {
+        for text in ["", "P", "131016000001234", "P131016000001234", "+131016000001234", "Q1310160000012345"] {
             assert_eq!(Ticket::parse(text), Err(TicketError::NotATicket), "{text}");
         }
         let check_digit = MunicipalityError::CheckDigit { code: 131_017, expected: 6 };
