@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use sesshu_engine::error::{AccessError, Damage, OpenError};
 use sesshu_engine::ticket::Ticket;
-use sesshu_engine::{Access, Held, Status, Store, View};
+use sesshu_engine::{Access, Held, PersonHistory, Status, Store, View, Within};
 
 use crate::{Answer, CHIYODA, NAHA, SAPPORO, answer, by_names, ledger, municipality, my_number, resident, ticket};
 
@@ -29,6 +29,10 @@ pub(super) struct Everything {
     ledgers: BTreeMap<u32, Result<BTreeMap<u64, Answer>, Damage>>,
     resident_numbers: BTreeMap<(u32, u64), Result<Vec<u64>, Damage>>,
     my_numbers: BTreeMap<u64, Result<Vec<Ticket>, Damage>>,
+    /// Everything that was ever known of a ticket's person: in Chiyoda, where most became of them.
+    histories: BTreeMap<(u32, u64), Result<Option<PersonHistory>, Damage>>,
+    /// Who has no ticket.
+    without_ticket: BTreeMap<u32, Result<Vec<u64>, Damage>>,
     /// Loads that wait.
     pub(super) held: Vec<Held>,
     /// Who looked whom up.
@@ -71,6 +75,12 @@ impl Everything {
                 .map(|&(code, number)| ((code, number), residents(&view, code, number)))
                 .collect(),
             my_numbers: my_numbers(store, &view),
+            histories: asked
+                .iter()
+                .filter(|(code, _)| *code == CHIYODA)
+                .map(|&(code, number)| ((code, number), view.person_history(ticket(code, number))))
+                .collect(),
+            without_ticket: LEDGERS.map(|code| (code, without_ticket(&view, code))).into(),
             held: store.held(),
             accesses: accesses(store),
             tickets,
@@ -139,11 +149,26 @@ impl Everything {
                 now => return Err(format!("My Number {asked} is {now:?} instead of {whole:?}")),
             }
         }
+        for (asked, whole) in &whole.histories {
+            match &self.histories[asked] {
+                Err(damage) if told(damage) => {}
+                now if now == whole => {}
+                now => return Err(format!("the history of {asked:?} is {now:?} instead of {whole:?}")),
+            }
+        }
+        for (code, whole) in &whole.without_ticket {
+            match &self.without_ticket[code] {
+                Err(damage) if told(damage) => {}
+                now if now == whole => {}
+                now => return Err(format!("without a ticket in {code} are {now:?} instead of {whole:?}")),
+            }
+        }
         if self.status != whole.status {
             return Err(format!("the status is {:?} instead of {:?}", self.status, whole.status));
         }
         let same = (&self.tickets, &self.ledgers, &self.resident_numbers, &self.my_numbers)
-            == (&whole.tickets, &whole.ledgers, &whole.resident_numbers, &whole.my_numbers);
+            == (&whole.tickets, &whole.ledgers, &whole.resident_numbers, &whole.my_numbers)
+            && (&self.histories, &self.without_ticket) == (&whole.histories, &whole.without_ticket);
         Ok(if same { Compared::Same } else { Compared::Told })
     }
 }
@@ -156,6 +181,14 @@ fn residents(view: &View, code: u32, number: u64) -> Result<Vec<u64>, Damage> {
         numbers.extend(found?);
     }
     Ok(numbers)
+}
+
+/// The numbers that stand for the tickets of people without one, in the list of a municipality and by their kana.
+fn without_ticket(view: &View, code: u32) -> Result<Vec<u64>, Damage> {
+    let within = Within { municipality: Some(municipality(code)), limit: 10 };
+    let listed = view.all_without_ticket(municipality(code))?;
+    let found = view.without_ticket(within, "ミホンハナコ", 19_560_203)?.people;
+    Ok(listed.iter().chain(&found).map(|person| person.ticket().number()).collect())
 }
 
 /// The tickets of everybody with one of the registers' My Numbers, in all ledgers.

@@ -2,7 +2,7 @@
 //!
 //! Owns its making: three ledgers; rows with and without My Number; folded shots with capture ids; an entry without a row; tails with shots, also of tickets
 //! that nothing else is known of; a generation whose predecessor was removed; a shot that was recorded while a register was built; a checkpoint with tails;
-//! rows that changed alone; a load that is held; an access log; a segment of the log for each of three programs, two of which were killed. It is made on a
+//! rows that changed alone, and who sent them; acts on shots; a person without a ticket; a load that is held; an access log; a segment of the log for each of three programs, two of which were killed. It is made on a
 //! machine of a seed: the same bytes every time.
 
 use std::collections::BTreeMap;
@@ -11,12 +11,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sesshu_engine::error::AccessError;
-use sesshu_engine::intake::{Change, Row, ShotRecord};
+use sesshu_engine::intake::{Act, Amendment, By, Change, Correction, Row, Sender, ShotRecord, ShotRef};
 use sesshu_engine::{HoldPolicy, Load, MyNumberQuestion, Store};
+use sesshu_proto::v1::{Authority, Provisional, Shot};
 
 use super::everything::Everything;
 use crate::seeded::Seeded;
-use crate::{CHIYODA, NAHA, Place, SAPPORO, municipality, my_number, raw_batches, record, resident, shot, ticket};
+use crate::{
+    CHIYODA, NAHA, Place, SAPPORO, answer, municipality, my_number, raw_batches, record, resident, shot, ticket,
+};
 
 pub(super) type Files = BTreeMap<PathBuf, Vec<u8>>;
 
@@ -146,6 +149,12 @@ impl Run {
         {
             run.record(&store, code, number, capture_id);
         }
+        run.without_ticket(&store, 1);
+        run.amend(
+            &store,
+            2,
+            Act::Correct(Box::new(Correction { lot: Some("FA0001".into()), ..Correction::default() })),
+        );
         run.load(&store, CHIYODA, 1..=4, 1, |_| ());
         run.record(&store, CHIYODA, 1, "c-5");
         run.kill(store);
@@ -159,6 +168,9 @@ impl Run {
         run.record(&store, SAPPORO, 9, "");
         run.load(&store, CHIYODA, 1..=3, 2, |_| ());
         run.ask(&store, 2);
+        run.amend(&store, 2, Act::Void);
+        run.amend(&store, 5, Act::Reassign(ticket(CHIYODA, 1)));
+        run.without_ticket(&store, 2);
         for (code, number, capture_id) in [(CHIYODA, 1, "c-9"), (CHIYODA, 6, "c-10"), (NAHA, 3, "c-11")] {
             run.record(&store, code, number, capture_id);
         }
@@ -199,11 +211,32 @@ impl Run {
         self.take_note(store);
     }
 
+    /// An act on the newest shot in force of a ticket of Chiyoda.
+    fn amend(&mut self, store: &Store, number: u64, act: Act) {
+        let ticket = ticket(CHIYODA, number);
+        let shot_id = answer(&store.view(), ticket).shots().last().expect("it has a shot").shot_id;
+        let (authority, batch) = (Authority::MunicipalityStaff, String::new());
+        let by = By { who: "係員 7".into(), reason: "読み違い".into(), authority, batch };
+        let amendment = Amendment::check(ShotRef { ticket, shot_id }, act, by, None, None);
+        let answers = store.amend(&[amendment.expect("an act that can be done")]);
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        self.take_note(store);
+    }
+
+    /// A shot of a person of Chiyoda without a ticket.
+    fn without_ticket(&mut self, store: &Store, content: u32) {
+        let provisional = Some(Provisional { name_kana: "ミホン　ハナコ".into(), birth_date: 19_560_203 });
+        let shot = Shot { provisional, ..shot(ticket(CHIYODA, 1), content, "").shot().clone() };
+        record(store, ShotRecord::check_without_ticket(municipality(CHIYODA), shot).expect("a shot"));
+        self.take_note(store);
+    }
+
     /// Changes one row.
     fn change(&mut self, store: &Store, code: u32, number: u64, version: u32) {
         let my_number = number.is_multiple_of(2).then(|| my_number(number));
         let row = Row::check(number, my_number, resident(number, version), 0).expect("a row that can be loaded");
-        let changed = store.change(&[Change::row(municipality(code), row)]).expect("the key is there");
+        let changed =
+            store.change(&[Change::row(municipality(code), row).sent_by(sender("窓口 3"))]).expect("the key is there");
         assert!(changed.iter().all(Result::is_ok), "{changed:?}");
         self.take_note(store);
     }
@@ -260,9 +293,14 @@ pub(super) fn ask(store: &Store, index: u64) -> Result<(), AccessError> {
 
 /// Rows, of which every second one has a My Number.
 pub(super) fn push(load: &mut Load, numbers: impl IntoIterator<Item = u64>, version: u32) {
+    load.sent_by(sender("情報係"));
     for number in numbers {
         let my_number = number.is_multiple_of(2).then(|| my_number(number));
         let row = Row::check(number, my_number, resident(number, version), 0).expect("a row that can be loaded");
         load.push(row).expect("a checked row is taken");
     }
+}
+
+fn sender(who: &str) -> Sender {
+    Sender::check(who, "月次").expect("a short name and reason")
 }
