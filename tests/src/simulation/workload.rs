@@ -266,6 +266,7 @@ impl Workload {
         for _ in 0..rng.random_range(6..14) {
             steps.remove(rng.random_range(0..steps.len()));
         }
+        steps.insert(rng.random_range(1..=steps.len()), confirmed(&mut rng));
         if rng.random_range(0..4) == 0 {
             // To the next segment.
             steps.insert(rng.random_range(0..=steps.len()), Step::Fill(other, 380));
@@ -362,6 +363,13 @@ fn acting(rng: &mut impl Rng) -> Acting {
         version: [0, 0, 0, 1, 1, 1, 2][rng.random_range(0..7)],
         settles: [0, 0, 0, 0, 0, 1, 1, 1, 1, 2][rng.random_range(0..10)],
     }
+}
+
+/// A shot is confirmed, and somebody below writes to it, which is held.
+fn confirmed(rng: &mut impl Rng) -> Step {
+    let confirm =
+        Acting { naming: Naming::Own, doing: Doing::Confirm, level: 4, version: 0, settles: 0, ..acting(rng) };
+    Step::Act(vec![confirm, Acting { doing: Doing::Correct(rng.random_range(0..3)), level: 1, ..confirm }])
 }
 
 /// Each is operations of the disk, and so crash points.
