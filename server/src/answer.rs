@@ -1,7 +1,7 @@
 //! What programs read: one JSON object a line, the same for a store and for a server.
 //!
-//! Owns the field names and texts of every object that a command prints with `--json`; `docs/json.md` lists them. An object holds no timing and no address in
-//! a file, so the same state gives the same bytes. Tickets and resident's numbers are texts, since leading zeros matter.
+//! Owns the field names and texts of every object that a command prints with `--json`; `docs/json.md` lists them. An object holds no address in a file, and
+//! no timing but how long a `load` took: the same state gives the same bytes. Tickets and resident's numbers are texts, since leading zeros matter.
 
 use std::io::{self, Write};
 

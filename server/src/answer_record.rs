@@ -8,7 +8,7 @@ use serde::Serialize;
 use sesshu_engine::ticket::Ticket;
 use sesshu_proto::v1::{RecordOutcome, RecordReply, Warning, WarningKind};
 
-use crate::answer::{ResidentAnswer, date, shot_name};
+use crate::answer::{ResidentAnswer, date, shot_name, time};
 
 /// What `record` says of a shot.
 #[derive(Debug, Serialize)]
@@ -25,6 +25,8 @@ pub struct RecordAnswer {
     pub shot_id: Option<u64>,
     /// Of that shot's newest event.
     pub sequence: Option<u64>,
+    /// When that shot was recorded: commit time, RFC 3339, UTC.
+    pub recorded_at: Option<String>,
     /// What the rules say of it; they refuse nothing.
     pub warnings: Vec<WarningAnswer>,
     /// Whom the ticket matches; null for an orphan, and where `--file` was given.
@@ -89,6 +91,7 @@ impl RecordAnswer {
             id: (reply.shot_id > 0).then(|| shot_name(reply.ticket, reply.shot_id)),
             shot_id: (reply.shot_id > 0).then_some(reply.shot_id),
             sequence: (reply.sequence > 0).then_some(reply.sequence),
+            recorded_at: (reply.recorded_at > 0).then(|| time(reply.recorded_at)),
             warnings: reply.warnings.into_iter().map(WarningAnswer::new).collect(),
             resident: ticket.zip(reply.resident).map(|(ticket, resident)| ResidentAnswer::new(ticket, *resident)),
         }

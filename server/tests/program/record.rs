@@ -16,10 +16,16 @@ fn a_shot_is_recorded_once_however_often_it_is_sent() {
     let first = record(&store, 1, "capture-1").code(0).object();
     assert_eq!(answer(&first), (&*ticket(1), "recorded"));
     let keys: Vec<&String> = first.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["id", "outcome", "reason", "resident", "sequence", "shot_id", "ticket", "warnings"]);
+    assert_eq!(
+        keys,
+        ["id", "outcome", "reason", "recorded_at", "resident", "sequence", "shot_id", "ticket", "warnings"]
+    );
     let again = record(&store, 1, "capture-1").code(0).object();
     assert_eq!(answer(&again), (&*ticket(1), "already_recorded"));
-    assert_eq!((&again["shot_id"], &again["sequence"]), (&first["shot_id"], &first["sequence"]));
+    let told = |of: &Value| ["shot_id", "sequence", "recorded_at"].map(|field| of[field].clone());
+    assert_eq!(told(&again), told(&first), "the shot's own, the commit time too");
+    let shown = sesshu!["match", "--store", store, line(1), "--json"].code(0).object();
+    assert_eq!(first["recorded_at"], shown["shots"][0]["recorded_at"]);
     still_there(&store, 1, 1);
     record(&store, 1, "capture-2").code(0);
     still_there(&store, 1, 2);
