@@ -46,7 +46,13 @@ pub(crate) struct RowView<'a> {
     pub(crate) linked: bool,
     /// Sequence and time of the event since which it is known.
     pub(crate) known_since: (u64, u64),
-    /// Who sent it, and why, if it came by itself and not in a register.
+    /// Empty if it came in a register.
+    pub(crate) sender: SenderView<'a>,
+}
+
+/// Who sent a row, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SenderView<'a> {
     pub(crate) who: &'a str,
     pub(crate) reason: &'a str,
 }
@@ -62,8 +68,8 @@ impl<'a> RowView<'a> {
                 (2, value) => row.sealed_my_number = value.bytes()?,
                 (3, value) => row.data_key_id = value.number_u32()?,
                 (4, value) => row.my_number_hash = value.number().filter(|hash| hash >> HASH_BITS == 0)?,
-                (5, value) => row.who = value.text()?,
-                (6, value) => row.reason = value.text()?,
+                (5, value) => row.sender.who = value.text()?,
+                (6, value) => row.sender.reason = value.text()?,
                 _ => {}
             }
         }
@@ -82,13 +88,13 @@ pub(crate) fn put_older_row(out: &mut Vec<u8>, row: &RowView<'_>) {
             put_varint(&mut message, value);
         }
     }
-    put_sender(&mut message, 4, row.who, row.reason);
+    put_sender(&mut message, 4, row.sender);
     put_bytes_field(out, OLDER_ROWS_FIELD as u8, &message);
 }
 
 /// Appends who sent a row, and why, as fields from `first` on.
-pub(crate) fn put_sender(out: &mut Vec<u8>, first: u8, who: &str, reason: &str) {
-    for (field, text) in [(first, who), (first + 1, reason)] {
+pub(crate) fn put_sender(out: &mut Vec<u8>, first: u8, sender: SenderView<'_>) {
+    for (field, text) in [(first, sender.who), (first + 1, sender.reason)] {
         if !text.is_empty() {
             put_bytes_field(out, field, text.as_bytes());
         }
@@ -116,8 +122,8 @@ fn older_row(mut message: &[u8]) -> Option<RowView<'_>> {
             (1, value) => row.bytes = value.bytes()?,
             (2, value) => row.known_since.0 = value.number()?,
             (3, value) => row.known_since.1 = value.number()?,
-            (4, value) => row.who = value.text()?,
-            (5, value) => row.reason = value.text()?,
+            (4, value) => row.sender.who = value.text()?,
+            (5, value) => row.sender.reason = value.text()?,
             _ => {}
         }
     }

@@ -24,7 +24,7 @@ use crate::frame::{self, Header, Salt, flag, kind};
 use crate::limits::{FILE_CHUNK_BYTES, FILE_HEADER_BYTES, GENERATION_BYTES_MAX};
 use crate::lookup::{Kind, RowFields, RowHasher};
 use crate::mutation::{Mutation, broken};
-use crate::stored::ShotView;
+use crate::stored::{SenderView, ShotView};
 use crate::ticket::{ANY_NUMBER_MAX, NUMBER_MAX};
 
 /// A row as an entry keeps it.
@@ -44,9 +44,8 @@ pub(crate) struct RowToFold<'a> {
     pub(crate) my_number_hash: u64,
     /// The rows that the ticket had before, as fields of a `ColdEntry`.
     pub(crate) older_rows: &'a [u8],
-    /// Who sent it, and why, if it came by itself and not in a register.
-    pub(crate) who: &'a str,
-    pub(crate) reason: &'a str,
+    /// Empty if it came in a register.
+    pub(crate) sender: SenderView<'a>,
 }
 
 /// A shot as it is folded: texts resolved.
@@ -248,15 +247,13 @@ fn cold_of<'a>(row: Option<RowToFold<'a>>, shots: &'a [ShotToFold<'a>]) -> Optio
         capture_ids: shots.iter().filter(|_| captured).map(|it| it.shot.capture_id).collect(),
         shots: cold_shots.collect(),
         older_rows: row.filter(|_| !broken(Mutation::ForgetOlderRows)).map_or(&[], |row| row.older_rows),
-        who: row.filter(|_| !broken(Mutation::ForgetSenders)).map_or("", |row| row.who),
-        reason: row.filter(|_| !broken(Mutation::ForgetSenders)).map_or("", |row| row.reason),
+        sender: row.filter(|_| !broken(Mutation::ForgetSenders)).map(|row| row.sender).unwrap_or_default(),
     };
     let is_something = !sealed.is_empty()
         || captured
         || !cold.shots.is_empty()
         || !cold.older_rows.is_empty()
-        || !cold.who.is_empty()
-        || !cold.reason.is_empty();
+        || cold.sender != SenderView::default();
     is_something.then_some(cold)
 }
 

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use crate::frame::{self, Header, kind};
 use crate::life::EVENTS_FIELD;
 use crate::lookup::HASH_BITS;
-use crate::stored::{MORE_FIELDS, OLDER_ROWS_FIELD, put_sender};
+use crate::stored::{MORE_FIELDS, OLDER_ROWS_FIELD, SenderView, put_sender};
 use crate::wire::{put_bytes_field, put_varint, take_field};
 
 /// Frames laid out behind one another in memory; only their checksums wait until the place of the section is known.
@@ -62,9 +62,8 @@ pub(crate) struct ColdView<'a> {
     pub(crate) shots: SmallVec<[ColdShotView<'a>; 2]>,
     /// As fields of a `ColdEntry`; empty if the row is the first.
     pub(crate) older_rows: &'a [u8],
-    /// Who sent the row, and why, if it came by itself.
-    pub(crate) who: &'a str,
-    pub(crate) reason: &'a str,
+    /// Of the row; empty if it came in a register.
+    pub(crate) sender: SenderView<'a>,
 }
 
 /// What is kept of one folded shot.
@@ -108,7 +107,7 @@ impl<'a> ColdView<'a> {
             put_bytes_field(out, 5, &shot);
         }
         out.extend_from_slice(self.older_rows);
-        put_sender(out, 7, self.who, self.reason);
+        put_sender(out, 7, self.sender);
     }
 
     /// Reads a `ColdEntry`; `None` if the bytes are none.
@@ -127,8 +126,8 @@ impl<'a> ColdView<'a> {
                 (OLDER_ROWS_FIELD, _) => {
                     view.older_rows = &whole[*rows_at.get_or_insert(at)..whole.len() - message.len()];
                 }
-                (7, value) => view.who = value.text()?,
-                (8, value) => view.reason = value.text()?,
+                (7, value) => view.sender.who = value.text()?,
+                (8, value) => view.sender.reason = value.text()?,
                 _ => {}
             }
         }
@@ -178,6 +177,7 @@ mod tests {
         let of_shot = of_shot.encode_to_vec();
         let row = |known_since| ColdRow { known_since, known_since_ms: 9, ..ColdRow::default() };
         let rows = [row(7), row(8)];
+        let sender = SenderView { who: "係員 7", reason: "更正" };
         let of_rows = ColdEntry { older_rows: rows.to_vec(), ..ColdEntry::default() }.encode_to_vec();
         let event = |sequence| FoldedEvent { kind: 3, sequence, message: vec![1, 2], ..FoldedEvent::default() };
         let events = [event(7), event(8)];
@@ -199,8 +199,8 @@ mod tests {
                             my_number_hash,
                             shots: warned.iter().map(shot).collect(),
                             older_rows: rows.to_vec(),
-                            who: "係員 7".into(),
-                            reason: String::new(),
+                            who: sender.who.into(),
+                            reason: sender.reason.into(),
                         };
                         let view = ColdView {
                             sealed_my_number,
@@ -208,8 +208,7 @@ mod tests {
                             my_number_hash,
                             capture_ids: capture_ids.clone().into(),
                             older_rows: &of_rows,
-                            who: "係員 7",
-                            reason: "",
+                            sender,
                             shots: warned
                                 .iter()
                                 .map(|&index| ColdShotView {
@@ -227,7 +226,7 @@ mod tests {
                         assert_eq!((read.sealed_my_number, read.data_key_id), (sealed_my_number, data_key_id));
                         assert_eq!(read.my_number_hash, my_number_hash);
                         assert_eq!(read.capture_ids[..], capture_ids[..]);
-                        assert_eq!((read.older_rows, read.who, read.reason), (&of_rows[..], "係員 7", ""));
+                        assert_eq!((read.older_rows, read.sender), (&of_rows[..], sender));
                         for index in 0..4 {
                             let capture_id = capture_ids.get(index as usize).copied().unwrap_or("");
                             let (events, more) = (events_of(index), &of_shot[..]);

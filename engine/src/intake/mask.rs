@@ -1,4 +1,6 @@
-//! Texts that people write down beside what they do, and what they must not hold.
+//! Texts that people write down beside what they do: why they ask, why they change something.
+//!
+//! Owns what such a text must not hold, and puts stars in its place.
 
 /// The text with stars for the digits of whatever may be a My Number: people write down what they look for.
 pub(crate) fn masked(text: &str) -> String {

@@ -1,4 +1,6 @@
 //! Who sends rows of a register, and why.
+//!
+//! Owns the check of both. They are the client's words: nothing follows from them, and the history keeps them.
 
 use super::fault::{Column, Fault, check_text};
 use super::mask::masked;

@@ -101,7 +101,7 @@ impl<'v> Person<'v> {
             for row in person.own_rows()? {
                 let (ticket, (known_since, known_since_time)) = (person.ticket.to_decimal(), row.known_since);
                 let of_register = senders.iter().find(|register| register.installed_sequence == known_since);
-                let (who, reason) = of_register.map_or((row.who, row.reason), |it| (&it.who, &it.reason));
+                let (who, reason) = of_register.map_or((row.sender.who, row.sender.reason), |it| (&it.who, &it.reason));
                 versions.push(RowVersion {
                     ticket,
                     resident: person.decode(row.bytes)?,

@@ -312,8 +312,7 @@ impl<'v> Person<'v> {
             my_number_hash: cold.my_number_hash,
             linked: header.flags & flag::LINKED != 0,
             known_since,
-            who: cold.who,
-            reason: cold.reason,
+            sender: cold.sender,
         }))
     }
 

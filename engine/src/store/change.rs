@@ -20,7 +20,7 @@ use crate::keys::DataKey;
 use crate::ledger::{Effect, Links, Person};
 use crate::limits::COMMAND_SHOTS_MAX;
 use crate::mutation::{Mutation, broken};
-use crate::stored::{RowView, put_sender};
+use crate::stored::{RowView, SenderView, put_sender};
 use crate::ticket::Ticket;
 
 /// What became of a change.
@@ -132,7 +132,7 @@ impl Answer for Changed {
 fn judge(_: &Shared, view: &View, change: &Prepared) -> Result<Judged<Changed>, Damage> {
     let mut judged = judge_row(view, change)?;
     for event in &mut judged.events {
-        put_sender(&mut event.message, 5, change.sender.who(), change.sender.reason());
+        put_sender(&mut event.message, 5, SenderView { who: change.sender.who(), reason: change.sender.reason() });
     }
     Ok(judged)
 }
@@ -266,7 +266,10 @@ impl<'v> Before<'v> {
         let flags = if linked { flag::LINKED } else { 0 };
         let header = Header { kind: kind::RESIDENT_CHANGED, flags, time_ms: 0, ticket_bits: 0, sequence: 0 };
         let after = RowView::of_change(header, &message).expect("what was just encoded can be read");
-        if self.row.is_some_and(|before| RowView { known_since: (0, 0), who: "", reason: "", ..before } == after) {
+        if self
+            .row
+            .is_some_and(|before| RowView { known_since: (0, 0), sender: SenderView::default(), ..before } == after)
+        {
             return Ok(self.stays(ChangeOutcome::Unchanged));
         }
         let (first, adopts) = (self.row.is_none(), self.row.is_none() && self.person.is_some());

@@ -17,7 +17,7 @@ use crate::ledger::{Links, Person};
 use crate::life::Life;
 use crate::limits::SAMPLES_MAX;
 use crate::mutation::{Mutation, broken};
-use crate::stored::RowView;
+use crate::stored::{RowView, SenderView};
 use crate::ticket::{Date, Municipality, Ticket};
 use crate::wire::{Value, take_field};
 
@@ -263,8 +263,7 @@ fn unchanged<'a>(row: &RowView<'a>, resident: &Resident, older_rows: &'a [u8]) -
         sealed_my_number: row.sealed_my_number,
         data_key_id: row.data_key_id,
         my_number_hash: row.my_number_hash,
-        who: row.who,
-        reason: row.reason,
+        sender: row.sender,
     }
 }
 
@@ -291,7 +290,7 @@ fn push_row(
             && before.sealed_my_number == sealed
             && (sealed.is_empty() || before.data_key_id == input.newest_key().id())
     };
-    let (mut who, mut reason) = ("", "");
+    let mut sender = SenderView::default();
     let (known_since, older_rows) = match before {
         None => {
             tally.added += 1;
@@ -300,7 +299,7 @@ fn push_row(
         }
         Some(before) if same(&before.row) => {
             tally.unchanged += 1;
-            (who, reason) = (before.row.who, before.row.reason);
+            sender = before.row.sender;
             (before.row.known_since, before.older_rows(false)?)
         }
         Some(before) => {
@@ -318,8 +317,7 @@ fn push_row(
         data_key_id: input.newest_key().id(),
         my_number_hash: row.my_number_hash,
         older_rows: &older_rows,
-        who,
-        reason,
+        sender,
     };
     Ok(builder.push(number, Some(row), shots)?)
 }
@@ -355,7 +353,7 @@ fn push_without_row(
     resident.status_date = input.today.yyyymmdd();
     let (bytes, older_rows) = (resident.encode_to_vec(), before.older_rows(true)?);
     let before = unchanged(&before.row, &resident, &older_rows);
-    let row = RowToFold { bytes: &bytes, active: false, known_since: (0, 0), who: "", reason: "", ..before };
+    let row = RowToFold { bytes: &bytes, active: false, known_since: (0, 0), sender: SenderView::default(), ..before };
     Ok(builder.push(number, Some(row), shots)?)
 }
 
