@@ -9,7 +9,9 @@ use sesshu_engine::ticket::Ticket;
 use sesshu_engine::{Amended, AmendmentOutcome, RecordOutcome, ShotHistory, ShotsOf, Store};
 use sesshu_proto::v1::{Authority, EventKind, RecordedShot, ShotState, WarningKind};
 use sesshu_tests::machine::Machine;
-use sesshu_tests::{Answer, CHIYODA, NAHA, Place, answer, ledger, load, municipality, record, row, shot, ticket};
+use sesshu_tests::{
+    Answer, CHIYODA, NAHA, Place, answer, ledger, load, municipality, record, row, shot, ticket, whatever_comes,
+};
 
 fn by(authority: Authority) -> By {
     By { who: "係員 7".into(), reason: "読み違い".into(), authority, batch: String::new() }
@@ -57,24 +59,6 @@ fn kinds(store: &Store, of: ShotRef) -> Vec<(EventKind, bool)> {
 /// All shots of a ledger's ticket, in force or not.
 fn own(store: &Store, code: u32, number: u64) -> Vec<RecordedShot> {
     ledger(&store.view(), code).unwrap()[&number].shots().to_vec()
-}
-
-/// Checks a store as it is, after a kill, a fold, a close, and all of that once more.
-fn whatever_comes(place: &Place, store: Store, check: impl Fn(&Store)) {
-    check(&store);
-    check(&place.copy().open());
-    store.checkpoint().unwrap();
-    check(&place.copy().open());
-    for version in [1, 2] {
-        for code in [CHIYODA, NAHA] {
-            load(&store, code, 1..=3, version);
-        }
-        check(&store);
-        check(&place.copy().open());
-    }
-    store.close().unwrap();
-    drop(store);
-    check(&place.open());
 }
 
 /// A store with a register, whose ticket 1 has two shots; and their ids.

@@ -7,7 +7,9 @@ use sesshu_engine::ticket::Ticket;
 use sesshu_engine::{AmendmentOutcome, Match, RecordOutcome, Recorded, Store, View, Within};
 use sesshu_proto::v1::{Authority, Provisional, Shot, ShotState, WarningKind};
 use sesshu_tests::machine::Machine;
-use sesshu_tests::{Answer, CHIYODA, NAHA, Place, answer, ledger, load, municipality, record, shot, ticket};
+use sesshu_tests::{
+    Answer, CHIYODA, NAHA, Place, answer, ledger, load, municipality, record, shot, ticket, whatever_comes,
+};
 
 fn person(name_kana: &str) -> Provisional {
     Provisional { name_kana: name_kana.into(), birth_date: 19_560_203 }
@@ -55,22 +57,6 @@ fn reassign(store: &Store, from: Ticket, shot_id: u64, to: Ticket) -> AmendmentO
 
 fn kinds(recorded: &Recorded) -> Vec<WarningKind> {
     recorded.warnings.iter().map(|warning| warning.kind()).collect()
-}
-
-/// Checks a store as it is, after a kill, a checkpoint, a fold, a close, and all of that once more.
-fn whatever_comes(place: &Place, store: Store, check: impl Fn(&Store)) {
-    check(&store);
-    check(&place.copy().open());
-    store.checkpoint().unwrap();
-    check(&place.copy().open());
-    for version in [1, 2] {
-        load(&store, CHIYODA, 1..=3, version);
-        check(&store);
-        check(&place.copy().open());
-    }
-    store.close().unwrap();
-    drop(store);
-    check(&place.open());
 }
 
 #[test]

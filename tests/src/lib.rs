@@ -128,6 +128,24 @@ pub fn record(store: &Store, shot: ShotRecord) -> Recorded {
     recorded
 }
 
+/// Checks a store as it is, after a kill, a checkpoint, registers of Chiyoda and Naha with the tickets 1 to 3, a close, and all of that once more.
+pub fn whatever_comes(place: &Place, store: Store, check: impl Fn(&Store)) {
+    check(&store);
+    check(&place.copy().open());
+    store.checkpoint().expect("a checkpoint is made");
+    check(&place.copy().open());
+    for version in [1, 2] {
+        for code in [CHIYODA, NAHA] {
+            load(&store, code, 1..=3, version);
+        }
+        check(&store);
+        check(&place.copy().open());
+    }
+    store.close().expect("the store closes");
+    drop(store);
+    check(&place.open());
+}
+
 /// What a match said, in full and on its own.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use sesshu_proto::v1::ledgers_client::LedgersClient;
 use sesshu_proto::v1::match_request::Ticket as MatchTicket;
+use sesshu_proto::v1::matching_client::MatchingClient;
 use sesshu_proto::v1::{
     Across, GetLedgerRequest, MatchManyRequest, MatchReply, MatchRequest, Moment, moment::Moment as At,
 };
@@ -110,56 +111,50 @@ fn nobody_is_joined_without_a_purpose_the_key_or_as_of_now() {
     assert_eq!(accesses(&store), Vec::<Value>::new());
 }
 
-#[test]
-fn over_grpc_it_is_asked_for_in_each_way_of_matching() {
+#[tokio::test(flavor = "multi_thread")]
+async fn over_grpc_it_is_asked_for_in_each_way_of_matching() {
     let folder = Folder::new();
     let store = moved(&folder);
     let server = Server::start(&store);
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let channel = tonic::transport::Channel::from_shared(server.url.clone()).unwrap().connect().await.unwrap();
-        let mut matching = sesshu_proto::v1::matching_client::MatchingClient::new(channel.clone());
-        let across = Some(Across { purpose: "転入".into(), who: "窓口 3".into() });
-        let ticket = Some(MatchTicket::LineText(line(1)));
-        let one = MatchRequest { ticket: ticket.clone(), across: across.clone(), ..MatchRequest::default() };
-        let reply = matching.r#match(one.clone()).await.unwrap().into_inner();
-        let tickets = |reply: &MatchReply| reply.elsewhere.iter().map(|it| it.ticket).collect::<Vec<_>>();
-        let in_naha: u64 = naha(7).parse().unwrap();
-        assert_eq!(tickets(&reply), [in_naha]);
-        assert_eq!((reply.elsewhere[0].shots.len(), reply.elsewhere[0].elsewhere.len()), (1, 0));
-        let lines = vec![line(1).parse().unwrap(), 7, line(2).parse().unwrap(), line(99).parse().unwrap()];
-        let many = MatchManyRequest { lines, known_at: None, across: across.clone() };
-        let replies = matching.match_many(tokio_stream::once(many)).await.unwrap().into_inner().message().await;
-        let replies = replies.unwrap().unwrap().replies;
-        assert_eq!(replies.iter().map(tickets).collect::<Vec<_>>(), [vec![in_naha], vec![], vec![], vec![]]);
-        let get = GetLedgerRequest { municipality: CHIYODA.parse().unwrap(), known_at: None, across };
-        let page = LedgersClient::new(channel).get(get).await.unwrap().into_inner().message().await;
-        assert_eq!(page.unwrap().unwrap().tickets.iter().map(tickets).collect::<Vec<_>>(), [vec![in_naha], vec![]]);
+    let channel = server.channel().await;
+    let mut matching = MatchingClient::new(channel.clone());
+    let across = Some(Across { purpose: "転入".into(), who: "窓口 3".into() });
+    let ticket = Some(MatchTicket::LineText(line(1)));
+    let one = MatchRequest { ticket: ticket.clone(), across: across.clone(), ..MatchRequest::default() };
+    let reply = matching.r#match(one.clone()).await.unwrap().into_inner();
+    let tickets = |reply: &MatchReply| reply.elsewhere.iter().map(|it| it.ticket).collect::<Vec<_>>();
+    let in_naha: u64 = naha(7).parse().unwrap();
+    assert_eq!(tickets(&reply), [in_naha]);
+    assert_eq!((reply.elsewhere[0].shots.len(), reply.elsewhere[0].elsewhere.len()), (1, 0));
+    let lines = vec![line(1).parse().unwrap(), 7, line(2).parse().unwrap(), line(99).parse().unwrap()];
+    let many = MatchManyRequest { lines, known_at: None, across: across.clone() };
+    let replies = matching.match_many(tokio_stream::once(many)).await.unwrap().into_inner().message().await;
+    let replies = replies.unwrap().unwrap().replies;
+    assert_eq!(replies.iter().map(tickets).collect::<Vec<_>>(), [vec![in_naha], vec![], vec![], vec![]]);
+    let get = GetLedgerRequest { municipality: CHIYODA.parse().unwrap(), known_at: None, across };
+    let page = LedgersClient::new(channel).get(get).await.unwrap().into_inner().message().await;
+    assert_eq!(page.unwrap().unwrap().tickets.iter().map(tickets).collect::<Vec<_>>(), [vec![in_naha], vec![]]);
 
-        let moment = Some(Moment { moment: Some(At::Sequence(2)) });
-        let refused = matching.r#match(MatchRequest { known_at: moment, ..one.clone() }).await.unwrap_err();
-        assert_eq!(refused.code(), Code::InvalidArgument);
-        let nothing = Some(Across { purpose: "　".into(), who: String::new() });
-        let refused = matching.r#match(MatchRequest { across: nothing, ..one }).await.unwrap_err();
-        assert_eq!(refused.code(), Code::InvalidArgument);
-    });
+    let moment = Some(Moment { moment: Some(At::Sequence(2)) });
+    let refused = matching.r#match(MatchRequest { known_at: moment, ..one.clone() }).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    let nothing = Some(Across { purpose: "　".into(), who: String::new() });
+    let refused = matching.r#match(MatchRequest { across: nothing, ..one }).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
     drop(server);
     assert_eq!(accesses(&store).len(), 5, "1, then 1 and 2, then 1 and 2");
 }
 
-#[test]
-fn where_a_question_came_from_is_kept_whatever_is_said_of_who() {
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_question_came_from_is_kept_whatever_is_said_of_who() {
     let folder = Folder::new();
     let store = moved(&folder);
     let server = Server::start(&store);
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let channel = tonic::transport::Channel::from_shared(server.url.clone()).unwrap().connect().await.unwrap();
-        let mut matching = sesshu_proto::v1::matching_client::MatchingClient::new(channel);
-        let across = Some(Across { purpose: "転入".into(), who: "窓".repeat(300) });
-        let ticket = Some(MatchTicket::LineText(line(1)));
-        matching.r#match(MatchRequest { ticket, across, ..MatchRequest::default() }).await.unwrap();
-    });
+    let channel = server.channel().await;
+    let mut matching = MatchingClient::new(channel);
+    let across = Some(Across { purpose: "転入".into(), who: "窓".repeat(300) });
+    let ticket = Some(MatchTicket::LineText(line(1)));
+    matching.r#match(MatchRequest { ticket, across, ..MatchRequest::default() }).await.unwrap();
     drop(server);
     let who = accesses(&store)[0]["who"].as_str().unwrap().to_owned();
     assert!(who.starts_with("窓窓") && who.contains(" at 127.0.0.1:"), "{who}");

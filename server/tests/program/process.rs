@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
+use tonic::transport::Channel;
 
 /// Long enough for a slow machine; reached only by what hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -185,6 +186,11 @@ impl Server {
         let mut server = Server { child, url: String::new(), stdout, log };
         server.url = url.unwrap_or_else(|| panic!("no address in {line:?}: {}", server.log()));
         server
+    }
+
+    /// A connection to it.
+    pub(crate) async fn channel(&self) -> Channel {
+        Channel::from_shared(self.url.clone()).unwrap().connect().await.unwrap()
     }
 
     /// What the server logged so far.
