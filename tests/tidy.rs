@@ -64,7 +64,8 @@ fn unsafe_code_and_the_file_system_stay_where_they_belong() {
             let code = line.split("//").next().unwrap_or_default();
             let place = format!("{}:{}", path.display(), number + 1);
             let is_unsafe = code.contains("unsafe {") || code.contains("unsafe fn") || code.contains("unsafe impl");
-            assert!(!is_unsafe || path.ends_with("disk/map.rs"), "{place}: unsafe code outside disk/map.rs");
+            let allowed = ["disk/map.rs", "priority.rs"].iter().any(|it| path.ends_with(it));
+            assert!(!is_unsafe || allowed, "{place}: unsafe code where the kernel is not asked for anything");
             let files = code.contains("std::fs") || code.contains("File::open");
             assert!(!files || disk || path.ends_with("engine/src/keys.rs"), "{place}: the file system outside disk/");
             assert!(!code.contains("tokio") && !code.contains("tonic"), "{place}: the engine knows no async");

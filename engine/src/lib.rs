@@ -68,6 +68,7 @@ pub mod rules;
 
 pub mod disk;
 mod platform;
+mod priority;
 
 mod keys;
 
@@ -89,7 +90,8 @@ pub use log::{LogOutcome, Torn};
 #[doc(hidden)]
 pub use mutation::NAMES as MUTATIONS;
 pub use options::{KeyLocation, Options};
-pub use platform::{Environment, Platform, give_way};
+pub use platform::{Environment, Platform};
+pub use priority::give_way;
 pub use store::{
     Access, Amended, AmendmentOutcome, BuiltLoad, ChangeOutcome, Changed, CheckpointOutcome, CommitStatistics,
     Completion, Found, Held, HeldId, HoldPolicy, HoldReason, Kept, LedgerReader, ListedKey, Load, LoadOutcome,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::disk::{Disk, RealDisk};
+use crate::priority::give_way;
 
 /// The clock and the chance of a machine.
 pub trait Environment: Send + Sync {
@@ -74,19 +75,6 @@ impl Platform {
         });
         done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
-}
-
-/// How much this thread gives way from now on: beside one that does not, it has a tenth of the time.
-const GIVING_WAY: i32 = 10;
-
-/// Lets other threads go first for as long as this one lives: its work may wait, and a shot may not. Where the machine refuses, nothing changes.
-pub fn give_way() {
-    // The interpreter has one priority for all.
-    if cfg!(miri) {
-        return;
-    }
-    // Of no process but the caller, which for the kernel is this thread.
-    let _ = rustix::process::setpriority_process(None, GIVING_WAY);
 }
 
 /// The machine that the program runs on.

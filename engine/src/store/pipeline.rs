@@ -25,6 +25,7 @@ use super::upkeep::Keeper;
 use super::{Shared, lock};
 use crate::error::{OpenError, RecordError};
 use crate::log::Sealed;
+use crate::priority::take_short_turns;
 
 /// After this long without work the last batch is vouched for by a mark.
 const IDLE: Duration = Duration::from_millis(10);
@@ -102,6 +103,7 @@ pub(super) fn start(shared: &Arc<Shared>) -> io::Result<JoinHandle<Result<(), Op
     let keeper = Keeper::start(shared)?;
     let closing = Closing(Arc::clone(shared));
     std::thread::Builder::new().name("sesshu-committer".into()).spawn(move || {
+        take_short_turns();
         run(&closing.0, &syncer);
         drop(keeper);
         closing.0.end()
@@ -208,6 +210,7 @@ impl Syncer {
     fn start(shared: Arc<Shared>) -> io::Result<Syncer> {
         let (batches, sealed) = mpsc::sync_channel::<Sealed>(1);
         let thread = std::thread::Builder::new().name("sesshu-syncer".into()).spawn(move || {
+            take_short_turns();
             for sealed in sealed {
                 let result = sealed.write();
                 shared.queue.push_synced(sealed, result);
