@@ -9,14 +9,17 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sesshu_proto::v1::Generation as GenerationMessage;
 
 use super::held_file::{self, DIRECTORY, HeldId};
 use super::hold::{HoldPolicy, HoldReason};
-use super::load::{BuiltLoad, LoadReport, Place, failed};
+use super::load::{BuiltLoad, LoadReport};
+use super::place::Place;
 use super::prints::SharedCounts;
 use super::state::sender_of;
+use super::successor::{Successor, failed};
 use super::view::View;
 use super::{Shared, Store, lock};
 use crate::StoreId;
@@ -75,32 +78,34 @@ impl BuiltLoad {
     /// # Errors
     ///
     /// [`LoadError::Disk`]; nothing is held then that was not before.
-    pub fn hold(mut self, policy: &HoldPolicy) -> Result<Held, LoadError> {
-        let (disk, ordinal) = (self.place.disk(), self.place.municipality.ordinal());
-        let older = lock(&self.place.shared.held).get(&ordinal).cloned();
+    pub fn hold(self, policy: &HoldPolicy) -> Result<Held, LoadError> {
+        let shared = Arc::clone(&self.next.place.shared);
+        let (disk, ordinal) = (&*shared.platform.disk, self.next.place.municipality.ordinal());
+        let older = lock(&shared.held).get(&ordinal).cloned();
         let held = self.as_held(policy, older.as_ref());
+        let mut next = self.next;
         let (directory, home) = (generation::directory(held.id.municipality), held.id.generation_path());
         disk.create_directory(&directory).map_err(failed("making", &directory))?;
-        let staged = self.file.as_ref().expect("a load that is not installed has a file");
+        let staged = next.file.as_ref().expect("one that is not installed has a file");
         disk.rename(staged, &home).map_err(failed("moving into place", &home))?;
-        self.file = Some(home);
-        self.place.disk().sync_directory(&directory).map_err(failed("making durable", &directory))?;
-        let shared = &self.place.shared;
-        held_file::write(self.place.disk(), shared.store_id, &held).map_err(failed("writing", held.id.path()))?;
+        next.file = Some(home);
+        disk.sync_directory(&directory).map_err(failed("making durable", &directory))?;
+        held_file::write(disk, shared.store_id, &held).map_err(failed("writing", held.id.path()))?;
         lock(&shared.held).insert(ordinal, held.clone());
         if let Some(older) = older {
             shared.drop_held(&older, "a newer load is held");
         }
-        self.file = None;
+        next.file = None;
         let (municipality, id) = (held.id.municipality, held.id);
         tracing::warn!(%municipality, held = %id, "a load is held until somebody confirms or discards it");
         Ok(held)
     }
 
     fn as_held(&self, policy: &HoldPolicy, older: Option<&Held>) -> Held {
-        let shared = &self.place.shared;
-        let Identity { generation, salt, folded_position, five_digits, .. } = self.identity;
-        let mut id = HeldId { municipality: self.place.municipality, generation, mark: salt.0 as u16 };
+        let Successor { place, identity, built, sender, .. } = &self.next;
+        let shared = &place.shared;
+        let Identity { generation, salt, folded_position, five_digits, .. } = *identity;
+        let mut id = HeldId { municipality: place.municipality, generation, mark: salt.0 as u16 };
         if older.is_some_and(|older| older.id == id) {
             id.mark = id.mark.wrapping_add(1);
         }
@@ -122,14 +127,14 @@ impl BuiltLoad {
             generation: GenerationMessage {
                 municipality: five_digits,
                 generation,
-                file_length: self.built.file_length,
+                file_length: built.file_length,
                 salt: salt.0,
                 folded_position,
-                blake3: self.built.blake3.to_vec().into(),
+                blake3: built.blake3.to_vec().into(),
                 installed_sequence: 0,
                 installed_at: 0,
-                who: self.sender.who().to_owned(),
-                reason: self.sender.reason().to_owned(),
+                who: sender.who().to_owned(),
+                reason: sender.reason().to_owned(),
             },
             folded_sequence: self.folded_sequence,
             percents: (policy.removed_percent, policy.rejected_percent),
@@ -230,14 +235,16 @@ impl Shared {
         }
         let blake3 = held.generation.blake3[..].try_into().map_err(|_| damaged("the held generation has no BLAKE3"))?;
         let built = BuiltLoad {
-            place,
-            file: Some(path.clone()),
-            home: Some(path.clone()),
-            identity: held.identity(self.store_id),
-            folded_sequence: held.folded_sequence,
-            built: Built { file_length: held.generation.file_length, blake3 },
+            next: Successor {
+                place,
+                file: Some(path.clone()),
+                home: Some(path.clone()),
+                identity: held.identity(self.store_id),
+                built: Built { file_length: held.generation.file_length, blake3 },
+                sender: sender_of(&held.generation),
+            },
             report: held.report.clone(),
-            sender: sender_of(&held.generation),
+            folded_sequence: held.folded_sequence,
         };
         built.install().map_err(HeldError::from)
     }

@@ -1,28 +1,25 @@
 //! Loading a register: rows in, the next generation of a ledger out.
 //!
-//! Owns a load's life: one per municipality at a time; rows staged in memory; duplicates found; the generation built aside, synced, installed by one event
-//! and one swap of the view. Until then nothing of it is visible, and a load that is dropped leaves nothing behind.
+//! Owns a load's life until its generation is built: rows staged in memory, duplicates found, what it does reported. Until it is installed nothing of it is
+//! visible, and a load that is dropped leaves nothing behind.
 //!
 //! A staged row is its encoded bytes and its sealed My Number in one arena. Loading the largest municipality (3.8 million people) takes some 900 MB of memory.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use prost::Message as _;
-use sesshu_proto::v1::{Generation as GenerationMessage, ResidentStatus};
+use sesshu_proto::v1::ResidentStatus;
 
-use super::committer::Committer;
-use super::fold::{self, Samples, Staged, Tally};
+use super::Store;
+use super::fold::{self, Samples, Staged};
 use super::key::data_keys;
+use super::place::Place;
 use super::prints::{Prints, SharedCounts, SharedRows};
-use super::{Shared, Store, lock};
-use crate::disk::Disk;
-use crate::error::{LoadError, OpenError, RecordError};
-use crate::frame::Salt;
-use crate::generation::{self, BuildError, Builder, Built, Generation, Identity, OpenGenerationError};
+use super::successor::{Successor, failed};
+use crate::error::LoadError;
+use crate::generation;
 use crate::intake::{Column, Fault, FaultCode, Remark, Row, Sender};
 use crate::keys::DataKey;
-use crate::mutation::{Mutation, broken};
 use crate::ticket::{Date, Municipality, NUMBER_MAX, Ticket};
 
 /// A load under way. Dropping it ends it without a trace.
@@ -112,32 +109,6 @@ impl Store {
             remarks: 0,
             sender: Sender::default(),
         })
-    }
-}
-
-/// The right to load one municipality, for as long as it lives.
-pub(super) struct Place {
-    pub(super) shared: Arc<Shared>,
-    pub(super) municipality: Municipality,
-}
-
-impl Place {
-    pub(super) fn take(shared: &Arc<Shared>, municipality: Municipality) -> Result<Place, LoadError> {
-        if lock(&shared.loading).insert(municipality.ordinal()) {
-            Ok(Place { shared: Arc::clone(shared), municipality })
-        } else {
-            Err(LoadError::UnderWay(municipality))
-        }
-    }
-
-    pub(super) fn disk(&self) -> &dyn Disk {
-        &*self.shared.platform.disk
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        lock(&self.shared.loading).remove(&self.municipality.ordinal());
     }
 }
 
@@ -231,7 +202,13 @@ impl Load {
         }
         self.kept.sort_unstable();
         let SharedRows { listed: shared, counts: shared_counts } = self.prints.shared(&self.rows, &self.arena);
-        let (built, tally, identity) = self.build_file()?;
+        let today = Date::in_japan(self.place.shared.platform.environment.now_ms());
+        let Load { place, keys, arena, rows, kept, unreadable, remarks, sender, .. } = self;
+        let input = fold::Input { rows: &rows, arena: &arena, kept: &kept, keys: &keys, today };
+        let municipality = place.municipality;
+        let (next, tally) = Successor::build(place, rows.len(), sender, |view, builder| {
+            fold::fold(view, municipality, &input, builder)
+        })?;
         let report = LoadReport {
             accepted: tally.accepted,
             added: tally.added,
@@ -240,27 +217,17 @@ impl Load {
             kept: tally.kept,
             removed: tally.removed,
             known: tally.known,
-            rows: taken + self.unreadable,
+            rows: taken + unreadable,
             rejected_rows: rejected_before + rejected.len() as u64,
             rejected,
             shared,
             shared_counts,
-            remarks: self.remarks + shared_counts.resident_numbers + shared_counts.my_numbers,
+            remarks: remarks + shared_counts.resident_numbers + shared_counts.my_numbers,
             samples: tally.samples,
-            generation: identity.generation,
+            generation: next.identity.generation,
             sequence: 0,
         };
-        let file = generation::staging_path(self.place.municipality, identity.generation);
-        Ok(BuiltLoad {
-            place: self.place,
-            file: Some(file),
-            home: None,
-            identity,
-            folded_sequence: tally.sequence,
-            built,
-            report,
-            sender: self.sender,
-        })
+        Ok(BuiltLoad { next, report, folded_sequence: tally.sequence })
     }
 
     /// Sorts the rows by number and takes out every row whose number another row has too: which of them is right cannot be known here.
@@ -295,68 +262,14 @@ impl Load {
         keys.sort_unstable();
         self.rows = keys.iter().map(|key| self.rows[(key & ((1 << place_bits) - 1)) as usize]).collect();
     }
-
-    fn build_file(&self) -> Result<(Built, Tally, Identity), LoadError> {
-        let Place { shared, municipality } = &self.place;
-        let municipality = *municipality;
-        let view = shared.view.load_full();
-        let ledger = view.ledgers.get(municipality.ordinal());
-        let environment = &*shared.platform.environment;
-        let identity = Identity {
-            store_id: shared.store_id,
-            five_digits: municipality.five_digits(),
-            generation: ledger.map_or(0, |ledger| ledger.generation_number()) + 1,
-            salt: Salt(environment.random_u64().map_err(failed("making a salt for", generation::STAGING))?),
-            folded_position: view.end + if broken(Mutation::FoldLaterThanSeen) { 1024 } else { 0 },
-        };
-        let path = generation::staging_path(municipality, identity.generation);
-        let disk = self.place.disk();
-        // A load that failed before may have left a file of this name.
-        if disk.list(Path::new(generation::STAGING)).is_ok_and(|files| files.contains(&path)) {
-            disk.remove(&path).map_err(failed("replacing", &path))?;
-        }
-        let mut builder = Builder::create(disk, &path, identity).map_err(failed("creating", &path))?;
-        builder.reserve(self.rows.len());
-        let senders = ledger.map_or(Ok(Vec::new()), |ledger| ledger.senders()).map_err(LoadError::Damaged)?;
-        builder.sent_before(senders);
-        let input = fold::Input {
-            rows: &self.rows,
-            arena: &self.arena,
-            kept: &self.kept,
-            keys: &self.keys,
-            today: Date::in_japan(environment.now_ms()),
-        };
-        let finished =
-            fold::fold(&view, municipality, &input, &mut builder).and_then(|tally| Ok((builder.finish()?, tally)));
-        match finished {
-            Ok((built, tally)) => Ok((built, tally, identity)),
-            Err(error) => {
-                // The room is needed more than the half-built file; the error that is reported is the first one.
-                let _ = disk.remove(&path);
-                Err(match error {
-                    fold::FoldError::Damaged(damage) => LoadError::Damaged(damage),
-                    fold::FoldError::Key(error) => LoadError::Key(error),
-                    fold::FoldError::Build(BuildError::TooLarge) => LoadError::TooLarge(municipality),
-                    fold::FoldError::Build(BuildError::Disk(source)) => failed("writing", &path)(source),
-                })
-            }
-        }
-    }
 }
 
 /// A load whose generation is built and not visible. Dropping it ends it without a trace.
 pub struct BuiltLoad {
-    pub(super) place: Place,
-    /// Where the generation lies; `None` once the log may name it.
-    pub(super) file: Option<PathBuf>,
-    /// Where it lies for as long as it is held, if it is: a load that is not installed then is held on.
-    pub(super) home: Option<PathBuf>,
-    pub(super) identity: Identity,
+    pub(super) next: Successor,
+    pub(super) report: LoadReport,
     /// The newest event that the generation folds.
     pub(super) folded_sequence: u64,
-    pub(super) built: Built,
-    pub(super) report: LoadReport,
-    pub(super) sender: Sender,
 }
 
 impl BuiltLoad {
@@ -371,117 +284,12 @@ impl BuiltLoad {
     /// # Errors
     ///
     /// As [`Load::commit`].
-    pub fn install(mut self) -> Result<LoadReport, LoadError> {
-        self.move_file()?;
-        let generation = self.open()?;
-        if broken(Mutation::DeleteOldGenerationEarly) && self.identity.generation > 1 {
-            let before = generation::path(self.place.municipality, self.identity.generation - 1);
-            self.place.disk().remove(&before).map_err(failed("removing", before))?;
-        }
-        let sequence = self.log(generation).inspect_err(|error| {
-            if matches!(error, LoadError::Install(RecordError::InDoubt(_))) && !broken(Mutation::WithdrawInDoubt) {
-                // The log may name the file.
-                self.file = None;
-            }
-        })?;
-        self.file = None;
-        self.retire_previous();
-        self.place.shared.void_held(self.place.municipality);
-        let report = LoadReport { sequence, ..std::mem::take(&mut self.report) };
-        let (municipality, rows) = (self.place.municipality, report.accepted);
-        tracing::info!(%municipality, generation = report.generation, rows, "a register was loaded");
+    pub fn install(self) -> Result<LoadReport, LoadError> {
+        let (shared, municipality) = (Arc::clone(&self.next.place.shared), self.next.place.municipality);
+        let sequence = self.next.install()?;
+        shared.void_held(municipality);
+        let report = LoadReport { sequence, ..self.report };
+        tracing::info!(%municipality, generation = report.generation, rows = report.accepted, "a register was loaded");
         Ok(report)
     }
-
-    /// Moves the file to its place.
-    fn move_file(&mut self) -> Result<(), LoadError> {
-        let (disk, municipality) = (self.place.disk(), self.place.municipality);
-        let directory = generation::directory(municipality);
-        let path = generation::path(municipality, self.identity.generation);
-        disk.create_directory(&directory).map_err(failed("making", &directory))?;
-        if disk.list(&directory).map_err(failed("listing", &directory))?.contains(&path) {
-            // The file of a load that ended in doubt: the log may name it.
-            return Err(failed("replacing", &path)(std::io::ErrorKind::AlreadyExists.into()));
-        }
-        let from = self.file.as_ref().expect("a load that is not installed has a file");
-        disk.rename(from, &path).map_err(failed("moving into place", &path))?;
-        if broken(Mutation::SkipLedgerDirectorySync) {
-            self.file = Some(path);
-            return Ok(());
-        }
-        let synced = disk.sync_directory(&directory).map_err(failed("making durable", &directory));
-        self.file = Some(path);
-        synced
-    }
-
-    fn open(&self) -> Result<Generation, LoadError> {
-        let Place { shared, municipality } = &self.place;
-        let path = generation::path(*municipality, self.identity.generation);
-        let opened = Generation::open(&*shared.platform.disk, *municipality, self.identity, self.built.file_length);
-        opened.map_err(|error| match error {
-            OpenGenerationError::Damaged(damage) => LoadError::Damaged(damage),
-            OpenGenerationError::Newer(_) => unreachable!("this program wrote the file"),
-            OpenGenerationError::Disk(source) => LoadError::Disk { doing: "mapping", path, source },
-        })
-    }
-
-    /// Has the committer log the generation and swap it in. Returns the sequence of the event.
-    fn log(&self, generation: Generation) -> Result<u64, LoadError> {
-        let message = GenerationMessage {
-            municipality: self.identity.five_digits,
-            generation: self.identity.generation,
-            file_length: self.built.file_length,
-            salt: self.identity.salt.0,
-            folded_position: self.identity.folded_position,
-            blake3: self.built.blake3.to_vec().into(),
-            installed_sequence: 0,
-            installed_at: 0,
-            who: self.sender.who().to_owned(),
-            reason: self.sender.reason().to_owned(),
-        };
-        lock(&self.place.shared.manifest).remember(&message);
-        let municipality = self.place.municipality;
-        let install = move |shared: &Shared, committer: &mut Committer| {
-            committer.install(shared, municipality, generation, message)
-        };
-        Ok(self.place.shared.control(install)?)
-    }
-
-    /// Removes the generation before this one, after a manifest that does not name it. A failure leaves a file that the next open removes.
-    fn retire_previous(&self) {
-        if self.identity.generation == 1 {
-            return;
-        }
-        let path = generation::path(self.place.municipality, self.identity.generation - 1);
-        let removed = self.place.shared.name_what_is_there(false).and_then(|()| {
-            let failed = |source| OpenError::Disk { doing: "removing", path: path.clone(), source };
-            self.place.disk().remove(&path).map_err(failed)
-        });
-        if let Err(error) = removed {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "the superseded generation stays until the next open");
-        }
-    }
-}
-
-impl Drop for BuiltLoad {
-    fn drop(&mut self) {
-        let Some(file) = self.file.take().filter(|_| !broken(Mutation::LeaveFailedLoad)) else { return };
-        let disk = self.place.disk();
-        match &self.home {
-            // Where this fails, the next open puts it back.
-            Some(home) if *home != file => drop(disk.rename(&file, home)),
-            Some(_) => {}
-            // Gives the room back; the next open removes what stays.
-            None => drop(disk.remove(&file)),
-        }
-    }
-}
-
-pub(super) fn failed<P: AsRef<Path>>(
-    doing: &'static str,
-    path: P,
-) -> impl FnOnce(std::io::Error) -> LoadError + use<P> {
-    let path = path.as_ref().to_owned();
-    move |source| LoadError::Disk { doing, path, source }
 }

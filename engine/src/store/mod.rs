@@ -14,6 +14,7 @@
 //! | `state` | what a durable event does to the ledgers, live and at replay |
 //! | `record`, `judge`, `queue`, `batch`, `committer`, `pipeline` | the way of a shot to the disk, in this order |
 //! | `load`, `prints`, `fold` | the way of a register to a generation |
+//! | `place`, `successor` | the next generation of a ledger: who may make it, its life until it is the current one |
 //! | `hold`, `held`, `held_file` | registers that wait for somebody's word: when, their life, their files |
 //! | `act` | what a single act on a ticket comes to |
 //! | `change` | the way of a single row to the log |
@@ -44,6 +45,7 @@ mod manifest;
 mod my_number;
 mod open;
 mod pipeline;
+mod place;
 mod prints;
 mod provisional;
 mod queue;
@@ -53,6 +55,7 @@ mod select;
 mod state;
 mod statistics;
 mod status;
+mod successor;
 mod upkeep;
 mod view;
 
