@@ -231,6 +231,9 @@ pub enum LoadError {
     /// Not one row could be taken: an empty snapshot is refused.
     #[error("not one row could be loaded: the register of {0} stays as it was")]
     Empty(Municipality),
+    /// Whoever asked for it wanted it no longer.
+    #[error("the work on {0} was stopped: its ledger stays as it was")]
+    Stopped(Municipality),
     /// Rows hold My Numbers and the key is not there.
     #[error("loading needs the store's key")]
     Key(#[from] KeyError),
@@ -256,6 +259,27 @@ pub enum LoadError {
     /// A row is at fault, where no row may be.
     #[error("the row was refused")]
     Row(#[from] Fault),
+}
+
+/// Compacting a ledger. The ledger is then as it was, except after [`RecordError::InDoubt`] of an install, where only opening the store again tells.
+#[derive(Debug, thiserror::Error)]
+pub enum CompactError {
+    /// A load of it waits for somebody's word, and fits the generation that it was built on alone.
+    #[error("the load {0} of this municipality is held: confirm or discard it, then compact")]
+    Held(crate::HeldId),
+    /// There is no room for the next generation beside the current one.
+    #[error("compacting {municipality} needs {needed} bytes for a while, and the disk has {available}: make room")]
+    NoRoom {
+        /// Whose ledger.
+        municipality: Municipality,
+        /// Bytes of the next generation, as far as can be said, and of the reserve.
+        needed: u64,
+        /// Bytes that the disk has left.
+        available: u64,
+    },
+    /// As a load fails.
+    #[error(transparent)]
+    Build(#[from] LoadError),
 }
 
 /// Confirming or discarding a held load.
@@ -312,12 +336,24 @@ impl HeldError {
     }
 }
 
+impl CompactError {
+    /// What to do about it.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            CompactError::Held(_) => Kind::Request,
+            CompactError::NoRoom { .. } => Kind::Retry,
+            CompactError::Build(error) => error.kind(),
+        }
+    }
+}
+
 impl LoadError {
     /// What to do about it.
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            LoadError::UnderWay(_) => Kind::Retry,
+            LoadError::UnderWay(_) | LoadError::Stopped(_) => Kind::Retry,
             LoadError::Disk { source, .. } if crate::log::is_full(source) => Kind::Retry,
             LoadError::RowCount { .. } | LoadError::Empty(_) | LoadError::TooLarge(_) | LoadError::Row(_) => {
                 Kind::Request

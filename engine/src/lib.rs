@@ -94,10 +94,10 @@ pub use platform::{Environment, Platform};
 pub use priority::give_way;
 pub use store::{
     Access, Amended, AmendmentOutcome, BuiltLoad, ChangeOutcome, Changed, CheckpointOutcome, CommitStatistics,
-    Completion, Found, Held, HeldId, HoldPolicy, HoldReason, Kept, LedgerReader, ListedKey, Load, LoadOutcome,
-    LoadReport, Match, MyNumberQuestion, OpenDataKeys, Opened, PersonHistory, RecordOutcome, Recorded, Rejected,
-    Rotated, Rotation, SHARED_LISTED_MAX, Samples, Share, SharedCounts, ShotHistory, ShotsOf, Status, Store, View,
-    ViewGuard, Within,
+    Compacted, CompactionForecast, CompactionProgress, Completion, Found, Held, HeldId, HoldPolicy, HoldReason, Kept,
+    LedgerReader, ListedKey, Load, LoadOutcome, LoadReport, Match, MyNumberQuestion, OpenDataKeys, Opened,
+    PersonHistory, RecordOutcome, Recorded, Rejected, Rotated, Rotation, SHARED_LISTED_MAX, Samples, Share,
+    SharedCounts, ShotHistory, ShotsOf, Status, Store, View, ViewGuard, Watch, Within,
 };
 pub use stored::{ShotView, Standing};
 

@@ -67,6 +67,10 @@ impl Disk for Instead {
         Ok(files.iter().map(|file| exchanged(file, self.lies, self.said)).collect())
     }
 
+    fn available(&self) -> io::Result<u64> {
+        self.disk.available()
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
         self.disk.lock(&self.lies(path))
     }

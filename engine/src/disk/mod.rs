@@ -85,6 +85,13 @@ pub trait Disk: Send + Sync {
     /// Whatever the machine says.
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
 
+    /// Bytes that can still be written, as far as anybody knows: others write too.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the machine says.
+    fn available(&self) -> io::Result<u64>;
+
     /// Takes the lock that keeps other processes out until the guard is dropped.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, flock, statvfs};
 
 use super::map::HUGE_PAGE_BYTES;
 use super::{Disk, File, Map};
@@ -101,6 +101,11 @@ impl Disk for RealDisk {
         }
         paths.sort();
         Ok(paths)
+    }
+
+    fn available(&self) -> io::Result<u64> {
+        let disk = statvfs(&self.root)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {

@@ -155,6 +155,10 @@ impl Disk for MemoryDisk {
         Ok(names)
     }
 
+    fn available(&self) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
+
     fn lock(&self, _path: &Path) -> io::Result<Box<dyn Send + Sync>> {
         Ok(Box::new(()))
     }

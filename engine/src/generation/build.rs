@@ -133,6 +133,11 @@ impl Builder {
         self.senders = senders;
     }
 
+    /// Bytes that the file has so far.
+    pub(crate) fn position(&self) -> u64 {
+        self.output.position()
+    }
+
     /// Adds the entry of `number`. Numbers come in ascending order. An entry has a row, or shots, or both.
     pub(crate) fn push(
         &mut self,

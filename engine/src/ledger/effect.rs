@@ -46,6 +46,8 @@ impl Effect {
 /// What the events of a tail add to a ledger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
+    /// All of them.
+    pub(crate) events: u64,
     pub(crate) shots: u64,
     /// Tickets of which nothing was known before their first shot.
     pub(crate) orphans: u64,
@@ -60,24 +62,28 @@ pub(crate) struct Counts {
 impl Counts {
     /// What one event adds.
     pub(crate) fn of(effect: Effect) -> Counts {
+        let event = Counts { events: 1, ..Counts::default() };
         match effect {
-            Effect::Shot { orphan } => Counts { shots: 1, orphans: orphan.into(), ..Counts::default() },
-            Effect::Amended => Counts::default(),
-            Effect::Departed => Counts { departed: 1, ..Counts::default() },
-            Effect::Row { first, adopts } => Counts { rows: first.into(), adopted: adopts.into(), ..Counts::default() },
+            Effect::Shot { orphan } => Counts { shots: 1, orphans: orphan.into(), ..event },
+            Effect::Amended => event,
+            Effect::Departed => Counts { departed: 1, ..event },
+            Effect::Row { first, adopts } => Counts { rows: first.into(), adopted: adopts.into(), ..event },
         }
     }
 
     /// In the order of a checkpoint.
-    pub(crate) fn to_array(self) -> [u64; 5] {
-        [self.shots, self.orphans, self.rows, self.adopted, self.departed]
+    pub(crate) fn to_array(self) -> [u64; COUNTS] {
+        [self.events, self.shots, self.orphans, self.rows, self.adopted, self.departed]
     }
 
     /// The other way round.
-    pub(crate) fn from_array([shots, orphans, rows, adopted, departed]: [u64; 5]) -> Counts {
-        Counts { shots, orphans, rows, adopted, departed }
+    pub(crate) fn from_array([events, shots, orphans, rows, adopted, departed]: [u64; COUNTS]) -> Counts {
+        Counts { events, shots, orphans, rows, adopted, departed }
     }
 }
+
+/// How many counts there are.
+pub(crate) const COUNTS: usize = 6;
 
 #[cfg(test)]
 mod tests {

@@ -13,7 +13,7 @@ mod person;
 mod shots;
 mod tail;
 
-pub(crate) use effect::{Counts, Effect};
+pub(crate) use effect::{COUNTS, Counts, Effect};
 pub(crate) use links::Links;
 pub(crate) use overlay::Overlay;
 pub use past::{Known, Moment};
@@ -221,6 +221,7 @@ impl Ledger {
         &self,
         tickets: impl ExactSizeIterator<Item = KeptTicket> + Clone,
         counts: Counts,
+        oldest: u64,
         segments: &Segments,
     ) {
         for ticket in tickets.clone().filter(|ticket| ticket.changed) {
@@ -228,7 +229,7 @@ impl Ledger {
         }
         let any = tickets.clone().any(|ticket| ticket.number > NUMBER_MAX);
         self.has_people_without_ticket.store(any, Ordering::Relaxed);
-        self.tail.restore(tickets.map(|ticket| (ticket.number, ticket.newest)), counts);
+        self.tail.restore(tickets.map(|ticket| (ticket.number, ticket.newest)), counts, oldest);
     }
 
     /// Reads what changed a ticket's row.

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use super::effect::{Counts, Effect};
+use super::effect::{COUNTS, Counts, Effect};
 use crate::sync::{AtomicU64, Ordering, Swap};
 
 #[derive(Default)]
@@ -76,8 +76,17 @@ impl Table {
 pub(crate) struct Tail {
     table: Swap<Option<Arc<Table>>>,
     tickets: AtomicU64,
+    /// What a match has no use for.
+    totals: Box<Totals>,
+}
+
+/// All events of a tail together.
+#[derive(Default)]
+struct Totals {
     /// In the order of [`Counts::to_array`].
-    counts: [AtomicU64; 5],
+    counts: [AtomicU64; COUNTS],
+    /// The address of the oldest one; 0 if there is none.
+    oldest: AtomicU64,
 }
 
 impl Tail {
@@ -118,19 +127,24 @@ impl Tail {
         } else if slots != table.slots.len() {
             self.table.store(Some(table));
         }
-        for (count, more) in self.counts.iter().zip(Counts::of(effect).to_array()) {
+        for (count, more) in self.totals.counts.iter().zip(Counts::of(effect).to_array()) {
             if more != 0 {
                 count.fetch_add(more, Ordering::Relaxed);
             }
         }
+        // What a ledger that gets a new base leaves to its next tail comes ticket by ticket.
+        let oldest = self.oldest().map_or(address, |oldest| oldest.min(address));
+        self.totals.oldest.store(oldest, Ordering::Relaxed);
     }
 
     /// Fills the empty tail with what a checkpoint kept. The one writer's.
-    pub(crate) fn restore(&self, tickets: impl ExactSizeIterator<Item = (u64, u64)>, counts: Counts) {
+    pub(crate) fn restore(&self, tickets: impl ExactSizeIterator<Item = (u64, u64)>, counts: Counts, oldest: u64) {
         let table = Table::with_slots((tickets.len() * 4 / 3 + 1).next_power_of_two().max(SLOTS_MIN));
         let count = tickets.filter(|&(number, address)| table.set(number, address)).count();
         self.table.store(Some(Arc::new(table)));
-        self.counts.iter().zip(counts.to_array()).for_each(|(count, of)| count.store(of, Ordering::Relaxed));
+        let Totals { counts: totals, oldest: first } = &*self.totals;
+        totals.iter().zip(counts.to_array()).for_each(|(total, of)| total.store(of, Ordering::Relaxed));
+        first.store(oldest, Ordering::Relaxed);
         self.tickets.store(count as u64, Ordering::Release);
     }
 
@@ -146,7 +160,12 @@ impl Tail {
 
     /// What its events add to the ledger.
     pub(crate) fn counts(&self) -> Counts {
-        Counts::from_array(std::array::from_fn(|at| self.counts[at].load(Ordering::Relaxed)))
+        Counts::from_array(std::array::from_fn(|at| self.totals.counts[at].load(Ordering::Relaxed)))
+    }
+
+    /// The address of its oldest event: what lies before it in the log is of no use to this ledger.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        Some(self.totals.oldest.load(Ordering::Relaxed)).filter(|&oldest| oldest != 0)
     }
 }
 
@@ -171,6 +190,8 @@ mod tests {
         fn the_newest_address_of_every_ticket_is_found(events in proptest::collection::vec((0u64..200, 1u64..1 << 40), 0..400)) {
             let tail = Tail::default();
             let mut model = BTreeMap::new();
+            let oldest = events.iter().map(|&(_, address)| address).min();
+            let count = events.len() as u64;
             for (number, address) in events {
                 tail.insert(number, address, Effect::Shot { orphan: false });
                 model.insert(number, address);
@@ -181,6 +202,7 @@ mod tests {
             }
             let all: BTreeMap<u64, u64> = tail.tickets().into_iter().collect();
             prop_assert_eq!(all, model);
+            prop_assert_eq!((tail.oldest(), tail.counts().events), (oldest, count));
         }
     }
 

@@ -6,8 +6,9 @@
 //! ```text
 //! header  0        8         12      16         32         40         48        56        64
 //!         | magic  | version | crc32 | store id | position | sequence | time ms | ledgers |
-//! ledger  0              4      8            16        24      32        40     48        56
-//!         | municipality | zero | generation | tickets | shots | orphans | rows | adopted | departed | number (u64), newest address (u64) | …
+//! ledger  0              4      8            16        24       32      40        48     56        64         72
+//!         | municipality | zero | generation | tickets | events | shots | orphans | rows | adopted | departed | oldest address | …
+//!         … number (u64), newest address (u64) | …
 //! ```
 //!
 //! Addresses lie before the position. The top bit of a number is set if the ticket's row may have changed. *Generation* is the one that the tail begins behind.
@@ -23,7 +24,7 @@ use super::view::View;
 use crate::disk::{Disk, File};
 use crate::error::{Damage, OpenError};
 use crate::frame::{u32_at, u64_at};
-use crate::ledger::{Counts, KeptTicket, Ledger};
+use crate::ledger::{COUNTS, Counts, KeptTicket, Ledger};
 use crate::log::{Recovery, Segments, Start};
 use crate::mutation::{Mutation, broken};
 use crate::ticket::{ANY_NUMBER_MAX, Municipality};
@@ -34,7 +35,7 @@ pub(super) const DIRECTORY: &str = "checkpoint";
 
 const MAGIC: &[u8; 8] = b"SesshuCp";
 const HEADER_BYTES: usize = 64;
-const LEDGER_BYTES: usize = 64;
+const LEDGER_BYTES: usize = 80;
 const TICKET_BYTES: usize = 16;
 /// Of a number: the ticket's row may have changed.
 const CHANGED: u64 = 1 << 63;
@@ -110,7 +111,9 @@ fn write_file(disk: &dyn Disk, store_id: StoreId, captured: &Captured) -> Result
         }
         output.bytes.extend_from_slice(&ledger.municipality.five_digits().to_le_bytes());
         output.bytes.extend_from_slice(&[0; 4]);
-        for number in [ledger.generation_number(), tickets.len() as u64].into_iter().chain(counts.to_array()) {
+        let oldest = ledger.tail.oldest().expect("a tail with tickets has events");
+        let numbers = [ledger.generation_number(), tickets.len() as u64].into_iter().chain(counts.to_array());
+        for number in numbers.chain([oldest]) {
             output.bytes.extend_from_slice(&number.to_le_bytes());
         }
         for (number, address) in tickets {
@@ -201,6 +204,7 @@ pub(crate) struct LedgerTail<'a> {
     municipality: Municipality,
     generation: u64,
     counts: Counts,
+    oldest: u64,
     /// Pairs of number and address.
     tickets: &'a [[u8; TICKET_BYTES]],
 }
@@ -248,15 +252,20 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Checkpoint<'_>, &'static str> {
         let tail = LedgerTail {
             municipality: Municipality::from_five_digits(u32_at(ledger, 0)).ok_or("an unknown municipality")?,
             generation: u64_at(ledger, 8),
-            counts: Counts::from_array([24, 32, 40, 48, 56].map(|at| u64_at(ledger, at))),
+            counts: Counts::from_array(std::array::from_fn::<_, COUNTS, _>(|at| u64_at(ledger, 24 + at * 8))),
+            oldest: u64_at(ledger, 72),
             tickets: tickets.as_chunks().0,
         };
         if tail.tickets().any(|it| it.number > ANY_NUMBER_MAX || it.newest == 0 || it.newest >= start.position) {
             return Err("a ticket or an address that cannot be");
         }
-        let Counts { shots, orphans, rows, adopted, departed } = tail.counts;
-        if shots.max(rows).max(departed) > start.sequence || orphans > shots || adopted > rows {
+        let Counts { events, shots, orphans, rows, adopted, departed } = tail.counts;
+        let too_many = events > start.sequence || shots.saturating_add(rows).saturating_add(departed) > events;
+        if too_many || orphans > shots || adopted > rows {
             return Err("more events than there were");
+        }
+        if tail.oldest == 0 || tail.tickets().any(|it| it.newest < tail.oldest) {
+            return Err("an oldest event that is not the oldest");
         }
         tails.push(tail);
         rest = after;
@@ -298,9 +307,9 @@ pub(super) fn restore(
         let ledger = state.ledger(tail.municipality);
         match tail.generation.cmp(&ledger.generation_number()) {
             _ if broken(Mutation::IgnoreGenerationOfCheckpoint) => {
-                ledger.restore(tail.tickets(), tail.counts, recovery.segments());
+                ledger.restore(tail.tickets(), tail.counts, tail.oldest, recovery.segments());
             }
-            std::cmp::Ordering::Equal => ledger.restore(tail.tickets(), tail.counts, recovery.segments()),
+            std::cmp::Ordering::Equal => ledger.restore(tail.tickets(), tail.counts, tail.oldest, recovery.segments()),
             // A newer generation folds a part of it.
             std::cmp::Ordering::Less => {
                 ledger.refill(tail.tickets().map(|ticket| (ticket.number, ticket.newest)), recovery.segments())?

@@ -1,9 +1,10 @@
 //! Folding: what a ledger's next generation holds of each ticket.
 //!
-//! Owns the rule by which a register's rows, the entries of the generation before and the events since become entries. Three sequences in number order are
-//! merged; shots come along whatever happens to the row.
+//! Owns the rule by which a register's rows, the entries of the generation before and the events since become entries: three sequences in number order are
+//! merged; shots come along whatever happens to the row. Without a register, when a ledger is compacted, the last two are, and every row stays.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 
 use prost::Message as _;
 use sesshu_proto::v1::{Resident, ResidentStatus};
@@ -71,25 +72,6 @@ impl Input<'_> {
         self.keys.last().expect("whoever loads has a data key")
     }
 
-    /// The My Number of a row that comes from an older generation, sealed with the newest data key; `None` if it is so already. So a new data key comes in as
-    /// ledgers are folded, and the same number is the same bytes again.
-    fn renewed(
-        &self,
-        municipality: Municipality,
-        number: u64,
-        row: &RowView<'_>,
-    ) -> Result<Option<Renewed>, FoldError> {
-        let newest = self.newest_key();
-        if row.sealed_my_number.is_empty() || row.data_key_id == newest.id() || broken(Mutation::KeepOldSeals) {
-            return Ok(None);
-        }
-        let key = self.keys.iter().find(|key| key.id() == row.data_key_id);
-        let key = key.ok_or(FoldError::Key(KeyError::NotListed(row.data_key_id)))?;
-        let ticket = Ticket::new(municipality, number).expect("a ticket that was read has a ticket number");
-        let my_number = key.open(ticket, row.sealed_my_number).map_err(FoldError::Key)?;
-        Ok(Some(Renewed { sealed: newest.seal(ticket, my_number), key: newest.id(), hash: newest.hash(my_number) }))
-    }
-
     fn has_kept(&self, number: u64) -> bool {
         self.kept.binary_search(&number).is_ok()
     }
@@ -103,6 +85,25 @@ impl Input<'_> {
         let is_valid = tickets.last().is_some_and(|valid| valid.number() == number);
         Ok(!is_valid || tickets.iter().any(|ticket| has_row(ticket.number()) || self.has_kept(ticket.number())))
     }
+}
+
+/// The My Number of a row that comes from an older generation, sealed with the newest of `keys`; `None` if it is so already, or nobody has the keys. So a new
+/// data key comes in as ledgers are folded, and the same number is the same bytes again.
+fn renewed(
+    keys: &[DataKey],
+    municipality: Municipality,
+    number: u64,
+    row: &RowView<'_>,
+) -> Result<Option<Renewed>, FoldError> {
+    let Some(newest) = keys.last() else { return Ok(None) };
+    if row.sealed_my_number.is_empty() || row.data_key_id == newest.id() || broken(Mutation::KeepOldSeals) {
+        return Ok(None);
+    }
+    let key = keys.iter().find(|key| key.id() == row.data_key_id);
+    let key = key.ok_or(FoldError::Key(KeyError::NotListed(row.data_key_id)))?;
+    let ticket = Ticket::new(municipality, number).expect("a ticket that was read has a ticket number");
+    let my_number = key.open(ticket, row.sealed_my_number).map_err(FoldError::Key)?;
+    Ok(Some(Renewed { sealed: newest.seal(ticket, my_number), key: newest.id(), hash: newest.hash(my_number) }))
 }
 
 /// A My Number that was sealed again.
@@ -153,6 +154,8 @@ fn sample(samples: &mut Vec<u64>, number: u64) {
 }
 
 pub(super) enum FoldError {
+    /// Whoever asked for it wants it no longer.
+    Stopped,
     Damaged(Damage),
     Key(KeyError),
     Build(BuildError),
@@ -204,7 +207,7 @@ pub(super) fn fold(
         }
         let before = person.as_ref().map(Person::own_row).transpose()?.flatten();
         tally.known += u64::from(before.as_ref().is_some_and(|row| counts_as_resident(row.bytes)));
-        let renewed = before.as_ref().map_or(Ok(None), |before| input.renewed(municipality, number, before))?;
+        let renewed = before.as_ref().map_or(Ok(None), |before| renewed(input.keys, municipality, number, before))?;
         let before = before.map(|before| match &renewed {
             Some(renewed) => renewed.put(before),
             None => before,
@@ -222,6 +225,42 @@ pub(super) fn fold(
         }
     }
     Ok(tally)
+}
+
+/// Folds a ledger as `view` shows it into `builder`, as it is: every row and every shot stays, and what hung on the tail comes to lie in its ticket's entry.
+/// `keys` may be empty: My Numbers then stay sealed as they are. `go_on` is asked after every entry.
+pub(super) fn fold_as_it_is(
+    view: &View,
+    municipality: Municipality,
+    keys: &[DataKey],
+    builder: &mut Builder,
+    go_on: &mut dyn FnMut(&Builder) -> ControlFlow<()>,
+) -> Result<(), FoldError> {
+    let mut shots = Vec::new();
+    for found in view.ledger(municipality) {
+        let (ticket, found) = found?;
+        let person = match found {
+            Match::Matched(person) | Match::Orphan(person) => person,
+            Match::Damaged(damage) => return Err(damage.into()),
+            Match::NotFound => continue,
+        };
+        let number = ticket.number();
+        shots.clear();
+        person.each_own_life(|life| shots.push(to_fold(&life)))?;
+        match person.own_row()? {
+            Some(row) => {
+                let renewed = renewed(keys, municipality, number, &row)?;
+                let row = renewed.as_ref().map_or(row, |renewed| renewed.put(row));
+                let older_rows = person.older_rows(false)?;
+                builder.push(number, Some(unchanged(&row, &resident_of(&row), &older_rows)), &shots)?;
+            }
+            None => builder.push(number, None, &shots)?,
+        }
+        if go_on(builder).is_break() {
+            return Err(FoldError::Stopped);
+        }
+    }
+    Ok(())
 }
 
 fn to_fold<'a>(life: &Life<'a>) -> ShotToFold<'a> {

@@ -15,6 +15,7 @@
 //! | `record`, `judge`, `queue`, `batch`, `committer`, `pipeline` | the way of a shot to the disk, in this order |
 //! | `load`, `prints`, `fold` | the way of a register to a generation |
 //! | `place`, `successor` | the next generation of a ledger: who may make it, its life until it is the current one |
+//! | `compact` | a ledger's next generation without a register |
 //! | `hold`, `held`, `held_file` | registers that wait for somebody's word: when, their life, their files |
 //! | `act` | what a single act on a ticket comes to |
 //! | `change` | the way of a single row to the log |
@@ -30,6 +31,7 @@ mod batch;
 mod change;
 mod checkpoint;
 mod committer;
+mod compact;
 mod find;
 mod fold;
 mod held;
@@ -69,6 +71,7 @@ pub use access::Access;
 pub use amend::{Amended, AmendmentOutcome};
 pub use change::{ChangeOutcome, Changed};
 pub use checkpoint::CheckpointOutcome;
+pub use compact::{Compacted, CompactionForecast, CompactionProgress, Watch};
 pub use find::{Found, Within};
 pub use fold::Samples;
 pub use held::Held;

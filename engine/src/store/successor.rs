@@ -69,6 +69,7 @@ impl Successor {
                 // The room is needed more than the half-built file; the error that is reported is the first one.
                 let _ = disk.remove(&path);
                 Err(match error {
+                    FoldError::Stopped => LoadError::Stopped(municipality),
                     FoldError::Damaged(damage) => LoadError::Damaged(damage),
                     FoldError::Key(error) => LoadError::Key(error),
                     FoldError::Build(BuildError::TooLarge) => LoadError::TooLarge(municipality),

@@ -44,6 +44,7 @@ impl Runner {
             Step::Hold(register) => self.hold(register),
             Step::Confirm(ledger) => self.confirm(*ledger),
             Step::Discard(ledger) => self.discard(*ledger),
+            Step::Compact(ledger) => self.compact(*ledger),
             Step::Abandon(ledger) => {
                 self.builds[*ledger] = None;
                 Ok(())
@@ -322,15 +323,22 @@ impl Runner {
                 self.ran.installed += 1;
                 self.shows_the_model()
             }
-            Err(LoadError::Install(error @ RecordError::InDoubt(_))) => {
-                ensure(!before.poisoned, "one batch is in doubt at most", || chain(&error))?;
-                self.excuse(&before, &error)?;
-                self.doubt = vec![event];
-                self.ran.doubts += 1;
-                Ok(())
-            }
+            Err(LoadError::Install(error @ RecordError::InDoubt(_))) => self.install_in_doubt(&before, event, &error),
             Err(error) => self.not_loaded(&before, &error),
         }
+    }
+
+    pub(super) fn install_in_doubt(
+        &mut self,
+        before: &Before,
+        event: Event,
+        error: &RecordError,
+    ) -> Result<(), Failure> {
+        ensure(!before.poisoned, "one batch is in doubt at most", || chain(error))?;
+        self.excuse(before, error)?;
+        self.doubt = vec![event];
+        self.ran.doubts += 1;
+        Ok(())
     }
 
     /// A load failed, and changed nothing.

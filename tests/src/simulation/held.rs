@@ -18,7 +18,7 @@ pub(super) struct Waiting {
     /// None if nobody was told.
     id: Option<HeldId>,
     event: Event,
-    /// Registers of its ledger that were installed before it was built.
+    /// Generations of its ledger that were installed before it was built.
     installs: usize,
     expires_at_ms: u64,
     /// It was said to be held, and nothing has left that open since.
@@ -111,7 +111,7 @@ impl Runner {
         }
     }
 
-    fn shown_held(&self, ledger: usize) -> Option<Held> {
+    pub(super) fn shown_held(&self, ledger: usize) -> Option<Held> {
         self.store().held().into_iter().find(|held| held.id.municipality() == of(ledger))
     }
 

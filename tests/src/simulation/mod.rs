@@ -15,6 +15,7 @@
 
 mod acts;
 mod amended;
+mod compaction;
 pub mod crash_points;
 mod held;
 mod history;
@@ -82,6 +83,8 @@ pub struct Ran {
     pub moves_in_doubt: u64,
     /// Registers that were acknowledged.
     pub installed: u64,
+    /// Ledgers that were compacted.
+    pub compacted: u64,
     /// Registers that were said to be held.
     pub held: u64,
     /// Of them, confirmed.
@@ -149,6 +152,7 @@ impl Ran {
         self.by_other_ticket += other.by_other_ticket;
         self.moves_in_doubt += other.moves_in_doubt;
         self.installed += other.installed;
+        self.compacted += other.compacted;
         self.held += other.held;
         self.confirmed += other.confirmed;
         self.rotated += other.rotated;
@@ -178,6 +182,7 @@ impl fmt::Display for Ran {
             warnings,
             changed,
             installed,
+            compacted,
             not_loaded,
             ends,
             stopped,
@@ -188,7 +193,7 @@ impl fmt::Display for Ran {
         writeln!(f, "{calls} calls of the disk, {operations} of them operations")?;
         writeln!(
             f,
-            "{recorded} shots with {warnings} warnings, {changed} changes and {installed} registers acknowledged, {not_loaded} registers failed"
+            "{recorded} shots with {warnings} warnings, {changed} changes and {installed} registers acknowledged, {compacted} ledgers compacted, {not_loaded} registers failed"
         )?;
         writeln!(f, "{ends} programs ended, {stopped} in the middle of their work, {ended_recoveries} in a recovery")?;
         writeln!(f, "{doubts} batches in doubt: {doubts_present} found present, {doubts_absent} found absent")?;

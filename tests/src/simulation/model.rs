@@ -84,6 +84,8 @@ pub(super) enum Event {
     Change(usize, u64, Resident, Sender),
     /// A register was installed: its rows, the day on which it was built, and the newest event that it folds.
     Install(Register, u32, u64),
+    /// A ledger was compacted: which, and the newest event that is folded.
+    Compact(usize, u64),
 }
 
 /// A store, as far as anyone can tell.
@@ -162,12 +164,23 @@ impl Model {
         self.events.len() as u64
     }
 
-    /// How many registers of a ledger were installed.
+    /// How many generations of a ledger were installed.
     pub(super) fn installs(&self, ledger: usize) -> usize {
-        self.events
-            .iter()
-            .filter(|event| matches!(event, Event::Install(register, ..) if register.ledger == ledger))
-            .count()
+        let installs = |event: &&Event| match event {
+            Event::Install(register, ..) => register.ledger == ledger,
+            Event::Compact(of, _) => *of == ledger,
+            _ => false,
+        };
+        self.events.iter().filter(installs).count()
+    }
+
+    /// Tickets of a ledger with events that its generation does not fold.
+    pub(super) fn unfolded(&self, ledger: usize) -> u64 {
+        let newest = |ticket: &HeldTicket| {
+            let shot = ticket.shots.iter().map(|shot| shot.shot_id).max().unwrap_or(0);
+            shot.max(ticket.changed).max(ticket.acted)
+        };
+        self.ledgers[ledger].values().filter(|ticket| newest(ticket) > self.folded[ledger]).count() as u64
     }
 
     /// What becomes of a shot that is offered on a day, if the `placed` come before it; the shot that the ticket then has; its event, if it is new.
@@ -266,6 +279,7 @@ impl Model {
                 }
                 self.folded[register.ledger] = *folded;
             }
+            Event::Compact(ledger, folded) => self.folded[*ledger] = *folded,
         }
         self.events.push(event);
     }
@@ -435,14 +449,12 @@ impl Model {
     /// What is counted.
     pub(super) fn counters(&self) -> Counters {
         let mut counters = Counters::default();
-        for (ledger, folded) in self.ledgers.iter().zip(self.folded) {
+        for (at, ledger) in self.ledgers.iter().enumerate() {
+            counters.tail_tickets += self.unfolded(at);
             for ticket in ledger.values() {
                 counters.residents += u64::from(ticket.row.is_some());
                 counters.orphans += u64::from(ticket.row.is_none());
                 counters.shots += ticket.shots.iter().filter(|shot| shot.moved_to.is_none()).count() as u64;
-                let newest = ticket.shots.iter().map(|shot| shot.shot_id).max().unwrap_or(0);
-                let newest = newest.max(ticket.changed).max(ticket.acted);
-                counters.tail_tickets += u64::from(newest > folded);
             }
         }
         counters

@@ -296,7 +296,7 @@ impl Runner {
                 Event::Act(acted) => {
                     matches!(answer(&view, ticket(CODES[acted.on.0], acted.on.1)), Answer::Damaged(_))
                 }
-                Event::Install(..) => false,
+                Event::Install(..) | Event::Compact(..) => false,
             });
             let least = held + (doubt.len() - refused.count()) as u64;
             ensure(found >= least, "a batch is there whole or not at all", || format!("{found}, not {least} or more"))?;

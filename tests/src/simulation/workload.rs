@@ -62,6 +62,8 @@ pub enum Step {
     Confirm(usize),
     /// The held register of a ledger is thrown away.
     Discard(usize),
+    /// What hangs on the tail of a ledger is folded.
+    Compact(usize),
     /// Shots are recorded in one call.
     Record(Vec<Offered>),
     /// Rows of one ledger change in one call, of different tickets.
@@ -249,6 +251,7 @@ impl Workload {
             reissue(&mut rng),
             few_acts(&mut rng),
             Step::Install(other),
+            Step::Compact(ledger),
             few_acts(&mut rng),
             change(&mut rng),
             Step::Hold(Register { ledger, ..register(&mut rng) }),
@@ -256,14 +259,16 @@ impl Workload {
             few_acts(&mut rng),
             Step::Confirm(ledger),
             Step::Hold(Register { ledger: other, ..register(&mut rng) }),
+            Step::Compact(ledger),
             Step::Discard(other),
+            Step::Compact(other),
             Step::Load(Register { ledger, ..register(&mut rng) }),
             Step::Rotate(rng.random()),
             Step::Tick,
             Step::Reopen,
             Step::Record(record(&mut rng)),
         ];
-        for _ in 0..rng.random_range(6..14) {
+        for _ in 0..rng.random_range(8..16) {
             steps.remove(rng.random_range(0..steps.len()));
         }
         steps.insert(rng.random_range(1..=steps.len()), confirmed(&mut rng));
@@ -427,7 +432,8 @@ fn step(rng: &mut impl Rng, theme: Theme) -> Step {
         return Step::Fault(PlannedFault { on, count: rng.random_range(1..6), fault: Fault::End });
     }
     match rng.random_range(0..100) {
-        0..11 => Step::Load(register(rng)),
+        0..7 => Step::Load(register(rng)),
+        7..11 => Step::Compact(rng.random_range(0..LEDGERS)),
         11..15 => Step::Hold(register(rng)),
         15..18 => Step::Confirm(rng.random_range(0..LEDGERS)),
         18..19 => Step::Discard(rng.random_range(0..LEDGERS)),

@@ -160,6 +160,10 @@ impl Disk for Program {
         self.whole(Call::List, path, Extent::default(), |machine| machine.cache.list(path))
     }
 
+    fn available(&self) -> io::Result<u64> {
+        Ok(if self.running()?.faults.is_full() { 0 } else { u64::MAX })
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
         let mut machine = self.running()?;
         if !machine.locks.insert(path.to_owned()) {

@@ -128,9 +128,14 @@ impl Faults {
         self.full = full;
     }
 
+    /// Whether there is no room now.
+    pub(super) fn is_full(&self) -> bool {
+        self.full || self.full_calls > 0
+    }
+
     /// A write that would extend a file; the fault that it meets if the disk is full.
     pub(super) fn due_to_room(&mut self) -> Option<Fault> {
-        let full = self.full || self.full_calls > 0;
+        let full = self.is_full();
         self.came += u64::from(full);
         self.without_room += u64::from(full);
         full.then_some(Fault::NoRoom)

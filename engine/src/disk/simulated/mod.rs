@@ -253,6 +253,12 @@ impl SimulatedDisk {
         lock(&self.machine).faults.set_full(full);
     }
 
+    /// Whether there is no room now.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        lock(&self.machine).faults.is_full()
+    }
+
     /// Takes back every fault that has not come yet.
     pub fn heal(&self) {
         lock(&self.machine).faults.heal();

@@ -1,0 +1,181 @@
+//! Compaction: a ledger's next generation made of what the store has, not of a register.
+//!
+//! Owns what it comes to: everything that hangs on the tail is folded, each person's entry lies in one place, and the log up to there is no longer needed for this
+//! ledger. Readers see the same before and after. It waits for nobody: a ledger that is being loaded, or of which a load is held, is left for later.
+
+use std::num::NonZeroU64;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use super::fold;
+use super::key::data_keys;
+use super::place::Place;
+use super::successor::{Successor, failed};
+use super::{Shared, Store, lock};
+use crate::error::CompactError;
+use crate::generation;
+use crate::intake::Sender;
+use crate::ledger::Ledger;
+use crate::limits::RESERVE_BYTES;
+use crate::ticket::Municipality;
+
+/// Bytes that an event takes in a generation, at most but for long texts, rows and histories.
+const FOLDED_EVENT_BYTES: u64 = 160;
+/// How many bytes are written before it is looked whether that was too fast.
+const PACE_BYTES: u64 = 1 << 20;
+/// Whoever wants the work stopped waits so long at most.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// What compacting a ledger would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CompactionForecast {
+    /// Whose ledger.
+    pub municipality: Municipality,
+    /// Events that would be folded.
+    pub events: u64,
+    /// Tickets that they are about.
+    pub tickets: u64,
+    /// Bytes of the log from the oldest of them on, other ledgers' events among them: what this ledger keeps from being removed.
+    pub log_bytes: u64,
+    /// Bytes of the current generation; 0 if there is none.
+    pub bytes_before: u64,
+    /// Bytes of the next one, as far as can be said.
+    pub bytes_after: u64,
+    /// The load that must be confirmed or discarded first.
+    pub held: Option<crate::HeldId>,
+}
+
+/// What compacting a ledger did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Compacted {
+    /// Whose ledger.
+    pub municipality: Municipality,
+    /// The generation that is now its base.
+    pub generation: u64,
+    /// The event that made it so.
+    pub sequence: u64,
+    /// Events that were folded.
+    pub events: u64,
+    /// Bytes of the generation before; 0 if there was none.
+    pub bytes_before: u64,
+    /// Bytes of the generation.
+    pub bytes_after: u64,
+}
+
+/// How far a compaction has come. It is told every MiB or so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompactionProgress {
+    /// Bytes of the next generation that are written.
+    pub bytes: u64,
+    /// As many as there will be, as far as can be said.
+    pub bytes_expected: u64,
+}
+
+/// Whom to tell how far it has come; [`ControlFlow::Break`] stops it, and the ledger stays as it was.
+pub type Watch<'a> = dyn FnMut(CompactionProgress) -> ControlFlow<()> + Send + 'a;
+
+impl Store {
+    /// What compacting would do, for each ledger that has events to fold.
+    #[must_use]
+    pub fn compaction_forecast(&self) -> Vec<CompactionForecast> {
+        let view = self.view();
+        view.ledgers.iter().filter_map(|ledger| self.shared.forecast(ledger, view.end)).collect()
+    }
+
+    /// Folds what hangs on a ledger's tail into its next generation; at most `limit` bytes a second are written, if there is a limit. `None`: there is nothing to fold.
+    ///
+    /// # Errors
+    ///
+    /// [`CompactError`].
+    pub fn compact(
+        &self,
+        municipality: Municipality,
+        limit: Option<NonZeroU64>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Option<Compacted>, CompactError> {
+        let place = Place::take(&self.shared, municipality)?;
+        let view = self.shared.view.load_full();
+        let forecast = view.ledgers.get(municipality.ordinal()).and_then(|it| self.shared.forecast(it, view.end));
+        let Some(forecast) = forecast else { return Ok(None) };
+        if let Some(held) = forecast.held {
+            return Err(CompactError::Held(held));
+        }
+        let needed = forecast.bytes_after.saturating_add(RESERVE_BYTES);
+        let available = place.disk().available().map_err(failed("asking for the room of", generation::STAGING))?;
+        if available < needed {
+            return Err(CompactError::NoRoom { municipality, needed, available });
+        }
+        self.shared.platform.aside(|| fold_and_install(place, &forecast, limit, watch)).map(Some)
+    }
+}
+
+impl Shared {
+    /// `None`: the ledger has nothing to fold.
+    fn forecast(&self, ledger: &Ledger, end: u64) -> Option<CompactionForecast> {
+        let events = ledger.tail.counts().events;
+        let bytes_before = ledger.generation.as_ref().map_or(0, |generation| generation.file_length());
+        let municipality = ledger.municipality;
+        Some(CompactionForecast {
+            municipality,
+            events,
+            tickets: ledger.tail.ticket_count(),
+            log_bytes: end.saturating_sub(ledger.tail.oldest()?),
+            bytes_before,
+            bytes_after: bytes_before.saturating_add(events * FOLDED_EVENT_BYTES),
+            held: lock(&self.held).get(&municipality.ordinal()).map(|held| held.id),
+        })
+    }
+}
+
+fn fold_and_install(
+    place: Place,
+    forecast: &CompactionForecast,
+    limit: Option<NonZeroU64>,
+    watch: &mut Watch<'_>,
+) -> Result<Compacted, CompactError> {
+    let municipality = place.municipality;
+    // Nothing but new seals needs the key, and they can wait.
+    let keys = data_keys(&place.shared).unwrap_or_default();
+    let mut pace = Pace { limit, started: Instant::now(), told: 0, expected: forecast.bytes_after };
+    let (next, events) = Successor::build(place, 0, Sender::default(), |view, builder| {
+        let events = view.ledgers.get(municipality.ordinal()).map_or(0, |ledger| ledger.tail.counts().events);
+        fold::fold_as_it_is(view, municipality, &keys, builder, &mut |builder| pace.keep(builder.position(), watch))?;
+        Ok(events)
+    })?;
+    let (generation, bytes_after) = (next.identity.generation, next.built.file_length);
+    let sequence = next.install()?;
+    tracing::info!(%municipality, generation, events, "a ledger was compacted");
+    Ok(Compacted { municipality, generation, sequence, events, bytes_before: forecast.bytes_before, bytes_after })
+}
+
+/// Keeps the work from being faster than it may be.
+struct Pace {
+    limit: Option<NonZeroU64>,
+    started: Instant,
+    /// Bytes that were told of.
+    told: u64,
+    expected: u64,
+}
+
+impl Pace {
+    fn keep(&mut self, bytes: u64, watch: &mut Watch<'_>) -> ControlFlow<()> {
+        if bytes - self.told < PACE_BYTES {
+            return ControlFlow::Continue(());
+        }
+        self.told = bytes;
+        let progress = CompactionProgress { bytes, bytes_expected: self.expected.max(bytes) };
+        watch(progress)?;
+        let Some(limit) = self.limit else { return ControlFlow::Continue(()) };
+        let due = Duration::from_secs_f64(bytes as f64 / limit.get() as f64);
+        loop {
+            let ahead = due.saturating_sub(self.started.elapsed());
+            if ahead.is_zero() {
+                return ControlFlow::Continue(());
+            }
+            std::thread::sleep(ahead.min(PATIENCE));
+            watch(progress)?;
+        }
+    }
+}
