@@ -35,6 +35,7 @@ fn a_simulated_store_holds_what_a_model_holds() {
         recorded,
         installed,
         compacted,
+        trimmed,
         stopped,
         ended_recoveries,
         torn,
@@ -43,8 +44,18 @@ fn a_simulated_store_holds_what_a_model_holds() {
         doubts_absent,
         ..
     } = sum;
-    let reached =
-        [recorded, installed, compacted, stopped, ended_recoveries, torn, restored, doubts_present, doubts_absent];
+    let reached = [
+        recorded,
+        installed,
+        compacted,
+        trimmed,
+        stopped,
+        ended_recoveries,
+        torn,
+        restored,
+        doubts_present,
+        doubts_absent,
+    ];
     assert!(reached.iter().all(|&count| count > 10), "every kind of thing came to happen: {sum}");
     assert!(sum.held > 100 && sum.confirmed > 20, "{sum}");
     let Ran { amended, reassigned, returned, held_writes, held_again, settled, stale, unchanged, unknown, .. } = sum;

@@ -40,6 +40,8 @@ mutations! {
     CloseAfterFailure = "close-after-failure",
     CloseBeforeTheEnd = "close-before-the-end",
     NeverMark = "never-mark",
+    ForgetNeededSegments = "forget-needed-segments",
+    RemoveSegmentsEarly = "remove-segments-early",
     SkipSpareSync = "skip-spare-sync",
     SkipSegmentHeaderSync = "skip-segment-header-sync",
     SkipLogDirectorySync = "skip-log-directory-sync",

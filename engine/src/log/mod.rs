@@ -17,7 +17,10 @@ mod segment;
 mod spare;
 mod writer;
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::disk::Disk;
 
 pub(crate) use event::Event;
 pub use recovery::{LogOutcome, Torn};
@@ -33,8 +36,15 @@ pub(crate) fn path(number: u64) -> PathBuf {
     PathBuf::from(format!("{DIRECTORY}/{number:016}.log"))
 }
 
+/// The files of segments before number `first`: a manifest said that they are not needed, and was cut short before they were gone.
+pub(crate) fn leftovers(disk: &dyn Disk, first: u64) -> io::Result<Vec<PathBuf>> {
+    let mut files = disk.list(Path::new(DIRECTORY))?;
+    files.retain(|file| number_of(file).is_some_and(|number| number < first));
+    Ok(files)
+}
+
 /// The number of the segment in file `path`, if that is a segment's name.
-pub(crate) fn number_of(path: &std::path::Path) -> Option<u64> {
+pub(crate) fn number_of(path: &Path) -> Option<u64> {
     let digits = path.file_name()?.to_str()?.strip_suffix(".log")?;
     (digits.len() == 16).then(|| digits.parse().ok()).flatten()
 }

@@ -33,6 +33,8 @@ pub(crate) struct Vouched {
     pub(crate) segment: u64,
     /// The log ended there when the store was closed.
     pub(crate) closed: bool,
+    /// The number of the oldest segment that is needed; 0 stands for 1.
+    pub(crate) first: u64,
 }
 
 /// What was found at the end of the log.
@@ -81,10 +83,14 @@ pub(crate) struct Recovery {
 impl Recovery {
     /// Maps the segments and checks that they follow one another.
     pub(crate) fn begin(platform: &Platform, store_id: StoreId, vouched: Vouched) -> Result<Recovery, OpenError> {
-        let (segments, spare) = open_segments(&platform.disk, store_id)?;
+        let (segments, spare) = open_segments(&platform.disk, store_id, vouched.first.max(1))?;
         // A manifest of a log that was begun names a segment.
         let begun = u64::from(vouched.position > 0 || vouched.sequence > 0);
         let named = vouched.segment.max(begun);
+        if vouched.first > named.max(1) {
+            let what = "the manifest needs no log segment of those that it vouches for";
+            return Err(Damage { file: super::path(vouched.first), offset: 0, municipality: None, what }.into());
+        }
         let missing = segments.last().map_or(0, |last| last.header.number) < named;
         if missing && !broken(Mutation::IgnoreNamedSegment) {
             let what = "the manifest vouches for a log segment that is not there";
@@ -137,11 +143,15 @@ impl Recovery {
     }
 }
 
-/// Maps the segments in order and checks that they follow one another. Also the path of a spare that was never used.
-fn open_segments(disk: &Arc<dyn Disk>, store_id: StoreId) -> Result<(Segments, Option<PathBuf>), OpenError> {
+/// Maps the segments from number `first` on in order and checks that they follow one another. Also the path of a spare that was never used.
+fn open_segments(
+    disk: &Arc<dyn Disk>,
+    store_id: StoreId,
+    first: u64,
+) -> Result<(Segments, Option<PathBuf>), OpenError> {
     let directory = Path::new(super::DIRECTORY);
     let mut paths = disk.list(directory).map_err(failed("listing", directory))?;
-    paths.retain(|path| super::number_of(path).is_some());
+    paths.retain(|path| super::number_of(path).is_some_and(|number| number >= first));
     let mut segments = Segments::default();
     for (index, path) in paths.iter().enumerate() {
         let damage = |what| Damage { file: path.clone(), offset: 0, municipality: None, what };
@@ -150,7 +160,7 @@ fn open_segments(disk: &Arc<dyn Disk>, store_id: StoreId) -> Result<(Segments, O
         let mut start = vec![0; FILE_HEADER_BYTES.min(length) as usize];
         file.read_at(&mut start, 0).map_err(failed("reading", path))?;
         let last = index + 1 == paths.len();
-        let follows = segments.last().map_or(1, |before| before.header.number + 1);
+        let follows = segments.last().map_or(first, |before| before.header.number + 1);
         if super::number_of(path) != Some(follows) {
             let file = super::path(follows);
             return Err(Damage { file, offset: 0, municipality: None, what: "the log segment is missing" }.into());
@@ -181,7 +191,8 @@ fn open_segments(disk: &Arc<dyn Disk>, store_id: StoreId) -> Result<(Segments, O
         if header.base_sequence == 0 {
             return Err(damage("a log segment that begins with sequence 0, which no event has").into());
         }
-        if header.base != segments.last().map_or(0, |before| before.limit()) {
+        let base = segments.last().map(|before| before.limit()).or((first == 1).then_some(0));
+        if base.is_some_and(|base| header.base != base) {
             return Err(damage("the log segment does not begin where the one before it ends").into());
         }
         let map = disk.map(path, header.size).map_err(failed("mapping", path))?;

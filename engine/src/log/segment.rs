@@ -192,6 +192,13 @@ impl Segments {
         self.0.push(segment);
     }
 
+    /// Takes out the segments that lie before `position` as a whole, and says where they lie. The newest one always stays.
+    pub(super) fn forget_before(&mut self, position: u64) -> Vec<PathBuf> {
+        let before = self.0.partition_point(|segment| segment.limit() <= position);
+        let before = before.min(self.0.len().saturating_sub(1));
+        self.0.drain(..before).map(|segment| segment.path()).collect()
+    }
+
     /// In the order of the log.
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Segment>> {
         self.0.iter()
@@ -204,6 +211,16 @@ impl Segments {
     /// The number of the newest one; 0 if there is none.
     pub(crate) fn newest(&self) -> u64 {
         self.last().map_or(0, |last| last.header.number)
+    }
+
+    /// The number of the oldest one; 0 if there is none.
+    pub(crate) fn oldest(&self) -> u64 {
+        self.0.first().map_or(0, |first| first.header.number)
+    }
+
+    /// Where the oldest one begins: what lies before is gone.
+    pub(crate) fn begin(&self) -> u64 {
+        self.0.first().map_or(0, |first| first.header.base)
     }
 
     /// How many there are.

@@ -8,6 +8,7 @@
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::batch::{self, BatchHeader};
@@ -185,6 +186,11 @@ impl Writer {
     /// The segments, for the views.
     pub(crate) fn segments(&self) -> &Segments {
         &self.segments
+    }
+
+    /// Forgets the segments before `position`, whose files are to be removed when a durable manifest says that they are not needed. Views that hold them go on.
+    pub(crate) fn forget_before(&mut self, position: u64) -> Vec<PathBuf> {
+        self.segments.forget_before(position)
     }
 
     /// Whether there is a segment to write to: else the next batch waits for one.

@@ -227,6 +227,7 @@ fn vouched(message: Option<&AccessLogMessage>) -> Vouched {
         sequence: log.sequence,
         segment: log.segment,
         closed: log.closed,
+        first: 0,
     })
 }
 

@@ -121,6 +121,7 @@ impl ManifestFile {
             data_keys: self.data_keys.clone(),
             checkpoint: self.checkpoint.clone(),
             access: self.access,
+            log_first_segment: view.horizon.segments.oldest(),
         };
         write(disk, &manifest)?;
         self.closed = closed;

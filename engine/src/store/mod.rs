@@ -21,7 +21,7 @@
 //! | `change` | the way of a single row to the log |
 //! | `amend`, `locate`, `history`, `select` | a recorded shot that is set right, where it is now, what became of it, and which have something in common |
 //! | `select` | shots by what is said of them |
-//! | `upkeep` | when checkpoints and manifests are written |
+//! | `upkeep`, `trim` | when checkpoints and manifests are written, and which segments of the log go then |
 //! | `status`, `statistics` | what operators ask for |
 
 mod access;
@@ -58,6 +58,7 @@ mod state;
 mod statistics;
 mod status;
 mod successor;
+mod trim;
 mod upkeep;
 mod view;
 

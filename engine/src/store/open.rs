@@ -54,7 +54,7 @@ pub struct Opened {
     pub generations: u64,
     /// Events that were read from the log.
     pub events: u64,
-    /// Files of unfinished loads and superseded generations that were removed.
+    /// Files of unfinished loads, of superseded generations and of the log's oldest segments that were removed.
     pub removed_files: u64,
     /// Loads that wait for somebody's word.
     pub held: u64,
@@ -192,6 +192,7 @@ fn vouched(manifest: &Manifest) -> Vouched {
         sequence: manifest.log_vouched_sequence,
         segment: manifest.log_segment,
         closed: manifest.closed,
+        first: manifest.log_first_segment,
     }
 }
 
@@ -303,7 +304,7 @@ fn remove_all(disk: &dyn Disk, directory: &Path, but: Option<&Path>) -> io::Resu
     Ok(files.len() as u64)
 }
 
-/// Removes what the manifest, which is durable, does not name: generations that were superseded or never installed, and checkpoints.
+/// Removes what the manifest, which is durable, does not name: generations that were superseded or never installed, checkpoints, the log's oldest segments.
 fn remove_leftovers(disk: &dyn Disk, view: &View, manifest: &ManifestFile, held: &Restored) -> io::Result<u64> {
     let generations = view.ledgers.iter().filter_map(|ledger| {
         let generation = ledger.generation.as_ref()?;
@@ -312,6 +313,7 @@ fn remove_leftovers(disk: &dyn Disk, view: &View, manifest: &ManifestFile, held:
     let checkpoints = manifest.checkpoint().map(|checkpoint| checkpoint::path(checkpoint.position));
     let named: HashSet<PathBuf> = generations.chain(checkpoints).chain(held.generations()).collect();
     let mut files = disk.list(Path::new(checkpoint::DIRECTORY))?;
+    files.extend(log::leftovers(disk, view.horizon.segments.oldest())?);
     for directory in disk.list(Path::new(generation::DIRECTORY))? {
         let ours = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "gen");
         files.extend(disk.list(&directory)?.into_iter().filter(ours));

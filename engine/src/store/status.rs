@@ -22,7 +22,7 @@ pub struct Status {
     pub generation_bytes: u64,
     /// Bytes of the log's segments.
     pub log_bytes: u64,
-    /// Bytes of the log that are written.
+    /// Bytes of them that are written.
     pub log_written_bytes: u64,
     /// Segments of the log.
     pub log_segments: u64,
@@ -40,7 +40,7 @@ impl Store {
         let mut status = Status {
             sequence: view.horizon.sequence,
             log_bytes: view.horizon.segments.bytes(),
-            log_written_bytes: view.end,
+            log_written_bytes: view.end - view.horizon.segments.begin(),
             log_segments: view.horizon.segments.count() as u64,
             queued_shots: self.shared.queue.depth() as u64,
             trouble: lock(&self.shared.trouble).clone(),

@@ -134,7 +134,7 @@ impl Shared {
             Captured::of(self.view.load_full(), committer.state())
         };
         if lock(&self.manifest).checkpoint().is_some_and(|newest| newest.position == captured.view.end) {
-            return Ok(());
+            return self.trim_log().map(drop);
         }
         let disk = &*self.platform.disk;
         let written = checkpoint::write(disk, self.store_id, &captured)?;
@@ -143,9 +143,11 @@ impl Shared {
         let before = lock(&self.manifest).name_checkpoint(written);
         self.name_what_is_there(false)?;
         self.upkeep.checkpoint_at.store(next, Ordering::Relaxed);
-        let Some(before) = before else { return Ok(()) };
-        let path = checkpoint::path(before.position);
-        disk.remove(&path).map_err(|source| OpenError::Disk { doing: "removing", path, source })
+        if let Some(before) = before {
+            let path = checkpoint::path(before.position);
+            disk.remove(&path).map_err(|source| OpenError::Disk { doing: "removing", path, source })?;
+        }
+        self.trim_log().map(drop)
     }
 
     /// Writes the manifest.
@@ -182,7 +184,8 @@ impl Shared {
 }
 
 impl Store {
-    /// Writes a checkpoint: the next open reads the log from here. The store does so by itself after every 64 MiB of log and when it is closed.
+    /// Writes a checkpoint: the next open reads the log from here, and segments before it that no ledger needs are removed. The store does so by itself after
+    /// every 64 MiB of log and when it is closed.
     ///
     /// # Errors
     ///

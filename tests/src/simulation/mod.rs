@@ -85,6 +85,8 @@ pub struct Ran {
     pub installed: u64,
     /// Ledgers that were compacted.
     pub compacted: u64,
+    /// Segments of the log that were removed.
+    pub trimmed: u64,
     /// Registers that were said to be held.
     pub held: u64,
     /// Of them, confirmed.
@@ -153,6 +155,7 @@ impl Ran {
         self.moves_in_doubt += other.moves_in_doubt;
         self.installed += other.installed;
         self.compacted += other.compacted;
+        self.trimmed += other.trimmed;
         self.held += other.held;
         self.confirmed += other.confirmed;
         self.rotated += other.rotated;
@@ -183,6 +186,7 @@ impl fmt::Display for Ran {
             changed,
             installed,
             compacted,
+            trimmed,
             not_loaded,
             ends,
             stopped,
@@ -193,7 +197,7 @@ impl fmt::Display for Ran {
         writeln!(f, "{calls} calls of the disk, {operations} of them operations")?;
         writeln!(
             f,
-            "{recorded} shots with {warnings} warnings, {changed} changes and {installed} registers acknowledged, {compacted} ledgers compacted, {not_loaded} registers failed"
+            "{recorded} shots with {warnings} warnings, {changed} changes and {installed} registers acknowledged, {compacted} ledgers compacted and {trimmed} segments removed, {not_loaded} registers failed"
         )?;
         writeln!(f, "{ends} programs ended, {stopped} in the middle of their work, {ended_recoveries} in a recovery")?;
         writeln!(f, "{doubts} batches in doubt: {doubts_present} found present, {doubts_absent} found absent")?;

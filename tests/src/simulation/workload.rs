@@ -275,6 +275,8 @@ impl Workload {
         if rng.random_range(0..4) == 0 {
             // To the next segment.
             steps.insert(rng.random_range(0..=steps.len()), Step::Fill(other, 380));
+            steps.extend((0..LEDGERS).map(Step::Compact));
+            steps.extend([Step::Checkpoint, Step::Record(record(&mut rng))]);
         }
         Workload { seed, steps, ends: Vec::new() }
     }
@@ -418,6 +420,8 @@ fn step(rng: &mut impl Rng, theme: Theme) -> Step {
         (Theme::Room | Theme::Segments, 4 | 5) => {
             return Step::Fill(rng.random_range(0..LEDGERS), rng.random_range(1..400));
         }
+        (Theme::Segments, 6 | 7) => return Step::Compact(rng.random_range(0..LEDGERS)),
+        (Theme::Segments, 8) => return Step::Checkpoint,
         (Theme::Lives, 0..4) => return act(rng),
         (Theme::Lives, 4) => return Step::Record(record(rng)),
         (Theme::Lives, 5) => return reissue(rng),

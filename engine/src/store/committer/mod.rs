@@ -8,6 +8,7 @@ mod act;
 mod place;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -282,6 +283,18 @@ impl Committer {
             }
             Err(error) => drop(self.poison(shared, error.to_string(), false)),
         }
+    }
+
+    /// Forgets the segments of the log that lie before everything that a ledger's tail holds, and before `position`. Returns their files.
+    pub(in crate::store) fn forget_log_before(&mut self, shared: &Shared, position: u64) -> Vec<PathBuf> {
+        let oldest = self.state.ledgers.iter().filter_map(|ledger| ledger.tail.oldest()).min();
+        let oldest = oldest.filter(|_| !broken(Mutation::ForgetNeededSegments));
+        let forgotten = self.writer.forget_before(oldest.map_or(position, |oldest| oldest.min(position)));
+        if !forgotten.is_empty() {
+            let view = shared.view.load_full();
+            self.publish(shared, view.end, view.horizon.sequence, view.time_ms);
+        }
+        forgotten
     }
 
     /// Shows where the log ends before that is written down: a segment may have been begun for what then turned out to be there already.
