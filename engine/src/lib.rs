@@ -89,7 +89,7 @@ pub use log::{LogOutcome, Torn};
 #[cfg(feature = "mutations")]
 #[doc(hidden)]
 pub use mutation::NAMES as MUTATIONS;
-pub use options::{KeyLocation, Options};
+pub use options::{CompactionPolicy, KeyLocation, Options};
 pub use platform::{Environment, Platform};
 pub use priority::give_way;
 pub use store::{

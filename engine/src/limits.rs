@@ -88,9 +88,6 @@ pub const GENERATION_BYTES_MAX: u64 = 8 << 30;
 /// Bytes of one write of a long file: whole huge pages, which a file is held in only if its writes are as long as they are.
 pub const FILE_CHUNK_BYTES: usize = 4 << 20;
 
-/// Bytes of the disk that a compaction leaves free, so that shots can go on being recorded: the next log segment and its spare.
-pub const RESERVE_BYTES: u64 = 2 * SEGMENT_BYTES_MAX;
-
 /// Ticket numbers of each kind that are shown of what a load does.
 pub const SAMPLES_MAX: usize = 5;
 

@@ -2,8 +2,10 @@
 //!
 //! Owns the choices of whoever opens it. Defaults work.
 
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::keys::OutsideKey;
 use crate::rules::Rules;
@@ -38,10 +40,53 @@ pub struct Options {
     pub key: KeyLocation,
     /// The rules by which shots get warnings.
     pub rules: Arc<Rules>,
+    /// When ledgers are compacted without being asked for it.
+    pub compaction: CompactionPolicy,
+}
+
+/// When a ledger is compacted without being asked for it: as soon as one of these is so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompactionPolicy {
+    /// Whether any ever is.
+    pub automatic: bool,
+    /// Its oldest event that is not folded lies further back in the log than so many bytes: a recovery without checkpoint reads no more than that.
+    pub log_bytes: u64,
+    /// It has events that are not folded for so many of a hundred entries of its generation, and `tail_events` of them at least.
+    pub tail_percent: u8,
+    /// See `tail_percent`.
+    pub tail_events: u64,
+    /// Its oldest event that is not folded is older than this.
+    pub age: Duration,
+    /// Bytes of a generation that are written in a second at most.
+    pub limit: Option<NonZeroU64>,
+}
+
+impl CompactionPolicy {
+    /// Only when somebody asks for it.
+    pub const NEVER: CompactionPolicy = CompactionPolicy {
+        automatic: false,
+        log_bytes: 1 << 30,
+        tail_percent: 25,
+        tail_events: 10_000,
+        age: Duration::from_secs(24 * 3600),
+        limit: NonZeroU64::new(32 << 20),
+    };
+}
+
+impl Default for CompactionPolicy {
+    /// With automatic compaction, at most 32 MiB a second.
+    fn default() -> CompactionPolicy {
+        CompactionPolicy { automatic: true, ..CompactionPolicy::NEVER }
+    }
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { create: true, key: KeyLocation::default(), rules: Arc::default() }
+        Options {
+            create: true,
+            key: KeyLocation::default(),
+            rules: Arc::default(),
+            compaction: CompactionPolicy::default(),
+        }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Owns the one set of operations that both can do. Commands are written against it, so `--store` and `--server` say the same.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use sesshu_engine::error::RecordError;
@@ -9,15 +10,16 @@ use sesshu_engine::intake::{Change, Row, Sender, ShotRecord};
 use sesshu_engine::ticket::{Municipality, Ticket, TicketLine};
 use sesshu_engine::{HeldId, HoldPolicy, Load, Moment, Store};
 use sesshu_proto::v1::{
-    Across, AmendReply, AmendRequest, ChangeReply, FindReply, FindRequest, FindShotsRequest, HeldRegister,
-    HistoryReply, LoadCommitted, LoadSummary, MatchReply, RecordReply, RecordedShot, ShotReference, StatusReply,
-    TicketHistoryReply,
+    Across, AmendReply, AmendRequest, ChangeReply, CompactReply, CompactRequest, FindReply, FindRequest,
+    FindShotsRequest, HeldRegister, HistoryReply, LoadCommitted, LoadSummary, MatchReply, RecordReply, RecordedShot,
+    ShotReference, StatusReply, TicketHistoryReply,
 };
 
 use crate::across::{self, TICKETS_AT_ONCE};
 use crate::amend;
 use crate::client::Client;
 use crate::client_load::{ClientLoad, Findings};
+use crate::compaction;
 use crate::failure::Failure;
 use crate::find::{self, FindError};
 use crate::input::ChangeRow;
@@ -227,6 +229,22 @@ impl Backend {
         match self {
             Backend::Server(client) => Ok(client.discard(id)?),
             Backend::Store(store) => Ok(store.discard(id)?),
+        }
+    }
+
+    /// Compacts ledgers; `tell` hears of everything, and ends it.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`]; ledgers that were told of stay compacted.
+    pub fn compact(
+        &self,
+        request: CompactRequest,
+        tell: &mut (dyn FnMut(CompactReply) -> ControlFlow<()> + Send),
+    ) -> Result<(), Failure> {
+        match self {
+            Backend::Server(client) => Ok(client.compact(request, tell)?),
+            Backend::Store(store) => Ok(compaction::compact(store, &request, tell)?),
         }
     }
 

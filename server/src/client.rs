@@ -3,6 +3,7 @@
 //! Owns the connection and a small runtime of its own, so that commands stay plain functions. Streams are sent ahead of their replies.
 
 use std::error::Error;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use sesshu_engine::intake::{ChangeContent, Row, Sender, ShotRecord};
@@ -16,11 +17,11 @@ use sesshu_proto::v1::register_change::Change as Offered;
 use sesshu_proto::v1::register_client::RegisterClient;
 use sesshu_proto::v1::shot_log_client::ShotLogClient;
 use sesshu_proto::v1::{
-    Across, AmendManyRequest, AmendReply, AmendRequest, ApplyRequest, ChangeReply, ConfirmLoadRequest,
-    DiscardLoadRequest, FindReply, FindRequest, FindShotsRequest, GetLedgerRequest, HeldRegister, HistoryReply,
-    HistoryRequest, ListHeldLoadsRequest, LoadSummary, MatchManyRequest, MatchReply, RecordManyRequest, RecordReply,
-    RecordRequest, RecordedShot, RegisterChange, RegisterRow, Reissue, ShotReference, StatusChange, StatusReply,
-    StatusRequest, TicketHistoryReply, TicketHistoryRequest,
+    Across, AmendManyRequest, AmendReply, AmendRequest, ApplyRequest, ChangeReply, CompactReply, CompactRequest,
+    ConfirmLoadRequest, DiscardLoadRequest, FindReply, FindRequest, FindShotsRequest, GetLedgerRequest, HeldRegister,
+    HistoryReply, HistoryRequest, ListHeldLoadsRequest, LoadSummary, MatchManyRequest, MatchReply, RecordManyRequest,
+    RecordReply, RecordRequest, RecordedShot, RegisterChange, RegisterRow, Reissue, ShotReference, StatusChange,
+    StatusReply, StatusRequest, TicketHistoryReply, TicketHistoryRequest,
 };
 use tokio::runtime::Runtime;
 use tonic::transport::{Channel, Endpoint};
@@ -270,6 +271,28 @@ impl Client {
                 shots.extend(message.shots);
             }
             Ok(shots)
+        })
+    }
+
+    /// Compacts ledgers; `tell` hears of everything, and ends it.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Status`].
+    pub fn compact(
+        &self,
+        request: CompactRequest,
+        tell: &mut dyn FnMut(CompactReply) -> ControlFlow<()>,
+    ) -> Result<(), ClientError> {
+        let mut operations = OperationsClient::new(self.channel.clone()).max_decoding_message_size(REPLY_BYTES_MAX);
+        self.runtime.block_on(async {
+            let mut stream = operations.compact(request).await?.into_inner();
+            while let Some(reply) = stream.message().await? {
+                if tell(reply).is_break() {
+                    break;
+                }
+            }
+            Ok(())
         })
     }
 

@@ -10,6 +10,7 @@ use sesshu_engine::error::{ChangeError, HeldError, Kind, LoadError, OpenError, R
 
 use crate::app::ServeError;
 use crate::client::ClientError;
+use crate::compaction::CompactionError;
 use crate::find::FindError;
 use crate::generate::GenerateError;
 use crate::input::InputError;
@@ -60,6 +61,9 @@ pub enum Failure {
     /// A held load.
     #[error(transparent)]
     Held(#[from] HeldError),
+    /// A compaction.
+    #[error(transparent)]
+    Compact(#[from] CompactionError),
     /// A change of the register.
     #[error(transparent)]
     Change(#[from] ChangeError),
@@ -118,6 +122,7 @@ impl Failure {
                 matches!(error, LoadError::Key(_) | LoadError::UnderWay(_)) || error.kind() == Kind::Request
             }
             Failure::Held(error) => error.kind() == Kind::Request,
+            Failure::Compact(error) => matches!(error, CompactionError::Invalid(_)),
             Failure::Record(error) => error.kind() == Kind::Request,
             Failure::Client(error) => error.is_request(),
             Failure::Generate(error) => matches!(error, GenerateError::Plan(_)),

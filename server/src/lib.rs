@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`input`] | register and shots files: text to checked values |
 //! | [`generate`] | invented people, as files and as values |
-//! | [`reply`], [`find`], [`amend`], [`status`] | from the engine's answers to messages and statuses |
+//! | [`reply`], [`find`], [`amend`], [`compaction`], [`status`] | from the engine's answers to messages and statuses |
 //! | [`service`], [`app`] | the gRPC services, and the server around them |
 //! | [`client`], [`client_load`], [`backend`] | the same work on a server or on a store |
 //! | [`cli`] | one file a command |
@@ -17,6 +17,7 @@
 pub mod across;
 pub mod amend;
 pub mod answer;
+pub mod answer_compact;
 pub mod answer_key;
 pub mod answer_load;
 pub mod answer_record;
@@ -26,6 +27,7 @@ pub mod backend;
 pub mod cli;
 pub mod client;
 pub mod client_load;
+pub mod compaction;
 pub mod failure;
 pub mod find;
 pub mod generate;

@@ -10,6 +10,7 @@ use sesshu_engine::error::{AccessError, ChangeError, Damage, HeldError, Kind, Lo
 use sesshu_proto::v1::{AmendReply, RecordReply, RecordRequest};
 use tonic::{Code, Status};
 
+use crate::compaction::CompactionError;
 use crate::find::FindError;
 
 /// The request is at fault.
@@ -114,6 +115,15 @@ pub fn of_held(error: &HeldError) -> Status {
         _ => code(error.kind()),
     };
     Status::new(code, chain(error))
+}
+
+/// Compacting failed.
+pub fn of_compaction(error: &CompactionError) -> Status {
+    match error {
+        CompactionError::Invalid(reason) => invalid(reason),
+        CompactionError::Ledger(error) => Status::new(code(error.kind()), chain(error)),
+        CompactionError::Checkpoint(_) => Status::unavailable(chain(error)),
+    }
 }
 
 fn code(kind: Kind) -> Code {

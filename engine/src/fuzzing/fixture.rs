@@ -16,7 +16,7 @@ use crate::disk::{Disk as _, RealDisk};
 use crate::error::OpenError;
 use crate::intake::{Act, Amendment, By, Change, Correction, Row, Sender, ShotRecord, ShotRef};
 use crate::ticket::{Municipality, Ticket, TicketLine};
-use crate::{BuiltLoad, HoldPolicy, Match, Moment, Opened, Options, Store};
+use crate::{BuiltLoad, CompactionPolicy, HoldPolicy, Match, Moment, Opened, Options, Store};
 
 pub(super) const MANIFEST: &str = "MANIFEST";
 /// Bytes of a manifest before its message.
@@ -96,7 +96,11 @@ pub fn fixture_files() -> FixtureFiles {
 
 /// Opens the store on a disk.
 pub(super) fn open(disk: &Arc<MemoryDisk>) -> Result<(Store, Opened), OpenError> {
-    Store::open_on(platform(disk), Path::new("store"), Options { create: false, ..Options::default() })
+    Store::open_on(
+        platform(disk),
+        Path::new("store"),
+        Options { create: false, compaction: CompactionPolicy::NEVER, ..Options::default() },
+    )
 }
 
 /// Everything that a store shows of Chiyoda and Naha, but for what is damaged.

@@ -17,7 +17,7 @@ use super::event::Event;
 use crate::disk::Map;
 use crate::error::Damage;
 use crate::frame::{self, Salt, u32_at, u64_at};
-use crate::limits::FILE_HEADER_BYTES;
+use crate::limits::{FILE_HEADER_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 use crate::mutation::{Mutation, broken};
 use crate::{FORMAT_VERSION, StoreId};
 
@@ -221,6 +221,11 @@ impl Segments {
     /// Where the oldest one begins: what lies before is gone.
     pub(crate) fn begin(&self) -> u64 {
         self.0.first().map_or(0, |first| first.header.base)
+    }
+
+    /// Bytes that the log may take next: a segment and its spare, each twice as large as the newest one if there may be such.
+    pub(crate) fn next_bytes(&self) -> u64 {
+        2 * self.last().map_or(SEGMENT_BYTES_MIN, |last| (last.header.size * 2).min(SEGMENT_BYTES_MAX))
     }
 
     /// How many there are.

@@ -5,18 +5,19 @@
 
 use std::num::NonZeroU64;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::fold;
 use super::key::data_keys;
 use super::place::Place;
 use super::successor::{Successor, failed};
+use super::view::View;
 use super::{Shared, Store, lock};
 use crate::error::CompactError;
 use crate::generation;
 use crate::intake::Sender;
 use crate::ledger::Ledger;
-use crate::limits::RESERVE_BYTES;
 use crate::ticket::Municipality;
 
 /// Bytes that an event takes in a generation, at most but for long texts, rows and histories.
@@ -42,6 +43,8 @@ pub struct CompactionForecast {
     pub bytes_before: u64,
     /// Bytes of the next one, as far as can be said.
     pub bytes_after: u64,
+    /// Bytes that the disk must have left: for the next generation, and so that shots can go on being recorded.
+    pub bytes_needed: u64,
     /// The load that must be confirmed or discarded first.
     pub held: Option<crate::HeldId>,
 }
@@ -80,8 +83,9 @@ impl Store {
     /// What compacting would do, for each ledger that has events to fold.
     #[must_use]
     pub fn compaction_forecast(&self) -> Vec<CompactionForecast> {
+        self.shared.expire_held();
         let view = self.view();
-        view.ledgers.iter().filter_map(|ledger| self.shared.forecast(ledger, view.end)).collect()
+        view.ledgers.iter().filter_map(|ledger| self.shared.forecast(ledger, &view)).collect()
     }
 
     /// Folds what hangs on a ledger's tail into its next generation; at most `limit` bytes a second are written, if there is a limit. `None`: there is nothing to fold.
@@ -95,35 +99,48 @@ impl Store {
         limit: Option<NonZeroU64>,
         watch: &mut Watch<'_>,
     ) -> Result<Option<Compacted>, CompactError> {
-        let place = Place::take(&self.shared, municipality)?;
-        let view = self.shared.view.load_full();
-        let forecast = view.ledgers.get(municipality.ordinal()).and_then(|it| self.shared.forecast(it, view.end));
-        let Some(forecast) = forecast else { return Ok(None) };
-        if let Some(held) = forecast.held {
-            return Err(CompactError::Held(held));
-        }
-        let needed = forecast.bytes_after.saturating_add(RESERVE_BYTES);
-        let available = place.disk().available().map_err(failed("asking for the room of", generation::STAGING))?;
-        if available < needed {
-            return Err(CompactError::NoRoom { municipality, needed, available });
-        }
-        self.shared.platform.aside(|| fold_and_install(place, &forecast, limit, watch)).map(Some)
+        compact(&self.shared, municipality, limit, watch)
     }
+}
+
+/// See [`Store::compact`].
+pub(super) fn compact(
+    shared: &Arc<Shared>,
+    municipality: Municipality,
+    limit: Option<NonZeroU64>,
+    watch: &mut Watch<'_>,
+) -> Result<Option<Compacted>, CompactError> {
+    shared.expire_held();
+    let place = Place::take(shared, municipality)?;
+    let view = shared.view.load_full();
+    let forecast = view.ledgers.get(municipality.ordinal()).and_then(|it| shared.forecast(it, &view));
+    let Some(forecast) = forecast else { return Ok(None) };
+    if let Some(held) = forecast.held {
+        return Err(CompactError::Held(held));
+    }
+    let needed = forecast.bytes_needed;
+    let available = place.disk().available().map_err(failed("asking for the room of", generation::STAGING))?;
+    if available < needed {
+        return Err(CompactError::NoRoom { municipality, needed, available });
+    }
+    shared.platform.aside(|| fold_and_install(place, &forecast, limit, watch)).map(Some)
 }
 
 impl Shared {
     /// `None`: the ledger has nothing to fold.
-    fn forecast(&self, ledger: &Ledger, end: u64) -> Option<CompactionForecast> {
+    fn forecast(&self, ledger: &Ledger, view: &View) -> Option<CompactionForecast> {
         let events = ledger.tail.counts().events;
         let bytes_before = ledger.generation.as_ref().map_or(0, |generation| generation.file_length());
+        let bytes_after = bytes_before.saturating_add(events * FOLDED_EVENT_BYTES);
         let municipality = ledger.municipality;
         Some(CompactionForecast {
             municipality,
             events,
             tickets: ledger.tail.ticket_count(),
-            log_bytes: end.saturating_sub(ledger.tail.oldest()?),
+            log_bytes: view.end.saturating_sub(ledger.tail.oldest()?),
             bytes_before,
-            bytes_after: bytes_before.saturating_add(events * FOLDED_EVENT_BYTES),
+            bytes_after,
+            bytes_needed: bytes_after.saturating_add(view.horizon.segments.next_bytes()),
             held: lock(&self.held).get(&municipality.ordinal()).map(|held| held.id),
         })
     }

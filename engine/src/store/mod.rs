@@ -15,7 +15,7 @@
 //! | `record`, `judge`, `queue`, `batch`, `committer`, `pipeline` | the way of a shot to the disk, in this order |
 //! | `load`, `prints`, `fold` | the way of a register to a generation |
 //! | `place`, `successor` | the next generation of a ledger: who may make it, its life until it is the current one |
-//! | `compact` | a ledger's next generation without a register |
+//! | `compact`, `compactor` | a ledger's next generation without a register: how, and when nobody asks for it |
 //! | `hold`, `held`, `held_file` | registers that wait for somebody's word: when, their life, their files |
 //! | `act` | what a single act on a ticket comes to |
 //! | `change` | the way of a single row to the log |
@@ -32,6 +32,7 @@ mod change;
 mod checkpoint;
 mod committer;
 mod compact;
+mod compactor;
 mod find;
 mod fold;
 mod held;
@@ -92,6 +93,7 @@ pub use view::{LedgerReader, Match, View, ViewGuard};
 
 use crate::StoreId;
 use crate::error::OpenError;
+use crate::options::CompactionPolicy;
 use crate::platform::Platform;
 use crate::rules::Rules;
 use crate::sync::Swap;
@@ -131,6 +133,8 @@ pub(crate) struct Shared {
     scans: Mutex<Scans>,
     /// Ordinals of the municipalities that are being loaded.
     loading: Mutex<HashSet<usize>>,
+    compaction: CompactionPolicy,
+    compactions: compactor::Compactions,
     held: Mutex<held::HeldLoads>,
     /// Why the store takes no writes, if it takes none.
     trouble: Mutex<Option<String>>,

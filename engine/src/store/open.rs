@@ -15,6 +15,7 @@ use sesshu_proto::v1::Manifest;
 use super::access;
 use super::checkpoint::{self, CheckpointOutcome};
 use super::committer::{Committer, DISK_FULL};
+use super::compactor;
 use super::held::{self, Restored};
 use super::held_file;
 use super::ledgers::Ledgers;
@@ -172,6 +173,8 @@ impl Store {
             scans: Mutex::default(),
             access: Mutex::default(),
             loading: Mutex::new(HashSet::new()),
+            compaction: options.compaction,
+            compactions: compactor::Compactions::default(),
             held: Mutex::new(held_loads),
             trouble: Mutex::new(trouble),
             opened: opened.clone(),

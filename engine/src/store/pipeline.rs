@@ -19,6 +19,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::committer::Committer;
+use super::compactor::Compactor;
 use super::queue::Taken;
 use super::record::RecordCommand;
 use super::upkeep::Keeper;
@@ -101,10 +102,12 @@ impl Shared {
 pub(super) fn start(shared: &Arc<Shared>) -> io::Result<JoinHandle<Result<(), OpenError>>> {
     let syncer = Syncer::start(Arc::clone(shared))?;
     let keeper = Keeper::start(shared)?;
+    let compactor = Compactor::start(shared)?;
     let closing = Closing(Arc::clone(shared));
     std::thread::Builder::new().name("sesshu-committer".into()).spawn(move || {
         take_short_turns();
         run(&closing.0, &syncer);
+        drop(compactor);
         drop(keeper);
         closing.0.end()
     })

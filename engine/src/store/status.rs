@@ -28,6 +28,8 @@ pub struct Status {
     pub log_segments: u64,
     /// Shots that wait for the committer.
     pub queued_shots: u64,
+    /// Bytes that the disk has left; `None` if it does not say.
+    pub available_bytes: Option<u64>,
     /// Why no writes are taken, if none are.
     pub trouble: Option<String>,
 }
@@ -43,6 +45,7 @@ impl Store {
             log_written_bytes: view.end - view.horizon.segments.begin(),
             log_segments: view.horizon.segments.count() as u64,
             queued_shots: self.shared.queue.depth() as u64,
+            available_bytes: self.shared.platform.disk.available().ok(),
             trouble: lock(&self.shared.trouble).clone(),
             ..Status::default()
         };

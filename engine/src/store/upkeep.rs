@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use super::checkpoint::{self, Captured};
+use super::compactor;
 use super::{Shared, Store, lock};
 use crate::error::OpenError;
 use crate::limits::CHECKPOINT_LOG_BYTES;
@@ -123,7 +124,7 @@ impl Shared {
     }
 
     /// Writes a checkpoint of this moment, unless there is one.
-    fn checkpoint(&self) -> Result<(), OpenError> {
+    pub(super) fn checkpoint(&self) -> Result<(), OpenError> {
         let _writing = lock(&self.upkeep.writing);
         let captured = {
             let committer = self.committer();
@@ -195,7 +196,7 @@ impl Store {
     }
 
     /// What the threads of a store do when nothing else is to be done, for a store that has none (see [`crate::Platform`]): vouches for the last batch,
-    /// and writes the checkpoint or manifest that is due.
+    /// writes the checkpoint or manifest that is due, and compacts the ledger that is.
     pub fn tick(&self) {
         {
             let mut committer = lock(&self.shared.committer);
@@ -207,5 +208,8 @@ impl Store {
             }
         }
         self.shared.keep();
+        if self.shared.compaction.automatic {
+            compactor::compact_next(&self.shared);
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! The command line: one file a command.
 //!
-//! Owns the list of commands and what they share: where to work (`target`), which loads wait (`hold`), as of when (`known`), how much at a time (`jobs`), how far it has come (`progress`), how a table
+//! Owns the list of commands and what they share: where to work (`target`), which loads wait (`hold`), when ledgers are compacted (`upkeep`), as of when (`known`), how much at a time (`jobs`), how far it has come (`progress`), how a table
 //! looks (`table`), who is there (`who`), what a closed standard output means (`results`). Results go to standard output, everything else to standard error.
 
 mod access;
 mod across;
 mod apply;
+mod compact;
 mod demo;
 mod find;
 mod generate;
@@ -27,6 +28,7 @@ mod shot;
 mod status;
 mod table;
 mod target;
+mod upkeep;
 mod who;
 
 use clap::{Parser, Subcommand};
@@ -50,6 +52,7 @@ enum Command {
     Generate(generate::Generate),
     Load(load::Load),
     Apply(apply::Apply),
+    Compact(compact::Compact),
     Match(matching::Match),
     Find(find::Find),
     Access(access::Access),
@@ -84,6 +87,7 @@ impl Cli {
             Command::Generate(command) => command.run(),
             Command::Load(command) => command.run(),
             Command::Apply(command) => command.run(),
+            Command::Compact(command) => command.run(),
             Command::Match(command) => command.run(),
             Command::Find(command) => command.run(),
             Command::Access(command) => command.run(),

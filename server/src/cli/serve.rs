@@ -12,6 +12,7 @@ use super::hold::Hold;
 use super::results::results;
 use super::rules::RulesFile;
 use super::target::KeyFile;
+use super::upkeep::Upkeep;
 use crate::failure::{Done, Failure};
 use crate::{app, metrics};
 
@@ -37,6 +38,8 @@ pub(super) struct Serve {
     threads: usize,
     #[command(flatten)]
     hold: Hold,
+    #[command(flatten)]
+    upkeep: Upkeep,
     /// How long a load whose connection broke waits for its client
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     resume_seconds: u64,
@@ -62,7 +65,7 @@ impl Serve {
         runtime.block_on(async {
             // The port before the store: a port in use must not cost an open of a large store.
             let listener = app::listen(self.listen, self.insecure).await?;
-            let store = Arc::new(self.key.open_with(&self.store, true, &self.rules)?);
+            let store = Arc::new(self.key.open_to_serve(&self.store, &self.rules, self.upkeep.policy())?);
             if let Some(address) = self.metrics {
                 metrics::serve(address, &store).map_err(app::ServeError::Metrics)?;
             }

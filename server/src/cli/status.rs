@@ -47,6 +47,7 @@ impl Status {
             ("generations", table::bytes(status.generation_bytes)),
             ("log", format!("{} in {} segments", table::bytes(status.log_bytes), status.log_segments)),
             ("log written", table::bytes(status.log_written_bytes)),
+            ("left on the disk", table::bytes(status.available_bytes)),
         ];
         writeln!(std::io::stdout(), "{}", table::pairs(rows))?;
         Ok(Done::Whole)

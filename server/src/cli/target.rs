@@ -7,12 +7,15 @@ use std::sync::Arc;
 
 use clap::Args;
 use sesshu_engine::rules::Rules;
-use sesshu_engine::{KeyLocation, LogOutcome, Options, Store};
+use sesshu_engine::{CompactionPolicy, KeyLocation, LogOutcome, Options, Store};
 
 use super::rules::RulesFile;
 use crate::backend::Backend;
 use crate::client::Client;
 use crate::failure::Failure;
+
+/// A command that has a store open for a moment compacts what it is asked to.
+const BY_HAND: CompactionPolicy = CompactionPolicy::NEVER;
 
 /// `--store` or `--server`.
 #[derive(Debug, Args)]
@@ -84,7 +87,7 @@ impl KeyFile {
     ///
     /// [`Failure::Open`].
     pub(super) fn open(&self, path: &Path, create: bool) -> Result<Store, Failure> {
-        self.open_by(path, create, Arc::default())
+        self.open_by(path, create, Arc::default(), BY_HAND)
     }
 
     /// As [`KeyFile::open`], for a command that records shots.
@@ -93,12 +96,32 @@ impl KeyFile {
     ///
     /// Also [`Failure::Request`] for rules that cannot be used.
     pub(super) fn open_with(&self, path: &Path, create: bool, rules: &RulesFile) -> Result<Store, Failure> {
-        self.open_by(path, create, rules.read()?)
+        self.open_by(path, create, rules.read()?, BY_HAND)
     }
 
-    fn open_by(&self, path: &Path, create: bool, rules: Arc<Rules>) -> Result<Store, Failure> {
+    /// As [`KeyFile::open_with`], for a server: made if it is not there, and kept up.
+    ///
+    /// # Errors
+    ///
+    /// As [`KeyFile::open_with`].
+    pub(super) fn open_to_serve(
+        &self,
+        path: &Path,
+        rules: &RulesFile,
+        compaction: CompactionPolicy,
+    ) -> Result<Store, Failure> {
+        self.open_by(path, true, rules.read()?, compaction)
+    }
+
+    fn open_by(
+        &self,
+        path: &Path,
+        create: bool,
+        rules: Arc<Rules>,
+        compaction: CompactionPolicy,
+    ) -> Result<Store, Failure> {
         let key = self.key_file.clone().map_or(KeyLocation::BesideStore, KeyLocation::File);
-        let (store, opened) = Store::open(path, Options { create, key, rules })?;
+        let (store, opened) = Store::open(path, Options { create, key, rules, compaction })?;
         if let Some(key) = opened.key_created {
             let key = key.display();
             eprintln!("sesshu: made the key {key}: My Numbers cannot be read without it; keep a copy elsewhere");

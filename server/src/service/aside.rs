@@ -1,4 +1,4 @@
-//! Work that may wait: loads are taken and built on threads that give way to shots.
+//! Work that may wait: loads are taken and built, and ledgers compacted, on threads that give way to shots.
 //!
 //! Owns the way there and back. The runtime's own threads cannot be used: a thread that has given way once does so for good.
 
@@ -15,6 +15,6 @@ pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + '
         // Whoever does not wait any more needs no answer.
         let _ = sender.send(work());
     });
-    thread.map_err(|error| Status::resource_exhausted(format!("no thread for the load: {error}")))?;
+    thread.map_err(|error| Status::resource_exhausted(format!("no thread for the work: {error}")))?;
     receiver.await.map_err(|_| status::shutting_down())
 }

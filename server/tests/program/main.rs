@@ -12,6 +12,7 @@ mod apply;
 mod bad_registers;
 mod bad_shots;
 mod bad_stores;
+mod compact;
 mod demo;
 mod encodings;
 mod find;

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use sesshu_engine::disk::{SimulatedDisk, Unsynced};
 use sesshu_engine::error::OpenError;
-use sesshu_engine::{BuiltLoad, CheckpointOutcome, LogOutcome, Opened, Options, Platform, Store, ViewGuard};
+use sesshu_engine::{
+    BuiltLoad, CheckpointOutcome, CompactionPolicy, LogOutcome, Opened, Options, Platform, Store, ViewGuard,
+};
 
 use super::Ran;
 use super::held::Waiting;
@@ -222,7 +224,9 @@ impl Runner {
             self.calm = self.disk.faults();
             (self.astray, self.flipped_generation) = (self.disk.misdirected().len(), false);
             let platform = Platform { disk: self.disk.mount(), environment: self.world.clone(), threads: false };
-            let opened = Store::open_on(platform, &self.place.path(), Options::default());
+            // What is compacted, and when, is the workload's to say.
+            let options = Options { compaction: CompactionPolicy::NEVER, ..Options::default() };
+            let opened = Store::open_on(platform, &self.place.path(), options);
             self.damaged.append(&mut self.disk.damaged());
             if self.disk.stopped() {
                 self.ran.ended_recoveries += u64::from(self.ran.ends > 0);
