@@ -7,6 +7,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use sesshu_engine::intake::{Act, Amendment, By, Change, Correction, Row, Sender, ShotRecord, ShotRef};
@@ -82,6 +83,10 @@ fn work() -> Place {
             (["reassign", code, number, shot_id, to], Some(store)) => {
                 let to = ticket(code.parse().unwrap(), to.parse().unwrap());
                 amend(store, of(code, number, shot_id), Act::Reassign(to), Authority::MunicipalityStaff);
+            }
+            (["compact", code], Some(store)) => {
+                let municipality = municipality(code.parse().unwrap());
+                assert!(store.compact(municipality, None, &mut |_| ControlFlow::Continue(())).unwrap().is_some());
             }
             (["tick"], Some(store)) => store.tick(),
             (["checkpoint"], Some(store)) => store.checkpoint().unwrap(),

@@ -40,6 +40,7 @@ mutations! {
     CloseAfterFailure = "close-after-failure",
     CloseBeforeTheEnd = "close-before-the-end",
     NeverMark = "never-mark",
+    CompactHeld = "compact-held",
     ForgetNeededSegments = "forget-needed-segments",
     RemoveSegmentsEarly = "remove-segments-early",
     SkipSpareSync = "skip-spare-sync",

@@ -49,7 +49,7 @@ pub fn compact(
     let plan = CompactionPlan {
         ledgers: forecasts.iter().map(of_forecast).collect(),
         bytes_needed: forecasts.iter().map(|it| it.bytes_needed).max().unwrap_or(0),
-        bytes_available: before.available_bytes.unwrap_or(0),
+        bytes_available: store.available_bytes().unwrap_or(0),
     };
     if tell(What::Plan(plan)).is_break() || request.dry_run {
         return Ok(());

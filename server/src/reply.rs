@@ -354,6 +354,6 @@ pub fn of_status(store: &sesshu_engine::Store) -> StatusReply {
         opened: found.to_owned(),
         torn_bytes,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        available_bytes: status.available_bytes.unwrap_or(0),
+        available_bytes: store.available_bytes().unwrap_or(0),
     }
 }

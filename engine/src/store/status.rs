@@ -28,13 +28,17 @@ pub struct Status {
     pub log_segments: u64,
     /// Shots that wait for the committer.
     pub queued_shots: u64,
-    /// Bytes that the disk has left; `None` if it does not say.
-    pub available_bytes: Option<u64>,
     /// Why no writes are taken, if none are.
     pub trouble: Option<String>,
 }
 
 impl Store {
+    /// Bytes that the disk has left; `None` if it does not say.
+    #[must_use]
+    pub fn available_bytes(&self) -> Option<u64> {
+        self.shared.platform.disk.available().ok()
+    }
+
     /// The store at this moment.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -45,7 +49,6 @@ impl Store {
             log_written_bytes: view.end - view.horizon.segments.begin(),
             log_segments: view.horizon.segments.count() as u64,
             queued_shots: self.shared.queue.depth() as u64,
-            available_bytes: self.shared.platform.disk.available().ok(),
             trouble: lock(&self.shared.trouble).clone(),
             ..Status::default()
         };

@@ -179,6 +179,12 @@ faults! {
         held::no_changed_byte_of_a_held_load_is_ever_installed;
     "confirm-void" breaks "a load that is installed makes a held one void":
         held::a_load_that_is_installed_makes_a_held_one_void;
+    "compact-held" breaks "a compaction does not make a held load void":
+        compact::a_load_that_is_held_or_under_way_comes_first;
+    "forget-needed-segments" breaks "a segment of the log stays as long as a tail needs it":
+        trim::a_segment_stays_as_long_as_any_tail_has_an_event_in_it;
+    "remove-segments-early" breaks "a segment of the log goes when a durable manifest needs it no longer":
+        trim::no_segment_goes_before_a_durable_manifest_says_that_nothing_needs_it;
     "checkpoint-of-no-moment" breaks "a checkpoint holds one moment":
         checkpoint::a_checkpoint_is_of_one_moment_while_shots_are_recorded;
     "trust-any-checkpoint" breaks "a checkpoint is used only if it is the one that the manifest names":
