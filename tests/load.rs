@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use sesshu_engine::error::{LoadError, OpenError};
 use sesshu_engine::intake::{FaultCode, Row};
@@ -69,20 +69,21 @@ fn shots_recorded_while_registers_are_loaded_are_there_at_once_and_for_good() {
     let place = Place::in_memory();
     let store = place.open();
     load(&store, CHIYODA, 1..=TICKETS / 2, 1);
-    let done = AtomicBool::new(false);
+    let (done, loaded) = (AtomicBool::new(false), AtomicU64::new(0));
     let mut recorded: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
     std::thread::scope(|scope| {
-        let loader = scope.spawn(|| {
+        scope.spawn(|| {
             let mut loads = 0;
             while !done.load(Ordering::Acquire) {
                 // The set of rows changes too: tickets become orphans' tickets, and come back.
                 load(&store, CHIYODA, 1..=TICKETS / 2 + loads % 50, loads as u32);
                 loads += 1;
+                loaded.store(loads, Ordering::Relaxed);
             }
-            loads
         });
         let over = Over(&done);
-        for count in 0..6000u32 {
+        // Loads give way: on a machine that has other things to do they take their time.
+        for count in (0u32..).take_while(|&count| count < 6000 || loaded.load(Ordering::Relaxed) < 3) {
             let number = 1 + u64::from(count) * 7 % TICKETS;
             let it = record(&store, shot(ticket(CHIYODA, number), count, &format!("c-{count}")));
             recorded.entry(number).or_default().push(it.shot_id);
@@ -91,7 +92,6 @@ fn shots_recorded_while_registers_are_loaded_are_there_at_once_and_for_good() {
             assert_eq!(ids, recorded[&number], "visible as soon as it is acknowledged, and all before it too");
         }
         drop(over);
-        assert!(loader.join().unwrap() > 2, "loads went on meanwhile");
     });
     assert!(store.status().log_segments > 1, "more than one segment was filled meanwhile");
     let check = |store: &Store| {
@@ -100,7 +100,7 @@ fn shots_recorded_while_registers_are_loaded_are_there_at_once_and_for_good() {
             let held: Vec<u64> = ledger[number].shots().iter().map(|shot| shot.shot_id).collect();
             assert_eq!(&held, ids);
         }
-        assert_eq!(store.status().shots, 6000);
+        assert_eq!(store.status().shots, recorded.values().map(|ids| ids.len() as u64).sum::<u64>());
     };
     check(&store);
     check(&place.copy().open());

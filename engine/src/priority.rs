@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-/// The nice value of a thread that gives way, the last there is: beside a thread that does not, it has a seventieth of the time.
-const GIVING_WAY: i32 = 19;
+/// The nice value of a thread that gives way: beside a thread that does not, it has a twenty-eighth of the time.
+const GIVING_WAY: i32 = 15;
 
 /// The turn that a thread on the way of a commit asks for; the shortest that the kernel grants. A thread that wakes interrupts one with longer turns, and whoever
 /// does not ask has one of 1 to 3 ms.

@@ -240,6 +240,13 @@ impl Workload {
     pub fn draw_small(seed: u64) -> Workload {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let (ledger, other) = (rng.random_range(0..LEDGERS), rng.random_range(0..LEDGERS));
+        if rng.random_range(0..5) == 0 {
+            // To the next segment, and the one before goes.
+            let mut steps = vec![Step::Record(record(&mut rng)), Step::Fill(other, 480), few_acts(&mut rng)];
+            steps.extend((0..LEDGERS).map(Step::Compact));
+            steps.extend([Step::Checkpoint, Step::Record(record(&mut rng)), Step::Reopen]);
+            return Workload { seed, steps, ends: Vec::new() };
+        }
         let mut steps = vec![
             Step::Record(record(&mut rng)),
             Step::Load(Register { ledger, ..register(&mut rng) }),
@@ -272,12 +279,6 @@ impl Workload {
             steps.remove(rng.random_range(0..steps.len()));
         }
         steps.insert(rng.random_range(1..=steps.len()), confirmed(&mut rng));
-        if rng.random_range(0..4) == 0 {
-            // To the next segment.
-            steps.insert(rng.random_range(0..=steps.len()), Step::Fill(other, 380));
-            steps.extend((0..LEDGERS).map(Step::Compact));
-            steps.extend([Step::Checkpoint, Step::Record(record(&mut rng))]);
-        }
         Workload { seed, steps, ends: Vec::new() }
     }
 }
