@@ -141,7 +141,7 @@ fn the_first_segment_that_is_needed_does_not_go_missing_unnoticed() {
     fill(&store, CHIYODA, 9000);
     compact(&store, CHIYODA);
     store.checkpoint().unwrap();
-    fill(&store, NAHA, 9000);
+    fill(&store, NAHA, 20_000);
     drop(store);
     let segments = place.segments();
     assert!(segments.len() > 1, "{segments:?}");

@@ -17,7 +17,7 @@ use super::model::{CHANGED_ON, CODES, Event, HeldShot, LARGE, given_row, of, sho
 use super::properties::{Failure, blame, ensure};
 use super::rows;
 use super::runner::Runner;
-use super::workload::{Becomes, Changing, LEDGERS, Offered, Register, Step};
+use super::workload::{Becomes, Changing, Offered, Register, Step};
 use crate::ticket;
 
 /// Tickets that large shots are spread over.
@@ -28,7 +28,7 @@ pub(super) struct Before {
     faults: u64,
     without_room: u64,
     operations: u64,
-    poisoned: bool,
+    pub(super) poisoned: bool,
 }
 
 impl Runner {
@@ -399,21 +399,7 @@ impl Runner {
         })
     }
 
-    fn checkpoint(&mut self) -> Result<(), Failure> {
-        let before = self.before();
-        let segments = self.store().status().log_segments;
-        let written = self.store().checkpoint();
-        self.wrote_nothing(&before)?;
-        let left = self.store().status().log_segments;
-        self.ran.trimmed += segments - left;
-        let is_needed = (0..LEDGERS).any(|ledger| self.model.unfolded(ledger) > 0) || before.poisoned;
-        ensure(written.is_err() || is_needed || left == 1, "segments that nothing needs are removed", || {
-            format!("{left} of {segments} are left")
-        })?;
-        self.written(&before, written)
-    }
-
-    fn written(&mut self, before: &Before, written: Result<(), OpenError>) -> Result<(), Failure> {
+    pub(super) fn written(&mut self, before: &Before, written: Result<(), OpenError>) -> Result<(), Failure> {
         match written {
             Ok(()) => Ok(()),
             Err(OpenError::Damaged(damage)) => {

@@ -1,4 +1,4 @@
-//! Ledgers that are compacted: nothing that anybody can see changes by it.
+//! Ledgers that are compacted, and checkpoints: nothing that anybody can see changes by it, and the log becomes shorter.
 
 use std::ops::ControlFlow;
 
@@ -7,6 +7,7 @@ use sesshu_engine::error::{CompactError, LoadError, RecordError};
 use super::model::{Event, of};
 use super::properties::{Failure, ensure};
 use super::runner::Runner;
+use super::workload::LEDGERS;
 
 impl Runner {
     pub(super) fn compact(&mut self, ledger: usize) -> Result<(), Failure> {
@@ -42,5 +43,19 @@ impl Runner {
             }
             Err(CompactError::Build(error)) => self.not_loaded(&before, &error),
         }
+    }
+
+    pub(super) fn checkpoint(&mut self) -> Result<(), Failure> {
+        let before = self.before();
+        let segments = self.store().status().log_segments;
+        let written = self.store().checkpoint();
+        self.wrote_nothing(&before)?;
+        let left = self.store().status().log_segments;
+        self.ran.trimmed += segments - left;
+        let is_needed = (0..LEDGERS).any(|ledger| self.model.unfolded(ledger) > 0) || before.poisoned;
+        ensure(written.is_err() || is_needed || left == 1, "segments that nothing needs are removed", || {
+            format!("{left} of {segments} are left")
+        })?;
+        self.written(&before, written)
     }
 }
