@@ -138,6 +138,31 @@ fn a_load_that_is_held_or_under_way_comes_first() {
 }
 
 #[test]
+fn a_load_that_comes_while_a_ledger_is_compacted_ends_that_and_goes_on() {
+    let place = Place::in_memory();
+    let store = place.open();
+    lived_in(&store, 12_000);
+    let before = shown(&store);
+    let (begun, begins) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let compacting = scope.spawn(|| {
+            // So slow that it would never end by itself.
+            store.compact(municipality(CHIYODA), NonZeroU64::new(1), &mut |_| {
+                let _ = begun.send(());
+                ControlFlow::Continue(())
+            })
+        });
+        begins.recv().unwrap();
+        let mut register = store.load(municipality(CHIYODA)).unwrap();
+        let stopped = compacting.join().unwrap();
+        assert!(matches!(stopped, Err(CompactError::Build(LoadError::UnderWay(_)))), "{stopped:?}");
+        (1..=12_000).for_each(|number| register.push(row(number, 1)).unwrap());
+        assert_eq!(register.commit(None).unwrap().unchanged, 12_000);
+    });
+    assert_eq!(shown(&store), before);
+}
+
+#[test]
 fn without_room_nothing_is_begun() {
     let machine = Machine::empty();
     let store = machine.open();

@@ -1,7 +1,8 @@
 //! Compaction: a ledger's next generation made of what the store has, not of a register.
 //!
 //! Owns what it comes to: everything that hangs on the tail is folded, each person's entry lies in one place, and the log up to there is no longer needed for this
-//! ledger. Readers see the same before and after. It waits for nobody: a ledger that is being loaded, or of which a load is held, is left for later.
+//! ledger. Readers see the same before and after. It is in nobody's way: a ledger that is being loaded, or of which a load is held, is left for later, and a load that
+//! comes while it is compacted ends that.
 
 use std::num::NonZeroU64;
 use std::ops::ControlFlow;
@@ -14,8 +15,8 @@ use super::place::Place;
 use super::successor::{Successor, failed};
 use super::view::View;
 use super::{Shared, Store, lock};
-use crate::error::CompactError;
-use crate::generation;
+use crate::error::{CompactError, LoadError};
+use crate::generation::{self, Builder};
 use crate::intake::Sender;
 use crate::ledger::Ledger;
 use crate::mutation::{Mutation, broken};
@@ -112,7 +113,7 @@ pub(super) fn compact(
     watch: &mut Watch<'_>,
 ) -> Result<Option<Compacted>, CompactError> {
     shared.expire_held();
-    let place = Place::take(shared, municipality)?;
+    let place = Place::take_giving_way(shared, municipality)?;
     let view = shared.view.load_full();
     let forecast = view.ledgers.get(municipality.ordinal()).and_then(|it| shared.forecast(it, &view));
     let Some(forecast) = forecast else { return Ok(None) };
@@ -153,14 +154,20 @@ fn fold_and_install(
     limit: Option<NonZeroU64>,
     watch: &mut Watch<'_>,
 ) -> Result<Compacted, CompactError> {
-    let municipality = place.municipality;
+    let (municipality, holder) = (place.municipality, Arc::clone(&place.holder));
     // Nothing but new seals needs the key, and they can wait.
     let keys = data_keys(&place.shared).unwrap_or_default();
     let mut pace = Pace { limit, started: Instant::now(), told: 0, expected: forecast.bytes_after };
-    let (next, events) = Successor::build(place, 0, Sender::default(), |view, builder| {
+    let mut go_on = |progress| if holder.is_wanted() { ControlFlow::Break(()) } else { watch(progress) };
+    let built = Successor::build(place, 0, Sender::default(), |view, builder| {
         let events = view.ledgers.get(municipality.ordinal()).map_or(0, |ledger| ledger.tail.counts().events);
-        fold::fold_as_it_is(view, municipality, &keys, builder, &mut |builder| pace.keep(builder.position(), watch))?;
+        let go_on = &mut |builder: &Builder| pace.keep(builder.position(), &mut go_on);
+        fold::fold_as_it_is(view, municipality, &keys, builder, go_on)?;
         Ok(events)
+    });
+    let (next, events) = built.map_err(|error| match error {
+        LoadError::Stopped(_) if holder.is_wanted() => LoadError::UnderWay(municipality),
+        error => error,
     })?;
     let (generation, bytes_after) = (next.identity.generation, next.built.file_length);
     let sequence = next.install()?;

@@ -98,8 +98,13 @@ pub(super) fn compact_next(shared: &Arc<Shared>) -> bool {
         Ok(_) => {}
         Err(CompactError::Build(LoadError::Stopped(_))) => return false,
         Err(error) => {
+            let is_news = !matches!(error, CompactError::Held(_) | CompactError::Build(LoadError::UnderWay(_)));
             let error = &error as &dyn std::error::Error;
-            tracing::warn!(%municipality, error, "a ledger could not be compacted; it is tried again later");
+            if is_news {
+                tracing::warn!(%municipality, error, "a ledger could not be compacted; it is tried again later");
+            } else {
+                tracing::debug!(%municipality, error, "a ledger is compacted later");
+            }
             lock(&shared.compactions.left_alone).insert(municipality.ordinal(), now_ms + LEAVE_ALONE_MS);
         }
     }

@@ -63,7 +63,6 @@ mod trim;
 mod upkeep;
 mod view;
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -131,8 +130,7 @@ pub(crate) struct Shared {
     /// What shots are warned of.
     rules: Arc<Rules>,
     scans: Mutex<Scans>,
-    /// Ordinals of the municipalities that are being loaded.
-    loading: Mutex<HashSet<usize>>,
+    places: place::Places,
     compaction: CompactionPolicy,
     compactions: compactor::Compactions,
     held: Mutex<held::HeldLoads>,

@@ -21,6 +21,7 @@ use super::held_file;
 use super::ledgers::Ledgers;
 use super::manifest::{self, ManifestFile};
 use super::pipeline;
+use super::place;
 use super::queue::Queue;
 use super::state::{State, open_generation, sender_of};
 use super::upkeep::Upkeep;
@@ -172,7 +173,7 @@ impl Store {
             rules: options.rules,
             scans: Mutex::default(),
             access: Mutex::default(),
-            loading: Mutex::new(HashSet::new()),
+            places: place::Places::default(),
             compaction: options.compaction,
             compactions: compactor::Compactions::default(),
             held: Mutex::new(held_loads),

@@ -39,7 +39,7 @@ impl Successor {
         sender: Sender,
         fill: impl FnOnce(&View, &mut Builder) -> Result<T, FoldError>,
     ) -> Result<(Successor, T), LoadError> {
-        let Place { shared, municipality } = &place;
+        let Place { shared, municipality, .. } = &place;
         let municipality = *municipality;
         let view = shared.view.load_full();
         let ledger = view.ledgers.get(municipality.ordinal());
@@ -120,7 +120,7 @@ impl Successor {
     }
 
     fn open(&self) -> Result<Generation, LoadError> {
-        let Place { shared, municipality } = &self.place;
+        let Place { shared, municipality, .. } = &self.place;
         let path = generation::path(*municipality, self.identity.generation);
         let opened = Generation::open(&*shared.platform.disk, *municipality, self.identity, self.built.file_length);
         opened.map_err(|error| match error {
