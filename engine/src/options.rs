@@ -49,7 +49,7 @@ pub struct Options {
 pub struct CompactionPolicy {
     /// Whether any ever is.
     pub automatic: bool,
-    /// Its oldest event that is not folded lies further back in the log than so many bytes: a recovery without checkpoint reads no more than that.
+    /// Its oldest event that is not folded lies further back in the log than so many bytes: what a recovery without a checkpoint reads stays bounded.
     pub log_bytes: u64,
     /// It has events that are not folded for so many of a hundred entries of its generation, and `tail_events` of them at least.
     pub tail_percent: u8,

@@ -84,7 +84,14 @@ pub fn log(input: &[u8]) {
     let (sequence, segment) = (parts.u8().into(), parts.u8().into());
     let vouched = match flags & VOUCHED {
         0 => Vouched::default(),
-        _ => Vouched { position: u64::from(place) * 8, sequence, segment, closed: flags & CLOSED != 0, first: 0 },
+        _ => Vouched {
+            position: u64::from(place) * 8,
+            sequence,
+            segment,
+            closed: flags & CLOSED != 0,
+            first: 0,
+            time_ms: 0,
+        },
     };
     let mut segments = take_segments(&mut parts);
     let mut store_id = [0; 16];

@@ -35,6 +35,8 @@ pub(crate) struct Vouched {
     pub(crate) closed: bool,
     /// The number of the oldest segment that is needed; 0 stands for 1.
     pub(crate) first: u64,
+    /// A commit time that was given: none is earlier from now on, whatever is left of the log.
+    pub(crate) time_ms: u64,
 }
 
 /// What was found at the end of the log.
@@ -135,7 +137,8 @@ impl Recovery {
                 Writer::found(&platform, store_id).map_err(failed("beginning the log in", super::DIRECTORY))?;
             return Ok((writer, LogOutcome::Clean));
         }
-        let scanned = scan(&segments, vouched, start, apply)?;
+        let mut scanned = scan(&segments, vouched, start, apply)?;
+        scanned.time_ms = scanned.time_ms.max(vouched.time_ms);
         let outcome = judge(&segments, &scanned, vouched)?;
         remove_spare(&*platform.disk, spare.as_deref(), &outcome)?;
         let writer = go_on(&platform, store_id, segments, &scanned, vouched, &outcome)?;

@@ -192,9 +192,9 @@ impl Segments {
         self.0.push(segment);
     }
 
-    /// Takes out the segments that lie before `position` as a whole, and says where they lie. The newest one always stays.
+    /// Takes out the segments that end before `position`, and says where they lie. The newest one always stays.
     pub(super) fn forget_before(&mut self, position: u64) -> Vec<PathBuf> {
-        let before = self.0.partition_point(|segment| segment.limit() <= position);
+        let before = self.0.partition_point(|segment| segment.limit() < position);
         let before = before.min(self.0.len().saturating_sub(1));
         self.0.drain(..before).map(|segment| segment.path()).collect()
     }

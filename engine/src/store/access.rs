@@ -228,6 +228,7 @@ fn vouched(message: Option<&AccessLogMessage>) -> Vouched {
         segment: log.segment,
         closed: log.closed,
         first: 0,
+        time_ms: 0,
     })
 }
 

@@ -69,7 +69,7 @@ pub struct Compacted {
     pub bytes_after: u64,
 }
 
-/// How far a compaction has come. It is told every MiB or so.
+/// How far a compaction has come. It is told every MiB or so, and while it waits for its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CompactionProgress {
     /// Bytes of the next generation that are written.
@@ -78,7 +78,7 @@ pub struct CompactionProgress {
     pub bytes_expected: u64,
 }
 
-/// Whom to tell how far it has come; [`ControlFlow::Break`] stops it, and the ledger stays as it was.
+/// Whom to tell how far it has come; [`ControlFlow::Break`] stops it, and the ledger stays as it was. A load of the same ledger from in here would wait for itself.
 pub type Watch<'a> = dyn FnMut(CompactionProgress) -> ControlFlow<()> + Send + 'a;
 
 impl Store {
@@ -102,6 +102,12 @@ impl Store {
         watch: &mut Watch<'_>,
     ) -> Result<Option<Compacted>, CompactError> {
         compact(&self.shared, municipality, limit, watch)
+    }
+
+    /// Ends a compaction of a ledger, if there is one, and waits for that, which may take a second: a load that is begun then need not. Loads do it by themselves;
+    /// this is for whoever must not wait while holding something.
+    pub fn make_way(&self, municipality: Municipality) {
+        drop(self.shared.places.without_compaction(municipality));
     }
 }
 
@@ -170,6 +176,11 @@ fn fold_and_install(
         error => error,
     })?;
     let (generation, bytes_after) = (next.identity.generation, next.built.file_length);
+    // One whose confirmation failed is held again.
+    let held = lock(&next.place.shared.held).get(&municipality.ordinal()).map(|held| held.id);
+    if let Some(held) = held.filter(|_| !broken(Mutation::CompactHeld)) {
+        return Err(CompactError::Held(held));
+    }
     let sequence = next.install()?;
     tracing::info!(%municipality, generation, events, "a ledger was compacted");
     Ok(Compacted { municipality, generation, sequence, events, bytes_before: forecast.bytes_before, bytes_after })

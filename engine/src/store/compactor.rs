@@ -97,6 +97,8 @@ pub(super) fn compact_next(shared: &Arc<Shared>) -> bool {
     match done {
         Ok(_) => {}
         Err(CompactError::Build(LoadError::Stopped(_))) => return false,
+        // The store was closed while the last entry was folded.
+        Err(_) if stopped() => return false,
         Err(error) => {
             let is_news = !matches!(error, CompactError::Held(_) | CompactError::Build(LoadError::UnderWay(_)));
             let error = &error as &dyn std::error::Error;
@@ -105,7 +107,8 @@ pub(super) fn compact_next(shared: &Arc<Shared>) -> bool {
             } else {
                 tracing::debug!(%municipality, error, "a ledger is compacted later");
             }
-            lock(&shared.compactions.left_alone).insert(municipality.ordinal(), now_ms + LEAVE_ALONE_MS);
+            let until_ms = shared.platform.environment.now_ms() + LEAVE_ALONE_MS;
+            lock(&shared.compactions.left_alone).insert(municipality.ordinal(), until_ms);
         }
     }
     if most_due(shared, now_ms).is_some() {

@@ -197,6 +197,7 @@ fn vouched(manifest: &Manifest) -> Vouched {
         segment: manifest.log_segment,
         closed: manifest.closed,
         first: manifest.log_first_segment,
+        time_ms: manifest.generations.iter().map(|generation| generation.installed_at).max().unwrap_or(0),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::{Shared, lock};
 use crate::disk::Disk;
@@ -17,6 +17,18 @@ use crate::ticket::Municipality;
 pub(super) struct Places {
     taken: Mutex<HashMap<usize, Arc<Holder>>>,
     freed: Condvar,
+}
+
+impl Places {
+    /// Asks a compaction that has it to stop, and waits for that.
+    pub(super) fn without_compaction(&self, municipality: Municipality) -> MutexGuard<'_, HashMap<usize, Arc<Holder>>> {
+        let mut taken = lock(&self.taken);
+        while let Some(holder) = taken.get(&municipality.ordinal()).filter(|holder| holder.gives_way) {
+            holder.wanted.store(true, Ordering::Relaxed);
+            taken = self.freed.wait(taken).unwrap_or_else(PoisonError::into_inner);
+        }
+        taken
+    }
 }
 
 /// Whoever has it.
@@ -45,11 +57,7 @@ pub(super) struct Place {
 impl Place {
     /// For a load. A compaction that has it is asked to stop, and waited for.
     pub(super) fn take(shared: &Arc<Shared>, municipality: Municipality) -> Result<Place, LoadError> {
-        let mut taken = lock(&shared.places.taken);
-        while let Some(holder) = taken.get(&municipality.ordinal()).filter(|holder| holder.gives_way) {
-            holder.wanted.store(true, Ordering::Relaxed);
-            taken = shared.places.freed.wait(taken).unwrap_or_else(PoisonError::into_inner);
-        }
+        let mut taken = shared.places.without_compaction(municipality);
         Place::insert(shared, &mut taken, municipality, Holder::default())
     }
 

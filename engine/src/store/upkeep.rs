@@ -126,6 +126,10 @@ impl Shared {
     /// Writes a checkpoint of this moment, unless there is one.
     pub(super) fn checkpoint(&self) -> Result<(), OpenError> {
         let _writing = lock(&self.upkeep.writing);
+        if lock(&self.manifest).is_closed() {
+            // The last manifest names what is there now.
+            return Ok(());
+        }
         let captured = {
             let committer = self.committer();
             if committer.has_failed() {

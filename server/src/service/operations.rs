@@ -4,9 +4,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use sesshu_engine::Store;
+use sesshu_proto::v1::compact_reply::What;
 use sesshu_proto::v1::operations_server::Operations;
 use sesshu_proto::v1::{CompactReply, CompactRequest, StatusReply, StatusRequest};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
@@ -31,10 +33,15 @@ impl Operations for OperationsService {
         let spare = replies.clone();
         tokio::spawn(async move {
             let work = aside(move || {
-                let done = compaction::compact(&store, &request, &mut |reply| match replies.blocking_send(Ok(reply)) {
-                    Ok(()) => ControlFlow::Continue(()),
-                    // Whoever wanted it has gone.
-                    Err(_) => ControlFlow::Break(()),
+                let done = compaction::compact(&store, &request, &mut |reply| {
+                    let is_progress = matches!(reply.what, Some(What::Progress(_)));
+                    let sent = match is_progress {
+                        // A client that does not read must not keep the ledger from being loaded.
+                        true => !matches!(replies.try_send(Ok(reply)), Err(TrySendError::Closed(_))),
+                        false => replies.blocking_send(Ok(reply)).is_ok(),
+                    };
+                    // Otherwise whoever wanted it has gone.
+                    if sent { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
                 });
                 if let Err(error) = done {
                     drop(replies.blocking_send(Err(status::of_compaction(&error))));

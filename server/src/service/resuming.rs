@@ -67,11 +67,15 @@ impl Resuming {
     /// Begins a load, or goes on with one.
     pub(super) async fn open(
         self: &Arc<Resuming>,
-        store: &Store,
+        store: &Arc<Store>,
         open: &LoadOpen,
     ) -> Result<(Carrier, Carried, LoadOpened), Status> {
         let municipality = Municipality::from_code(open.municipality).map_err(status::invalid)?;
         if open.resume.is_empty() {
+            // Not on this thread, and not while all loads wait for what is locked here.
+            let theirs = Arc::clone(store);
+            let waited = tokio::task::spawn_blocking(move || theirs.make_way(municipality)).await;
+            waited.map_err(|_| status::shutting_down())?;
             self.begin(store, municipality, open)
         } else {
             self.resume(municipality, open).await
