@@ -5,16 +5,17 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sesshu_engine::error::{HeldError, LoadError};
 use sesshu_engine::intake::Change;
 use sesshu_engine::{
-    Environment, Held, HeldId, HoldPolicy, LoadOutcome, Options, Platform, Samples, Share, Store, View,
+    Environment as _, Held, HeldId, HoldPolicy, LoadOutcome, Options, Platform, Samples, Share, Store, View,
 };
 use sesshu_proto::v1::ResidentStatus;
-use sesshu_tests::{Answer, CHIYODA, NAHA, Place, answer, ledger, load, municipality, record, row, shot, ticket};
+use sesshu_tests::{
+    Answer, CHIYODA, Clock, NAHA, Place, answer, ledger, load, municipality, record, row, shot, ticket,
+};
 
 /// Concludes a load of these rows, and of rows that were rejected: some with a number, some without.
 fn conclude(store: &Store, rows: impl IntoIterator<Item = u64>, version: u32, dry_run: bool) -> LoadOutcome {
@@ -245,27 +246,13 @@ fn a_held_load_waits_for_the_loads_of_its_municipality_and_they_for_it() {
     store.confirm(held.id).unwrap();
 }
 
-/// A clock that a test moves.
-struct Clock(AtomicU64);
-
-impl Environment for Clock {
-    fn now_ms(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn fill(&self, bytes: &mut [u8]) -> std::io::Result<()> {
-        rand::fill(bytes);
-        Ok(())
-    }
-}
-
 #[test]
 fn the_time_of_a_held_load_runs_out_whether_the_store_is_open_or_not() {
     const DAY_MS: u64 = 24 * 3_600_000;
     for reopened in [false, true] {
         let place = Place::in_memory();
         place.open();
-        let clock = Arc::new(Clock(AtomicU64::new(1_618_185_600_000)));
+        let clock = Arc::new(Clock::standing());
         let open = || {
             let platform = Platform { environment: clock.clone(), ..Platform::real(&place.path()) };
             Store::open_on(platform, &place.path(), Options::default()).unwrap().0
@@ -274,9 +261,9 @@ fn the_time_of_a_held_load_runs_out_whether_the_store_is_open_or_not() {
         load(&store, CHIYODA, 1..=9, 1);
         let held = hold(&store, 1..=3, 2);
         assert_eq!(held.expires_at_ms, clock.now_ms() + DAY_MS);
-        clock.0.fetch_add(DAY_MS - 1, Ordering::Relaxed);
+        clock.step(DAY_MS as i64 - 1);
         assert_eq!(store.held().len(), 1);
-        clock.0.fetch_add(1, Ordering::Relaxed);
+        clock.step(1);
         if reopened {
             drop(store);
             store = open();
@@ -293,7 +280,7 @@ fn the_time_of_a_held_load_runs_out_whether_the_store_is_open_or_not() {
         let mut load = store.load(municipality(CHIYODA)).unwrap();
         load.push(row(1, 3)).unwrap();
         assert!(matches!(load.conclude(None, &policy, false), Ok(LoadOutcome::Held(..))));
-        clock.0.fetch_add(1000, Ordering::Relaxed);
+        clock.step(1000);
         assert!(store.held().is_empty() && files(&place).is_empty());
     }
 }

@@ -5,13 +5,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use sesshu_engine::disk::Unsynced;
+use sesshu_engine::disk::{Call, Fault, PlannedFault, Unsynced};
 use sesshu_engine::error::OpenError;
-use sesshu_engine::{CheckpointOutcome, Store, View};
+use sesshu_engine::{CheckpointOutcome, LogOutcome, Options, Platform, Store, View};
 use sesshu_proto::v1::RecordedShot;
 use sesshu_tests::machine::Machine;
-use sesshu_tests::{Answer, CHIYODA, NAHA, Place, ledger, municipality, record, shot, ticket, whatever_comes};
+use sesshu_tests::{Answer, CHIYODA, Clock, NAHA, Place, ledger, municipality, record, shot, ticket, whatever_comes};
 
 /// Enough for some segments of the smallest sizes.
 fn fill(store: &Store, code: u32, shots: u32) {
@@ -148,4 +149,51 @@ fn the_first_segment_that_is_needed_does_not_go_missing_unnoticed() {
     fs::remove_file(place.file(&segments[0])).unwrap();
     let error = place.try_open().map(drop).unwrap_err();
     assert!(matches!(&error, OpenError::Damaged(damage) if damage.file == segments[0]), "{error:?}");
+}
+
+#[test]
+fn a_closed_store_is_left_as_its_last_manifest_names_it() {
+    let machine = Machine::empty();
+    let store = machine.open();
+    fill(&store, CHIYODA, 9000);
+    store.checkpoint().unwrap();
+    compact(&store, CHIYODA);
+    let before = shown(&store);
+    machine.disk.plan(PlannedFault { on: &[Call::Create], count: 1, fault: Fault::Fail });
+    store.close().unwrap_err();
+    // Somebody who comes late, as a compaction that ends then.
+    store.checkpoint().unwrap();
+    store.tick();
+    drop(store);
+    let place = machine.cut(Unsynced::Lost);
+    let (store, opened) = place.try_open().unwrap();
+    assert_eq!(opened.log, LogOutcome::Closed);
+    assert_eq!(shown(&store), before);
+}
+
+#[test]
+fn commit_times_stay_in_order_where_only_the_end_of_the_log_is_left() {
+    let (place, clock) = (Place::in_memory(), Arc::new(Clock::standing()));
+    drop(place.open());
+    let open = || {
+        let platform = Platform { environment: clock.clone(), threads: false, ..Platform::real(&place.path()) };
+        Store::open_on(platform, &place.path(), Options::default()).unwrap()
+    };
+    let (store, _) = open();
+    let first = record(&store, shot(ticket(CHIYODA, 1), 1, "first"));
+    compact(&store, CHIYODA);
+    let killed = place.bytes();
+    drop(store);
+    place.restore(&killed);
+    // After a kill the log goes on in a new segment, in which nothing is written.
+    let (store, _) = open();
+    store.checkpoint().unwrap();
+    assert_eq!(place.segments().len(), 1);
+    drop(store);
+    fs::remove_dir_all(place.file("checkpoint")).unwrap();
+    clock.step(-3_600_000);
+    let (store, opened) = open();
+    assert_eq!(opened.events, 0);
+    let later = record(&store, shot(ticket(CHIYODA, 2), 1, "later"));
+    assert!(later.recorded_at_ms >= first.recorded_at_ms, "{later:?} after {first:?}");
 }

@@ -217,8 +217,8 @@ impl AccessError {
 /// Loading a register.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// Another load of the municipality is under way.
-    #[error("a load of {0} is under way: wait for it, or end it")]
+    /// Another load of the municipality is under way, or, for a compaction, another compaction.
+    #[error("a load or a compaction of {0} is under way: wait for it, or end it")]
     UnderWay(Municipality),
     /// The number of rows is not the one announced.
     #[error("{taken} rows came where {expected} were announced: nothing was loaded")]

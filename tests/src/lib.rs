@@ -14,8 +14,9 @@ pub mod year;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use prost::Message as _;
 use rand::SeedableRng;
@@ -23,7 +24,9 @@ use rand_chacha::ChaCha8Rng;
 use sesshu_engine::error::{Damage, OpenError};
 use sesshu_engine::intake::{Row, ShotRecord};
 use sesshu_engine::ticket::{Municipality, MyNumber, Ticket, TicketLine};
-use sesshu_engine::{LoadReport, Match, Opened, Options, Person, RecordOutcome, Recorded, Store, View, Within};
+use sesshu_engine::{
+    Environment, LoadReport, Match, Opened, Options, Person, RecordOutcome, Recorded, Store, View, Within,
+};
 use sesshu_proto::v1::{Manifest, RecordedShot, Resident, Shot};
 use tempfile::TempDir;
 
@@ -219,6 +222,33 @@ pub fn ledger(view: &View, code: u32) -> Result<BTreeMap<u64, Answer>, Damage> {
     view.ledger(municipality(code))
         .map(|item| item.map(|(ticket, found)| (ticket.number(), Answer::own(&found))))
         .collect()
+}
+
+/// A clock that a test moves, and the machine's chance. Holds milliseconds since 1970.
+pub struct Clock(AtomicU64);
+
+impl Clock {
+    /// A clock that stands at a morning in April 2021.
+    #[must_use]
+    pub fn standing() -> Clock {
+        Clock(AtomicU64::new(1_618_185_600_000))
+    }
+
+    /// Goes on, or back.
+    pub fn step(&self, ms: i64) {
+        self.0.fetch_add(ms.cast_unsigned(), Ordering::Relaxed);
+    }
+}
+
+impl Environment for Clock {
+    fn now_ms(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
+        rand::fill(bytes);
+        Ok(())
+    }
 }
 
 /// A directory with a store in it and the store's key beside it.

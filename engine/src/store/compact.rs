@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::fold;
+use super::held_file::HeldId;
 use super::key::data_keys;
 use super::place::Place;
 use super::successor::{Successor, failed};
@@ -48,7 +49,7 @@ pub struct CompactionForecast {
     /// Bytes that the disk must have left: for the next generation, and so that shots can go on being recorded.
     pub bytes_needed: u64,
     /// The load that must be confirmed or discarded first.
-    pub held: Option<crate::HeldId>,
+    pub held: Option<HeldId>,
 }
 
 /// What compacting a ledger did.
@@ -123,9 +124,7 @@ pub(super) fn compact(
     let view = shared.view.load_full();
     let forecast = view.ledgers.get(municipality.ordinal()).and_then(|it| shared.forecast(it, &view));
     let Some(forecast) = forecast else { return Ok(None) };
-    if let Some(held) = forecast.held.filter(|_| !broken(Mutation::CompactHeld)) {
-        return Err(CompactError::Held(held));
-    }
+    shared.holds_none(municipality)?;
     let needed = forecast.bytes_needed;
     let available = place.disk().available().map_err(failed("asking for the room of", generation::STAGING))?;
     if available < needed {
@@ -149,8 +148,18 @@ impl Shared {
             bytes_before,
             bytes_after,
             bytes_needed: bytes_after.saturating_add(view.horizon.segments.next_bytes()),
-            held: lock(&self.held).get(&municipality.ordinal()).map(|held| held.id),
+            held: self.held_of(municipality),
         })
+    }
+
+    fn held_of(&self, municipality: Municipality) -> Option<HeldId> {
+        lock(&self.held).get(&municipality.ordinal()).map(|held| held.id)
+    }
+
+    /// A held load fits the generation that it was built on, and no other.
+    fn holds_none(&self, municipality: Municipality) -> Result<(), CompactError> {
+        let held = self.held_of(municipality).filter(|_| !broken(Mutation::CompactHeld));
+        held.map_or(Ok(()), |held| Err(CompactError::Held(held)))
     }
 }
 
@@ -177,10 +186,7 @@ fn fold_and_install(
     })?;
     let (generation, bytes_after) = (next.identity.generation, next.built.file_length);
     // One whose confirmation failed is held again.
-    let held = lock(&next.place.shared.held).get(&municipality.ordinal()).map(|held| held.id);
-    if let Some(held) = held.filter(|_| !broken(Mutation::CompactHeld)) {
-        return Err(CompactError::Held(held));
-    }
+    next.place.shared.holds_none(municipality)?;
     let sequence = next.install()?;
     tracing::info!(%municipality, generation, events, "a ledger was compacted");
     Ok(Compacted { municipality, generation, sequence, events, bytes_before: forecast.bytes_before, bytes_after })

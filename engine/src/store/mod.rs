@@ -20,7 +20,6 @@
 //! | `act` | what a single act on a ticket comes to |
 //! | `change` | the way of a single row to the log |
 //! | `amend`, `locate`, `history`, `select` | a recorded shot that is set right, where it is now, what became of it, and which have something in common |
-//! | `select` | shots by what is said of them |
 //! | `upkeep`, `trim` | when checkpoints and manifests are written, and which segments of the log go then |
 //! | `status`, `statistics` | what operators ask for |
 

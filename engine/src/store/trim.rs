@@ -9,20 +9,20 @@ use crate::error::OpenError;
 use crate::mutation::{Mutation, broken};
 
 impl Shared {
-    /// Removes them; how many. Nobody writes a checkpoint meanwhile.
-    pub(super) fn trim_log(&self) -> Result<usize, OpenError> {
+    /// Removes them. Nobody writes a checkpoint meanwhile.
+    pub(super) fn trim_log(&self) -> Result<(), OpenError> {
         let Some(position) = lock(&self.manifest).checkpoint().map(|checkpoint| checkpoint.position) else {
-            return Ok(0);
+            return Ok(());
         };
         let forgotten = {
             let mut committer = self.committer();
             if committer.has_failed() {
-                return Ok(0);
+                return Ok(());
             }
             committer.forget_log_before(self, position)
         };
         if forgotten.is_empty() {
-            return Ok(0);
+            return Ok(());
         }
         if !broken(Mutation::RemoveSegmentsEarly) {
             self.name_what_is_there(false)?;
@@ -32,6 +32,6 @@ impl Shared {
             removed.map_err(|source| OpenError::Disk { doing: "removing", path: path.clone(), source })?;
         }
         tracing::info!(segments = forgotten.len(), "segments of the log that nothing needs were removed");
-        Ok(forgotten.len())
+        Ok(())
     }
 }

@@ -139,7 +139,7 @@ impl Shared {
             Captured::of(self.view.load_full(), committer.state())
         };
         if lock(&self.manifest).checkpoint().is_some_and(|newest| newest.position == captured.view.end) {
-            return self.trim_log().map(drop);
+            return self.trim_log();
         }
         let disk = &*self.platform.disk;
         let written = checkpoint::write(disk, self.store_id, &captured)?;
@@ -152,7 +152,7 @@ impl Shared {
             let path = checkpoint::path(before.position);
             disk.remove(&path).map_err(|source| OpenError::Disk { doing: "removing", path, source })?;
         }
-        self.trim_log().map(drop)
+        self.trim_log()
     }
 
     /// Writes the manifest.
