@@ -94,10 +94,11 @@ pub use platform::{Environment, Platform};
 pub use priority::give_way;
 pub use store::{
     Access, Amended, AmendmentOutcome, BuiltLoad, ChangeOutcome, Changed, CheckpointOutcome, CommitStatistics,
-    Compacted, CompactionForecast, CompactionProgress, Completion, Found, Held, HeldId, HoldPolicy, HoldReason, Kept,
-    LedgerReader, ListedKey, Load, LoadOutcome, LoadReport, Match, MyNumberQuestion, OpenDataKeys, Opened,
-    PersonHistory, RecordOutcome, Recorded, Rejected, Rotated, Rotation, SHARED_LISTED_MAX, Samples, Share,
-    SharedCounts, ShotHistory, ShotsOf, Status, Store, View, ViewGuard, Watch, Within,
+    Compacted, CompactionForecast, CompactionProgress, Completion, Exporting, Found, Held, HeldId, HoldPolicy,
+    HoldReason, Kept, LedgerReader, ListedKey, ListedSnapshot, Load, LoadOutcome, LoadReport, Match, MyNumberQuestion,
+    OpenDataKeys, Opened, PersonHistory, ReadFile, RecordOutcome, Recorded, Rejected, RestoreStep, RestoredStore,
+    Restoring, Rotated, Rotation, SHARED_LISTED_MAX, Samples, Share, SharedCounts, ShotHistory, ShotsOf, Snapshot,
+    SnapshotExport, SnapshotName, Snapshots, Status, Store, View, ViewGuard, Watch, Window, Within,
 };
 pub use stored::{ShotView, Standing};
 

@@ -5,7 +5,7 @@
 //! The contract, which every implementation keeps and no caller exceeds:
 //!
 //! * written bytes survive a crash only after [`File::sync`] of that file returned; until then any part of them may be lost, in sectors of 512 bytes;
-//! * a created, renamed or removed name survives only after [`Disk::sync_directory`] of its directory returned;
+//! * a created, linked, renamed or removed name survives only after [`Disk::sync_directory`] of its directory returned;
 //! * after a failed `sync` nothing is known of any byte since the last good one, and a repeated `sync` may claim success: never retry it;
 //! * a map shows the file's bytes as they are when they are read. Callers read only bytes that will never change again (I3, I5), and never shorten a file.
 
@@ -21,7 +21,8 @@ mod real;
 #[cfg(feature = "simulated-disk")]
 mod simulated;
 
-pub(crate) use instead::{Instead, exchanged};
+pub use instead::Instead;
+pub(crate) use instead::exchanged;
 pub(crate) use map::{Map, prefetch, prefetch_value};
 pub use real::RealDisk;
 #[cfg(feature = "simulated-disk")]
@@ -57,6 +58,13 @@ pub trait Disk: Send + Sync {
     /// Whatever the machine says.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Gives a file a second name, which nothing has. Both are names of the same bytes from then on, and each is removed by itself.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyExists`, and whatever the machine says: not every file system can.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+
     /// Removes a file's name. Maps and open files of it stay valid.
     ///
     /// # Errors
@@ -70,6 +78,13 @@ pub trait Disk: Send + Sync {
     ///
     /// Whatever the machine says.
     fn create_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a directory in which nothing is. After a crash it may be there again.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the machine says.
+    fn remove_directory(&self, path: &Path) -> io::Result<()>;
 
     /// Makes the names in a directory durable.
     ///

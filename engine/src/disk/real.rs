@@ -70,6 +70,10 @@ impl Disk for RealDisk {
         fs::rename(self.path(from), self.path(to))
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(self.path(from), self.path(to))
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(self.path(path))
     }
@@ -84,6 +88,10 @@ impl Disk for RealDisk {
             // Another thread, or a process that was killed, may have made it and not have synced it: sync in either case.
             _ => self.sync_directory(parent),
         }
+    }
+
+    fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(self.path(path))
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {

@@ -131,12 +131,28 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.change();
+        let mut files = self.files();
+        if files.contains_key(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let file = files.get(from).cloned().ok_or(io::ErrorKind::NotFound)?;
+        files.insert(to.to_owned(), file);
+        Ok(())
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.change();
         self.files().remove(path).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn create_directory(&self, _path: &Path) -> io::Result<()> {
+        self.change();
+        Ok(())
+    }
+
+    fn remove_directory(&self, _path: &Path) -> io::Result<()> {
         self.change();
         Ok(())
     }

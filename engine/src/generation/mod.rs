@@ -15,6 +15,7 @@
 
 mod build;
 mod cold;
+mod copy;
 mod dictionary;
 mod entry;
 mod kana_order;
@@ -27,6 +28,7 @@ use std::path::PathBuf;
 
 pub(crate) use build::{BuildError, Builder, Built, RowToFold, ShotToFold};
 pub(crate) use cold::ColdShotView;
+pub(crate) use copy::copy;
 pub(crate) use entry::{Entry, FoldedShot};
 pub(crate) use layout::Identity;
 pub(crate) use read::{Candidates, Generation, KanaRows, OpenGenerationError};

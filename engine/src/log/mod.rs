@@ -11,6 +11,7 @@
 //! ```
 
 mod batch;
+mod copy;
 mod event;
 mod recovery;
 mod segment;
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 use crate::disk::Disk;
 
+pub(crate) use copy::{Copied, Extent, Until, copy};
 pub(crate) use event::Event;
 pub use recovery::{LogOutcome, Torn};
 pub(crate) use recovery::{Recovery, Start, Vouched};

@@ -184,6 +184,12 @@ impl Segments {
         Some(segment)
     }
 
+    /// The files that hold the log up to `end`, and how many bytes of each: the newest one may hold more.
+    pub(crate) fn files_up_to(&self, end: u64) -> impl Iterator<Item = (PathBuf, u64)> {
+        let segments = self.0.iter().filter(move |segment| segment.header.base < end);
+        segments.map(move |segment| (segment.path(), segment.limit().min(end) - segment.header.base))
+    }
+
     /// Adds the segment behind the newest one.
     pub(super) fn push(&mut self, segment: Arc<Segment>) {
         if let Some(last) = self.0.last() {

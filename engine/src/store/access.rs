@@ -6,7 +6,7 @@
 //!
 //! The log is opened by the first question. From then on the manifest says so, and vouches for what was there; when the store is closed, for all of it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use prost::Message as _;
@@ -14,13 +14,16 @@ use sesshu_proto::v1::{AccessEntry, AccessLog as AccessLogMessage};
 
 use super::{Shared, Store, lock};
 use crate::disk::{Disk, Instead, exchanged};
-use crate::error::{AccessError, Damage, OpenError};
+use crate::error::{AccessError, Damage, OpenError, SnapshotError};
 use crate::frame::kind;
 use crate::intake::masked;
 use crate::limits::{ACCESS_PURPOSE_CHARACTERS_MAX, ACCESS_WHO_CHARACTERS_MAX, BATCH_BYTES_MAX};
 use crate::log::{self, LogError, Recovery, Vouched, Writer};
 use crate::mutation::{Mutation, broken};
 use crate::platform::Platform;
+
+/// Files, and how many bytes of each.
+pub(super) type AccessFiles = Vec<(PathBuf, u64)>;
 
 /// The directory of the access log, inside the store.
 pub(super) const DIRECTORY: &str = "access";
@@ -144,6 +147,32 @@ impl Shared {
         Ok(writer)
     }
 
+    /// The log as far as it is durable, as a manifest names it, and its files with their bytes up to there; `None` if there is none. Everything that was
+    /// answered is in it: a log that nobody closed is recovered for that.
+    pub(super) fn access_log_files(&self) -> Result<Option<(AccessLogMessage, AccessFiles)>, SnapshotError> {
+        let mut log = lock(&self.access);
+        let named = lock(&self.manifest).access;
+        if let (AccessLog::Unopened, Some(AccessLogMessage { closed: false, .. })) = (&*log, named) {
+            *log = AccessLog::Open(Box::new(self.open_access_log()?));
+        }
+        let (message, segments) = match (&*log, named) {
+            (AccessLog::Failed(reason), _) => return Err(SnapshotError::AccessLog(reason.clone())),
+            (AccessLog::Open(writer), _) => {
+                let (position, sequence) = (writer.durable(), writer.next_sequence() - 1);
+                let message = AccessLogMessage { position, sequence, segment: writer.segment_number(), closed: false };
+                (message, writer.segments().clone())
+            }
+            (AccessLog::Unopened, None) => return Ok(None),
+            (AccessLog::Unopened, Some(named)) => {
+                let recovery = Recovery::begin(&self.access_platform(), self.store_id, vouched(Some(&named)));
+                (named, recovery.map_err(in_its_place)?.segments().clone())
+            }
+        };
+        let place = |path: PathBuf| exchanged(&path, log::DIRECTORY.as_ref(), DIRECTORY.as_ref());
+        let files = segments.files_up_to(message.position).map(|(path, length)| (place(path), length));
+        Ok(Some((AccessLogMessage { closed: false, ..message }, files.collect())))
+    }
+
     /// From the next manifest on.
     fn vouch_for_access_log(&self, writer: &mut Writer, closed: bool) -> Result<(), OpenError> {
         if writer.wants_mark() {
@@ -172,7 +201,7 @@ impl Shared {
 
     fn access_platform(&self) -> Platform {
         let disk = Arc::clone(&self.platform.disk);
-        let disk: Arc<dyn Disk> = Arc::new(Instead { disk, said: log::DIRECTORY, lies: DIRECTORY });
+        let disk: Arc<dyn Disk> = Arc::new(Instead::new(disk, log::DIRECTORY, DIRECTORY));
         Platform { disk, threads: false, ..self.platform.clone() }
     }
 }
@@ -234,7 +263,7 @@ fn vouched(message: Option<&AccessLogMessage>) -> Vouched {
 
 /// An error that names the file where it lies.
 fn in_its_place(error: OpenError) -> OpenError {
-    let place = |path: &Path| exchanged(path, log::DIRECTORY, DIRECTORY);
+    let place = |path: &Path| exchanged(path, log::DIRECTORY.as_ref(), DIRECTORY.as_ref());
     match error {
         OpenError::Damaged(damage) => OpenError::Damaged(Damage { file: place(&damage.file), ..damage }),
         OpenError::Newer { file, found, known } => OpenError::Newer { file: place(&file), found, known },

@@ -22,15 +22,13 @@ use super::load::LoadReport;
 use super::manifest;
 use crate::disk::Disk;
 use crate::error::HeldError;
-use crate::frame::{u32_at, u64_at};
 use crate::mutation::{Mutation, broken};
 use crate::ticket::Municipality;
-use crate::{FORMAT_VERSION, StoreId, generation};
+use crate::{StoreId, generation};
 
 /// The directory of held loads, inside the store; made for the first.
 pub(super) const DIRECTORY: &str = "held";
 const MAGIC: &[u8; 8] = b"SesshuHl";
-const HEADER_BYTES: usize = 24;
 /// A file beyond it is none of these.
 const BYTES_MAX: u64 = 64 << 10;
 
@@ -168,12 +166,8 @@ fn encode(store_id: StoreId, held: &Held) -> Vec<u8> {
 }
 
 fn decode(bytes: &[u8], store_id: StoreId) -> Option<Held> {
-    let payload = bytes.get(HEADER_BYTES..)?;
-    let whole = &bytes[0..8] == MAGIC
-        && u32_at(bytes, 8) == FORMAT_VERSION
-        && u32_at(bytes, 12) == manifest::checksum(bytes)
-        && u64_at(bytes, 16) == payload.len() as u64;
-    let message = HeldLoad::decode(payload).ok().filter(|message| whole && message.store_id == store_id.0)?;
+    let payload = manifest::message(bytes, MAGIC).ok()?;
+    let message = HeldLoad::decode(payload).ok().filter(|message| message.store_id == store_id.0)?;
     let generation: GenerationMessage = message.generation?;
     let id = HeldId {
         municipality: Municipality::from_five_digits(generation.municipality)?,

@@ -85,11 +85,8 @@ impl ManifestFile {
         self.checkpoint.replace(checkpoint)
     }
 
-    /// Replaces the manifest with one that names what `view` shows, and vouches for the log as far as it shows it. `closed`: the log ends there.
-    pub(super) fn write(&mut self, disk: &dyn Disk, view: &View, closed: bool) -> io::Result<()> {
-        if self.closed {
-            return Ok(());
-        }
+    /// What a manifest says that names what `view` shows, and vouches for the log as far as it shows it.
+    pub(super) fn of(&self, view: &View) -> Manifest {
         let mut generations = Vec::new();
         for ledger in view.ledgers.iter() {
             let Some(generation) = &ledger.generation else { continue };
@@ -108,45 +105,58 @@ impl ManifestFile {
                 reason: ledger.installed.sender.reason().to_owned(),
             });
         }
-        let current: std::collections::HashMap<u32, u64> =
-            generations.iter().map(|generation| (generation.municipality, generation.generation)).collect();
-        let manifest = Manifest {
+        Manifest {
             store_id: self.store_id.0.to_vec(),
             created_at: self.created_at,
             generations,
             log_vouched_position: view.end,
             log_vouched_sequence: view.horizon.sequence,
             log_segment: view.horizon.segments.newest(),
-            closed,
+            closed: false,
             data_keys: self.data_keys.clone(),
             checkpoint: self.checkpoint.clone(),
             access: self.access,
             log_first_segment: view.horizon.segments.oldest(),
-        };
+        }
+    }
+
+    /// Replaces the manifest with one that names what `view` shows. `closed`: the log ends there.
+    pub(super) fn write(&mut self, disk: &dyn Disk, view: &View, closed: bool) -> io::Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        let manifest = Manifest { closed, ..self.of(view) };
         write(disk, &manifest)?;
         self.closed = closed;
+        let generations = manifest.generations.iter();
+        let current: std::collections::HashMap<u32, u64> =
+            generations.map(|generation| (generation.municipality, generation.generation)).collect();
         // A later one than the current is that of a load which is about to install it.
         self.hashes.retain(|(municipality, generation), _| current.get(municipality).is_none_or(|it| it <= generation));
         Ok(())
     }
 }
 
-fn write(disk: &dyn Disk, manifest: &Manifest) -> io::Result<()> {
-    let temporary = Path::new(TEMPORARY);
+/// Writes a manifest, durably.
+pub(super) fn write(disk: &dyn Disk, manifest: &Manifest) -> io::Result<()> {
+    replace(disk, (Path::new(PATH), Path::new(TEMPORARY)), &with_header(MAGIC, &manifest.encode_to_vec()))
+}
+
+/// Replaces a file of the disk's top directory whole, durably.
+pub(super) fn replace(disk: &dyn Disk, (path, temporary): (&Path, &Path), bytes: &[u8]) -> io::Result<()> {
     if disk.list(Path::new(""))?.iter().any(|path| path == temporary) {
         disk.remove(temporary)?;
     }
-    let bytes = with_header(MAGIC, &manifest.encode_to_vec());
     let file = disk.create(temporary)?;
-    file.write_at(&bytes, 0)?;
+    file.write_at(bytes, 0)?;
     if !broken(Mutation::SkipManifestSync) {
         file.sync()?;
     }
-    disk.rename(temporary, Path::new(PATH))?;
+    disk.rename(temporary, path)?;
     if broken(Mutation::SkipManifestDirectorySync) { Ok(()) } else { disk.sync_directory(Path::new("")) }
 }
 
-/// A file of one message: magic, version, checksum, length, the message. Held loads have the same form.
+/// A file of one message: magic, version, checksum, length, the message. Held loads and snapshots have the same form.
 pub(super) fn with_header(magic: &[u8; 8], payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len());
     bytes.extend_from_slice(magic);
@@ -203,21 +213,30 @@ pub(crate) enum Unreadable {
 
 /// Reads a whole manifest. Pure.
 pub(crate) fn decode(bytes: &[u8]) -> Result<(Manifest, StoreId), Unreadable> {
-    const CONTENT: u64 = HEADER_BYTES as u64;
-    if bytes.len() < HEADER_BYTES || &bytes[0..8] != MAGIC {
-        return Err(Unreadable::Damaged(0, "not a manifest"));
+    let damaged = |what| Unreadable::Damaged(HEADER_BYTES as u64, what);
+    let manifest = Manifest::decode(message(bytes, MAGIC)?).map_err(|_| damaged("the manifest is no message"))?;
+    let store_id = store_of(&manifest).ok_or_else(|| damaged("the manifest names no store"))?;
+    Ok((manifest, store_id))
+}
+
+/// The store that a manifest is of, if it says so.
+pub(super) fn store_of(manifest: &Manifest) -> Option<StoreId> {
+    manifest.store_id.as_slice().try_into().ok().map(StoreId)
+}
+
+/// The message in a file of one. Pure.
+pub(super) fn message<'a>(bytes: &'a [u8], magic: &[u8; 8]) -> Result<&'a [u8], Unreadable> {
+    if bytes.len() < HEADER_BYTES || &bytes[0..8] != magic {
+        return Err(Unreadable::Damaged(0, "not a file of this kind"));
     }
     let payload = &bytes[HEADER_BYTES..];
     let sound = checksum(bytes) == u32_at(bytes, 12) || broken(Mutation::SkipManifestChecksum);
     if u64_at(bytes, 16) != payload.len() as u64 || !sound {
-        return Err(Unreadable::Damaged(CONTENT, "the manifest's checksum does not match"));
+        return Err(Unreadable::Damaged(HEADER_BYTES as u64, "the file's checksum does not match"));
     }
     let version = u32_at(bytes, 8);
     if version != FORMAT_VERSION && !broken(Mutation::AcceptNewerFormat) {
         return Err(Unreadable::Newer(version));
     }
-    let manifest = Manifest::decode(payload).map_err(|_| Unreadable::Damaged(CONTENT, "the manifest is no message"))?;
-    let store_id: Result<[u8; 16], _> = manifest.store_id.as_slice().try_into();
-    let store_id = store_id.map_err(|_| Unreadable::Damaged(CONTENT, "the manifest names no store"))?;
-    Ok((manifest, StoreId(store_id)))
+    Ok(payload)
 }

@@ -21,6 +21,7 @@
 //! | `change` | the way of a single row to the log |
 //! | `amend`, `locate`, `history`, `select` | a recorded shot that is set right, where it is now, what became of it, and which have something in common |
 //! | `upkeep`, `trim` | when checkpoints and manifests are written, and which segments of the log go then |
+//! | `snapshot` | the store at one moment, kept beside it, copied elsewhere, made a store again |
 //! | `status`, `statistics` | what operators ask for |
 
 mod access;
@@ -54,6 +55,7 @@ mod queue;
 mod record;
 mod scans;
 mod select;
+mod snapshot;
 mod state;
 mod statistics;
 mod status;
@@ -85,6 +87,10 @@ pub use open::Opened;
 pub use prints::{SHARED_LISTED_MAX, SharedCounts};
 pub use record::{Completion, RecordOutcome, Recorded};
 pub use select::ShotsOf;
+pub use snapshot::{
+    Exporting, ListedSnapshot, ReadFile, RestoreStep, RestoredStore, Restoring, Snapshot, SnapshotExport, SnapshotName,
+    Snapshots, Window,
+};
 pub use statistics::CommitStatistics;
 pub use status::Status;
 pub use view::{LedgerReader, Match, View, ViewGuard};
@@ -130,6 +136,10 @@ pub(crate) struct Shared {
     rules: Arc<Rules>,
     scans: Mutex<Scans>,
     places: place::Places,
+    /// Held by whoever makes or deletes a snapshot.
+    snapshots: Mutex<()>,
+    /// Held by whoever gives files second names, and by whoever removes files that a view may show. Whoever holds it may wait for the manifest.
+    removals: Mutex<()>,
     compaction: CompactionPolicy,
     compactions: compactor::Compactions,
     held: Mutex<held::HeldLoads>,

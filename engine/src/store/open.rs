@@ -23,6 +23,7 @@ use super::manifest::{self, ManifestFile};
 use super::pipeline;
 use super::place;
 use super::queue::Queue;
+use super::snapshot;
 use super::state::{State, open_generation, sender_of};
 use super::upkeep::Upkeep;
 use super::view::View;
@@ -56,7 +57,7 @@ pub struct Opened {
     pub generations: u64,
     /// Events that were read from the log.
     pub events: u64,
-    /// Files of unfinished loads, of superseded generations and of the log's oldest segments that were removed.
+    /// Files of unfinished loads, of superseded generations and of the log's oldest segments that were removed, and unfinished snapshots.
     pub removed_files: u64,
     /// Loads that wait for somebody's word.
     pub held: u64,
@@ -149,6 +150,8 @@ impl Store {
             disk.create_directory(staging).map_err(failed("making", staging))?;
             removed_files +=
                 remove_leftovers(disk, &view, &file, &restored).map_err(failed("removing leftovers in", path))?;
+            let snapshots = Path::new(snapshot::DIRECTORY);
+            removed_files += snapshot::remove_leftovers(disk).map_err(failed("removing leftovers in", snapshots))?;
         }
         let checkpointed = file.checkpoint().map_or(0, |checkpoint| checkpoint.position);
         let trouble = (full || !writer.has_segment()).then(|| DISK_FULL.to_owned());
@@ -174,6 +177,8 @@ impl Store {
             scans: Mutex::default(),
             access: Mutex::default(),
             places: place::Places::default(),
+            snapshots: Mutex::default(),
+            removals: Mutex::default(),
             compaction: options.compaction,
             compactions: compactor::Compactions::default(),
             held: Mutex::new(held_loads),
@@ -201,6 +206,25 @@ fn vouched(manifest: &Manifest) -> Vouched {
     }
 }
 
+/// Whether a store can be made on a disk: nothing is there. What an interrupted making of a store leaves behind is no obstacle to making it again: its
+/// directories are empty until there is a manifest.
+pub(super) fn is_free(disk: &dyn Disk) -> io::Result<bool> {
+    let strange = |name: &PathBuf| match name.to_str() {
+        Some("LOCK" | "MANIFEST.tmp") => false,
+        Some(
+            log::DIRECTORY
+            | generation::DIRECTORY
+            | generation::STAGING
+            | checkpoint::DIRECTORY
+            | held_file::DIRECTORY
+            | access::DIRECTORY
+            | snapshot::DIRECTORY,
+        ) => disk.list(name).map_or(true, |inside| !inside.is_empty()),
+        _ => true,
+    };
+    Ok(!disk.list(Path::new(""))?.iter().any(strange))
+}
+
 /// The directory as a disk; made if it may be.
 fn real_disk(path: &Path, create: bool) -> Result<Arc<dyn Disk>, OpenError> {
     let failed = |source| OpenError::Disk { doing: "opening", path: path.to_owned(), source };
@@ -209,20 +233,7 @@ fn real_disk(path: &Path, create: bool) -> Result<Arc<dyn Disk>, OpenError> {
     if names.iter().any(|name| name == Path::new(manifest::PATH)) {
         return Ok(Arc::new(disk));
     }
-    // What an interrupted making of a store leaves behind is no obstacle to making it again: its directories are empty until there is a manifest.
-    let strange = names.iter().any(|name| match name.to_str() {
-        Some("LOCK" | "MANIFEST.tmp") => false,
-        Some(
-            log::DIRECTORY
-            | generation::DIRECTORY
-            | generation::STAGING
-            | checkpoint::DIRECTORY
-            | held_file::DIRECTORY
-            | access::DIRECTORY,
-        ) => disk.list(name).map_or(true, |inside| !inside.is_empty()),
-        _ => true,
-    });
-    if strange {
+    if !is_free(&disk).map_err(failed)? {
         return Err(OpenError::NotAStore(path.to_owned()));
     }
     if !create {
@@ -231,7 +242,7 @@ fn real_disk(path: &Path, create: bool) -> Result<Arc<dyn Disk>, OpenError> {
     Ok(Arc::new(RealDisk::create(path).map_err(failed)?))
 }
 
-fn take_lock(disk: &dyn Disk, path: &Path) -> Result<Box<dyn Send + Sync>, OpenError> {
+pub(super) fn take_lock(disk: &dyn Disk, path: &Path) -> Result<Box<dyn Send + Sync>, OpenError> {
     disk.lock(Path::new("LOCK")).map_err(|source| {
         if source.kind() != io::ErrorKind::WouldBlock {
             return OpenError::Disk { doing: "locking", path: path.to_owned(), source };

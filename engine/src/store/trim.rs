@@ -27,6 +27,7 @@ impl Shared {
         if !broken(Mutation::RemoveSegmentsEarly) {
             self.name_what_is_there(false)?;
         }
+        let _nothing_is_linked = lock(&self.removals);
         for path in &forgotten {
             let removed = self.platform.disk.remove(path);
             removed.map_err(|source| OpenError::Disk { doing: "removing", path: path.clone(), source })?;

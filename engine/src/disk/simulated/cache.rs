@@ -61,6 +61,10 @@ impl Cache {
         fs::create_dir_all(self.root.join(path))
     }
 
+    pub(super) fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        self.real.remove_directory(path)
+    }
+
     pub(super) fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
         self.real.list(path)
     }
@@ -71,10 +75,15 @@ impl Cache {
         fill(&self.create(path)?, contents)
     }
 
-    /// Gives a file a second name.
+    /// Gives a file a second name, which nothing has.
     pub(super) fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.real.link(from, to)
+    }
+
+    /// As [`Cache::link`]; whatever had the name has it no more.
+    pub(super) fn link_instead(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.clear(to)?;
-        fs::hard_link(self.root.join(from), self.root.join(to))
+        self.link(from, to)
     }
 
     /// Removes what has a name, if anything has.

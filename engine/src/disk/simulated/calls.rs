@@ -128,6 +128,16 @@ impl Disk for Program {
         })
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let extent = Extent::of(0, to.as_os_str().as_encoded_bytes());
+        self.whole(Call::Link, from, extent, |machine| {
+            machine.cache.link(from, to)?;
+            machine.platter.link(from, to);
+            machine.name_damaged();
+            Ok(())
+        })
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.whole(Call::Remove, path, Extent::default(), |machine| {
             machine.cache.remove(path)?;
@@ -142,6 +152,10 @@ impl Disk for Program {
             machine.platter.create_directory(path);
             Ok(())
         })
+    }
+
+    fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        self.whole(Call::RemoveDirectory, path, Extent::default(), |machine| machine.cache.remove_directory(path))
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {

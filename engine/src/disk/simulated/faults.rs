@@ -21,10 +21,14 @@ pub enum Call {
     Sync,
     /// `Disk::rename`.
     Rename,
+    /// `Disk::link`.
+    Link,
     /// `Disk::remove`.
     Remove,
     /// `Disk::create_directory`.
     CreateDirectory,
+    /// `Disk::remove_directory`.
+    RemoveDirectory,
     /// `Disk::sync_directory`.
     SyncDirectory,
     /// `Disk::list`.
@@ -41,8 +45,10 @@ impl Call {
         Call::Write,
         Call::Sync,
         Call::Rename,
+        Call::Link,
         Call::Remove,
         Call::CreateDirectory,
+        Call::RemoveDirectory,
         Call::SyncDirectory,
         Call::List,
     ];

@@ -12,7 +12,7 @@
 //! | `trace` | a digest of all calls |
 //! | `draw` | numbers from a seed |
 //!
-//! An *operation* is a call that changes something: create, write, sync, rename, remove, create or sync a directory. A crash between two others is the same
+//! An *operation* is a call that changes something: create, write, sync, link, rename, remove, create, remove or sync a directory. A crash between two others is the same
 //! as one before them.
 
 mod cache;
@@ -174,6 +174,7 @@ impl SimulatedDisk {
         for path in before.keys().filter(|path| !after.contains_key(*path)) {
             machine.cache.remove(path)?;
         }
+        machine.platter.directories().try_for_each(|directory| machine.cache.create_directory(directory))?;
         let stays = |path: &Path, id: FileId| {
             let was = before.get(path).filter(|was| unchanged.contains(was));
             was.and_then(|was| renumbered.get(was)) == Some(&id)
@@ -183,7 +184,7 @@ impl SimulatedDisk {
         let mut there: BTreeMap<FileId, &PathBuf> = there.into_iter().map(|(path, &id)| (id, path)).collect();
         for (path, &id) in new {
             match there.get(&id) {
-                Some(other) => machine.cache.link(other, path)?,
+                Some(other) => machine.cache.link_instead(other, path)?,
                 None => machine.cache.replace(path, machine.platter.file(id).durable())?,
             }
             there.entry(id).or_insert(path);

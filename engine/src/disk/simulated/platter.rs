@@ -119,11 +119,16 @@ impl Platter {
         }
     }
 
+    pub(super) fn link(&mut self, from: &Path, to: &Path) {
+        let id = self.id(from);
+        self.change(to, vec![(to.to_owned(), id)]);
+    }
+
     pub(super) fn remove(&mut self, path: &Path) {
         self.change(path, vec![(path.to_owned(), None)]);
     }
 
-    /// A directory is durable when it is made; so says the contract.
+    /// A directory is durable when it is made; so says the contract. One that is removed may be there again, empty, after a crash: so it is.
     pub(super) fn create_directory(&mut self, path: &Path) {
         let inside = path.ancestors().filter(|path| !path.as_os_str().is_empty());
         self.directories.extend(inside.map(Path::to_owned));

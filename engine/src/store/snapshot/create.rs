@@ -1,0 +1,205 @@
+//! Making a snapshot of an open store, and deleting one.
+//!
+//! Owns the order of it. Nothing that the store has is removed while it is linked; the rest takes nobody's time: shots go on being recorded.
+//!
+//! | step | what a crash behind it leaves |
+//! |---|---|
+//! | the files get second names, which are made durable | a directory without a `SNAPSHOT`, which the next open removes |
+//! | the bytes whose BLAKE3 is not known are read: those of the log | the same |
+//! | `SNAPSHOT` is written, synced, named, and its name synced | the snapshot |
+//!
+//! Deleting goes the other way: first `SNAPSHOT`, durably.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sesshu_proto::v1::{Manifest, Snapshot as SnapshotMessage, SnapshotFile};
+
+use super::super::{Shared, Store, lock};
+use super::contents::{self, Snapshot};
+use super::{ACCESS, DIRECTORY, SnapshotName, Snapshots, failed, generation_path};
+use crate::disk::{Disk, Instead};
+use crate::error::SnapshotError;
+use crate::mutation::{Mutation, broken};
+use crate::ticket::Municipality;
+use crate::{generation, log};
+
+impl Store {
+    /// Makes a snapshot of this moment.
+    ///
+    /// # Errors
+    ///
+    /// [`SnapshotError`]: there is no such snapshot then, unless naming it is what failed. The next open tells.
+    pub fn create_snapshot(&self, name: &SnapshotName) -> Result<Snapshot, SnapshotError> {
+        let shared = &*self.shared;
+        let _one_at_a_time = lock(&shared.snapshots);
+        if lock(&shared.manifest).is_closed() {
+            return Err(SnapshotError::Closed);
+        }
+        let snapshots = self.snapshots();
+        match snapshots.open(name) {
+            Err(SnapshotError::Unknown(_)) => {}
+            _ => return Err(SnapshotError::Exists(name.clone())),
+        }
+        // What a failure left.
+        remove(&*shared.platform.disk, &name.directory()).map_err(failed("removing", name.directory()))?;
+        let made = shared.link_and_name(name);
+        if made.is_err() && !broken(Mutation::LeaveFailedSnapshot) {
+            // The error that is reported is the first one; what stays the next open removes.
+            let _ = delete(&*shared.platform.disk, &name.directory());
+        }
+        made?;
+        snapshots.open(name)
+    }
+
+    /// The snapshots of this store.
+    #[must_use]
+    pub fn snapshots(&self) -> Snapshots {
+        Snapshots::on(Arc::clone(&self.shared.platform.disk))
+    }
+
+    /// Deletes a snapshot, durably. What only it had is free then.
+    ///
+    /// # Errors
+    ///
+    /// [`SnapshotError::Unknown`]; [`SnapshotError::Disk`], behind which the snapshot may be there or not.
+    pub fn delete_snapshot(&self, name: &SnapshotName) -> Result<(), SnapshotError> {
+        let shared = &*self.shared;
+        let _one_at_a_time = lock(&shared.snapshots);
+        if let Err(error @ SnapshotError::Unknown(_)) = self.snapshots().open(name) {
+            return Err(error);
+        }
+        delete(&*shared.platform.disk, &name.directory()).map_err(failed("deleting", name.directory()))
+    }
+}
+
+/// A file that is to have a second name: where it lies, where it will, its bytes, and their BLAKE3 if it is known.
+struct ToLink {
+    from: PathBuf,
+    to: PathBuf,
+    length: u64,
+    blake3: Option<Vec<u8>>,
+}
+
+impl Shared {
+    fn link_and_name(&self, name: &SnapshotName) -> Result<(), SnapshotError> {
+        let disk = &self.platform.disk;
+        let directory = name.directory();
+        let below = Instead::below(Arc::clone(disk), &directory);
+        let inside = [generation::DIRECTORY, log::DIRECTORY, ACCESS].map(|inside| directory.join(inside));
+        for path in &inside {
+            disk.create_directory(path).map_err(failed("making", path))?;
+        }
+        let created_at = self.platform.environment.now_ms();
+        let (manifest, last_time, files) = {
+            let _nothing_goes = lock(&self.removals);
+            let (manifest, last_time, files) = self.what_there_is()?;
+            for ToLink { from, to, .. } in &files {
+                disk.link(from, &directory.join(to)).map_err(failed("linking", from))?;
+            }
+            (manifest, last_time, files)
+        };
+        for path in inside.iter().filter(|_| !broken(Mutation::SkipSnapshotDirectorySync)) {
+            disk.sync_directory(path).map_err(failed("making durable", path))?;
+        }
+        let mut named = Vec::with_capacity(files.len());
+        for ToLink { to, length, blake3, .. } in files {
+            let blake3 = match blake3 {
+                Some(blake3) => blake3,
+                None => contents::hash(&below, &to, length, &mut |_| {})?.as_bytes().to_vec(),
+            };
+            named.push(SnapshotFile { path: to.to_string_lossy().into_owned(), length, blake3 });
+        }
+        let first =
+            manifest.generations.iter().map(|generation| (generation.installed_sequence, generation.installed_at));
+        let (first_sequence, first_time) = first.max().unwrap_or_default();
+        let message = SnapshotMessage {
+            name: name.to_string(),
+            created_at,
+            manifest: Some(manifest),
+            files: named,
+            first_sequence,
+            first_time,
+            last_time,
+        };
+        Snapshot::write(&below, &message).map_err(failed("writing", directory.join(contents::PATH)))
+    }
+
+    /// What one view shows: as a manifest, with the commit time of its newest event, and as files.
+    fn what_there_is(&self) -> Result<(Manifest, u64, Vec<ToLink>), SnapshotError> {
+        let (access, accesses) = self.access_log_files()?.unzip();
+        let named = lock(&self.manifest);
+        // Behind the lock: the hashes of everything that this view shows are still known.
+        let view = self.view.load_full();
+        let manifest = Manifest { checkpoint: None, access, ..named.of(&view) };
+        drop(named);
+        let mut files = Vec::new();
+        for generation in &manifest.generations {
+            let municipality = Municipality::from_five_digits(generation.municipality);
+            let municipality = municipality.expect("a view's ledgers are those of municipalities");
+            files.push(ToLink {
+                from: generation::path(municipality, generation.generation),
+                to: generation_path(municipality, generation.generation),
+                length: generation.file_length,
+                blake3: Some(generation.blake3.to_vec()),
+            });
+        }
+        let logs = view.horizon.segments.files_up_to(view.end).chain(accesses.unwrap_or_default());
+        files.extend(logs.map(|(path, length)| ToLink { from: path.clone(), to: path, length, blake3: None }));
+        Ok((manifest, view.time_ms, files))
+    }
+}
+
+/// Removes a snapshot's directory, durably: first what makes it one.
+fn delete(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
+    let named = directory.join(contents::PATH);
+    if disk.list(directory)?.contains(&named) {
+        disk.remove(&named)?;
+        disk.sync_directory(directory)?;
+    }
+    remove(disk, directory)
+}
+
+/// Removes a directory and everything in it; none is as good as one that is gone.
+fn remove(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
+    let files = disk.list(directory)?;
+    for inside in [generation::DIRECTORY, log::DIRECTORY, ACCESS].map(|inside| directory.join(inside)) {
+        if files.contains(&inside) {
+            disk.list(&inside)?.iter().try_for_each(|file| disk.remove(file))?;
+            disk.sync_directory(&inside)?;
+            disk.remove_directory(&inside)?;
+        }
+    }
+    for file in [contents::PATH, contents::TEMPORARY].map(|file| directory.join(file)) {
+        if files.contains(&file) {
+            disk.remove(&file)?;
+        }
+    }
+    if !disk.list(Path::new(DIRECTORY))?.contains(&directory.to_owned()) {
+        return Ok(());
+    }
+    disk.sync_directory(directory)?;
+    match disk.remove_directory(directory) {
+        // Somebody has put something there, which is theirs.
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+        removed => removed.and_then(|()| disk.sync_directory(Path::new(DIRECTORY))),
+    }
+}
+
+/// Removes what was left of snapshots that were being made or deleted. Returns how many.
+pub(in crate::store) fn remove_leftovers(disk: &dyn Disk) -> io::Result<u64> {
+    let mut removed = 0;
+    for directory in disk.list(Path::new(DIRECTORY))? {
+        match disk.list(&directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
+            files => {
+                if !files?.contains(&directory.join(contents::PATH)) {
+                    remove(disk, &directory)?;
+                    removed += 1;
+                }
+            }
+        }
+    }
+    Ok(removed)
+}
