@@ -1,14 +1,17 @@
 //! What a resident is looked up by, beside the ticket: the number that the municipality gave, names as they are folded, the My Number as a keyed hash.
 //!
 //! Owns the kinds of look-up, which fields of a row each takes, and the hash that stands for them in a generation. A hash is 34 bits, what a slot holds of a
-//! key: whoever finds one compares the row. It is keyed with the store's id: one question has one hash in all ledgers, and nobody can choose names that
-//! collide. Pure.
+//! key: whoever finds one compares the row. It is keyed with a secret of the store's: one question has one hash in all ledgers, and nobody can choose names
+//! that collide. Pure.
 
 use siphasher::sip::SipHasher13;
 
-use crate::StoreId;
 use crate::names::{fold_kana, fold_kana_into, fold_kanji, fold_kanji_into};
 use crate::wire::take_field;
+
+/// The key of a store's hashes: random, made with the store, and the same in one that is restored from it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct LookupKey(pub(crate) [u8; 16]);
 
 /// Bits of a hash.
 pub(crate) const HASH_BITS: u32 = 34;
@@ -62,8 +65,8 @@ impl Key {
     }
 
     /// What stands for it in the look-ups of a store's generations.
-    pub(crate) fn hash(&self, store_id: StoreId) -> u64 {
-        let mut hasher = TextHasher::new(store_id);
+    pub(crate) fn hash(&self, lookup_key: LookupKey) -> u64 {
+        let mut hasher = TextHasher::new(lookup_key);
         match self {
             Key::ResidentNumber(text) | Key::Name(text) => hasher.hash(self.kind(), text, 0),
             Key::KanaAndBirthDate(kana, birth_date) => hasher.hash(self.kind(), kana, *birth_date),
@@ -130,8 +133,8 @@ pub(crate) struct RowHasher {
 pub(crate) type RowHashes = [Option<u64>; 3];
 
 impl RowHasher {
-    pub(crate) fn new(store_id: StoreId) -> RowHasher {
-        RowHasher { hasher: TextHasher::new(store_id), kana: String::new(), name: String::new() }
+    pub(crate) fn new(lookup_key: LookupKey) -> RowHasher {
+        RowHasher { hasher: TextHasher::new(lookup_key), kana: String::new(), name: String::new() }
     }
 
     /// The hashes of a row, and its folded kana.
@@ -149,15 +152,15 @@ impl RowHasher {
     }
 }
 
-/// Hashes texts, keyed with a store's id.
+/// Hashes texts under a store's key.
 struct TextHasher {
     keyed: SipHasher13,
     message: Vec<u8>,
 }
 
 impl TextHasher {
-    fn new(StoreId(id): StoreId) -> TextHasher {
-        TextHasher { keyed: SipHasher13::new_with_key(&id), message: Vec::new() }
+    fn new(LookupKey(key): LookupKey) -> TextHasher {
+        TextHasher { keyed: SipHasher13::new_with_key(&key), message: Vec::new() }
     }
 
     fn hash(&mut self, kind: Kind, text: &str, birth_date: u32) -> u64 {
@@ -180,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_row_and_its_spellings_have_the_same_hashes() {
-        let id = StoreId([7; 16]);
+        let secret = LookupKey([7; 16]);
         let resident = Resident {
             resident_number: "00000007".into(),
             name: "渡邉　𠮷子".into(),
@@ -190,7 +193,7 @@ mod tests {
         };
         let bytes = resident.encode_to_vec();
         let row = RowFields::of(&bytes).unwrap();
-        let mut hasher = RowHasher::new(id);
+        let mut hasher = RowHasher::new(secret);
         let (hashes, kana) = hasher.hash(&row);
         assert_eq!(kana, "ワタナベヨシコ");
         let asked = [
@@ -199,12 +202,12 @@ mod tests {
             Key::name("渡辺吉子"),
         ];
         for ((key, found), own) in asked.iter().zip(hashes).zip(row.keys()) {
-            assert_eq!((Some(key.hash(id)), key.may_be_of(&row), key == &own), (found, true, true));
-            assert_eq!(key.hash(id) >> HASH_BITS, 0);
-            assert_ne!(key.hash(id), key.hash(StoreId([8; 16])));
+            assert_eq!((Some(key.hash(secret)), key.may_be_of(&row), key == &own), (found, true, true));
+            assert_eq!(key.hash(secret) >> HASH_BITS, 0);
+            assert_ne!(key.hash(secret), key.hash(LookupKey([8; 16])));
         }
         assert!(!Key::kana_and_birth_date("ワタナベヨシコ", 19_560_204).may_be_of(&row));
-        assert_eq!(RowHasher::new(id).hash(&RowFields::default()).0, [None; 3]);
+        assert_eq!(RowHasher::new(secret).hash(&RowFields::default()).0, [None; 3]);
         assert_eq!(RowFields::default().keys().count(), 0);
     }
 }

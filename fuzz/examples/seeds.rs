@@ -262,7 +262,7 @@ fn manifests() {
     write("manifest", "without-checkpoint", &[&[7], header, &manifest.encode_to_vec()].concat());
     manifest.generations.clear();
     write("manifest", "without-generations", &[&[7], header, &manifest.encode_to_vec()].concat());
-    let first = Manifest { store_id: vec![7; 16], ..Manifest::default() };
+    let first = Manifest { store_id: vec![7; 16], lookup_key: vec![7; 16], ..Manifest::default() };
     for flags in [3, 7] {
         write("manifest", &format!("first-{flags}"), &[&[flags], header, &first.encode_to_vec()].concat());
     }

@@ -22,6 +22,7 @@ use crate::ledger::{Horizon, Installed, Ledger, Match, Moment, Person, Step};
 use crate::limits::FILE_HEADER_BYTES;
 use crate::log::Segments;
 use crate::lookup::Key;
+use crate::lookup::LookupKey;
 use crate::stored::ShotView;
 use crate::ticket::{ANY_NUMBER_MAX, Municipality, Ticket};
 
@@ -49,6 +50,7 @@ pub fn generation(input: &[u8]) {
     let salt = parts.u64();
     let identity = Identity {
         store_id: StoreId([7; 16]),
+        lookup_key: LookupKey([7; 16]),
         five_digits: chiyoda.five_digits(),
         generation: GENERATION,
         salt: Salt(salt),
@@ -86,7 +88,7 @@ pub fn generation(input: &[u8]) {
     let generation = ledger.generation.as_ref().expect("it was put there");
     for resident_number in resident_numbers {
         let key = Key::resident_number(&resident_number);
-        match generation.look_up(key.kind(), key.hash(identity.store_id)) {
+        match generation.look_up(key.kind(), key.hash(identity.lookup_key)) {
             Ok(Candidates::These(numbers)) => assert!(numbers.len() as u64 <= length / 8, "the look-up ends"),
             // A patch may have taken its tag.
             Ok(Candidates::Any) => {}

@@ -57,6 +57,7 @@ pub fn manifest(input: &[u8]) {
 /// Makes a message name a store, its generation and its checkpoint.
 fn adopt(message: &mut Manifest, own: &Manifest) {
     message.store_id.clone_from(&own.store_id);
+    message.lookup_key.clone_from(&own.lookup_key);
     let own_generation = &own.generations[0];
     for generation in &mut message.generations {
         if generation.generation == own_generation.generation {

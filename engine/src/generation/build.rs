@@ -108,7 +108,7 @@ impl Builder {
             output,
             last: None,
             index: Vec::new(),
-            hasher: RowHasher::new(identity.store_id),
+            hasher: RowHasher::new(identity.lookup_key),
             lookups: Default::default(),
             kana_order: KanaOrderBuilder::default(),
             dictionary: DictionaryBuilder::default(),

@@ -13,6 +13,7 @@
 
 use crate::frame::{Salt, u32_at, u64_at};
 use crate::limits::FILE_HEADER_BYTES;
+use crate::lookup::LookupKey;
 use crate::{FORMAT_VERSION, StoreId};
 
 const HEADER_MAGIC: &[u8; 8] = b"SesshuGn";
@@ -53,6 +54,8 @@ pub(super) mod tag {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) store_id: StoreId,
+    /// Of the store's look-ups. Not in the file.
+    pub(crate) lookup_key: LookupKey,
     /// The first five digits of the municipality code.
     pub(crate) five_digits: u32,
     pub(crate) generation: u64,

@@ -88,8 +88,9 @@ pub(crate) fn copy(
         let begin = follows(&segment, number == extent.first, &copied)?;
         let part = read(&segment, begin, extent, until)?;
         let is_last = part.is_cut || segment.limit() >= extent.position;
-        // One of which nothing is wanted is not begun: the copy ends in the segment before.
-        if part.end > segment.first_batch() || number == extent.first {
+        // A last one of which nothing is wanted is not begun: the copy ends in the segment before.
+        let is_begun = part.end > segment.first_batch() || number == extent.first || !is_last;
+        if is_begun {
             write(to, to_id, &segment, &part, is_last).map_err(failed("writing", &path))?;
             let Part { end: position, sequence, time_ms, .. } = part;
             copied = Copied { position, sequence, segment: number, time_ms };

@@ -138,7 +138,7 @@ impl Shared {
             source,
         })?;
         let vouched = vouched(lock(&self.manifest).access.as_ref());
-        let recovered = Recovery::begin(&platform, self.store_id, vouched)
+        let recovered = Recovery::begin(&platform, self.mark.id, vouched)
             .and_then(|recovery| recovery.replay(None, &mut |_, _| Ok(())));
         let (mut writer, _) = recovered.map_err(in_its_place)?;
         // What was read is durable now, so it may be vouched for.
@@ -164,7 +164,7 @@ impl Shared {
             }
             (AccessLog::Unopened, None) => return Ok(None),
             (AccessLog::Unopened, Some(named)) => {
-                let recovery = Recovery::begin(&self.access_platform(), self.store_id, vouched(Some(&named)));
+                let recovery = Recovery::begin(&self.access_platform(), self.mark.id, vouched(Some(&named)));
                 (named, recovery.map_err(in_its_place)?.segments().clone())
             }
         };
@@ -222,7 +222,7 @@ impl Store {
         }
         let vouched = vouched(named.as_ref());
         let damaged = |what| Damage { file: DIRECTORY.into(), offset: 0, municipality: None, what };
-        let read = Recovery::begin(&platform, shared.store_id, vouched).and_then(|recovery| {
+        let read = Recovery::begin(&platform, shared.mark.id, vouched).and_then(|recovery| {
             recovery.read(&mut |_, event| {
                 if event.header.kind != kind::ACCESSED {
                     return Err(damaged("an event of another log").into());

@@ -150,9 +150,9 @@ impl View {
         keys: &[Key],
         accept: impl Fn(&'v Ledger, u64) -> Result<Option<Person<'v>>, E>,
     ) -> Result<Found<'v>, E> {
-        let store_id = self.ledgers.iter().find_map(|ledger| Some(ledger.generation.as_ref()?.identity().store_id));
+        let secret = self.ledgers.iter().find_map(|ledger| Some(ledger.generation.as_ref()?.identity().lookup_key));
         let hashes: SmallVec<[u64; 1]> =
-            store_id.into_iter().flat_map(|id| keys.iter().map(move |key| key.hash(id))).collect();
+            secret.into_iter().flat_map(|secret| keys.iter().map(move |key| key.hash(secret))).collect();
         let mut found = Found { people: Vec::new(), more: false };
         let mut ask = |ledger: &'v Ledger, table: Option<&HeldSlots>| -> Result<bool, E> {
             let mut seen = SmallVec::<[Ticket; 2]>::new();

@@ -16,16 +16,15 @@ use sesshu_proto::v1::Generation as GenerationMessage;
 use super::held_file::{self, DIRECTORY, HeldId};
 use super::hold::{HoldPolicy, HoldReason};
 use super::load::{BuiltLoad, LoadReport};
+use super::manifest::StoreMark;
 use super::place::Place;
 use super::prints::SharedCounts;
-use super::state::sender_of;
+use super::state::{identity, sender_of};
 use super::successor::{Successor, failed};
 use super::view::View;
 use super::{Shared, Store, lock};
-use crate::StoreId;
 use crate::disk::Disk;
 use crate::error::{Damage, HeldError, LoadError, OpenError, RecordError};
-use crate::frame::Salt;
 use crate::generation::{self, Built, Generation, Identity, OpenGenerationError};
 use crate::mutation::{Mutation, broken};
 use crate::platform::Platform;
@@ -52,16 +51,6 @@ pub struct Held {
 }
 
 impl Held {
-    fn identity(&self, store_id: StoreId) -> Identity {
-        Identity {
-            store_id,
-            five_digits: self.generation.municipality,
-            generation: self.generation.generation,
-            salt: Salt(self.generation.salt),
-            folded_position: self.generation.folded_position,
-        }
-    }
-
     /// Whether `view` is what it was built on, but for what came later.
     fn fits(&self, view: &View) -> bool {
         let current = view.ledgers.get(self.id.municipality.ordinal()).map_or(0, |ledger| ledger.generation_number());
@@ -90,7 +79,7 @@ impl BuiltLoad {
         disk.rename(staged, &home).map_err(failed("moving into place", &home))?;
         next.file = Some(home);
         disk.sync_directory(&directory).map_err(failed("making durable", &directory))?;
-        held_file::write(disk, shared.store_id, &held).map_err(failed("writing", held.id.path()))?;
+        held_file::write(disk, shared.mark.id, &held).map_err(failed("writing", held.id.path()))?;
         lock(&shared.held).insert(ordinal, held.clone());
         if let Some(older) = older {
             shared.drop_held(&older, "a newer load is held");
@@ -239,7 +228,7 @@ impl Shared {
                 place,
                 file: Some(path.clone()),
                 home: Some(path.clone()),
-                identity: held.identity(self.store_id),
+                identity: identity(self.mark, &held.generation),
                 built: Built { file_length: held.generation.file_length, blake3 },
                 sender: sender_of(&held.generation),
             },
@@ -324,7 +313,7 @@ impl Restored {
 }
 
 /// Finds the held loads again. What is void goes before anybody sees the store, for good: it must not fit what will be logged then.
-pub(super) fn restore(platform: &Platform, store_id: StoreId, view: &View) -> Result<Restored, OpenError> {
+pub(super) fn restore(platform: &Platform, mark: StoreMark, view: &View) -> Result<Restored, OpenError> {
     let disk = &*platform.disk;
     let directory = Path::new(DIRECTORY);
     let failed = |doing, path: &Path| {
@@ -342,10 +331,10 @@ pub(super) fn restore(platform: &Platform, store_id: StoreId, view: &View) -> Re
             void.extend(held_file::is_temporary(path).then(|| (path.clone(), None)));
             continue;
         };
-        let held = held_file::read(disk, store_id, id).map_err(failed("reading", path))?;
+        let held = held_file::read(disk, mark.id, id).map_err(failed("reading", path))?;
         let held =
             held.filter(|held| held.expires_at_ms > now_ms && (held.fits(view) || broken(Mutation::ConfirmVoid)));
-        let Some(held) = held.map_or(Ok(None), |held| find_generation(disk, store_id, held))? else {
+        let Some(held) = held.map_or(Ok(None), |held| find_generation(disk, mark, held))? else {
             void.push((path.clone(), Some(id)));
             continue;
         };
@@ -379,14 +368,14 @@ pub(super) fn restore(platform: &Platform, store_id: StoreId, view: &View) -> Re
 }
 
 /// The load, if its generation is there, under its own name or under the one that a confirmation gave it which did not come to its end.
-fn find_generation(disk: &dyn Disk, store_id: StoreId, held: Held) -> Result<Option<Held>, OpenError> {
+fn find_generation(disk: &dyn Disk, mark: StoreMark, held: Held) -> Result<Option<Held>, OpenError> {
     let municipality = held.id.municipality;
     let (home, target) = (held.id.generation_path(), generation::path(municipality, held.generation.generation));
     let is_there = |path: &Path| match Generation::open_at(
         disk,
         path,
         municipality,
-        held.identity(store_id),
+        identity(mark, &held.generation),
         held.generation.file_length,
     ) {
         Ok(_) => Ok(true),

@@ -20,6 +20,7 @@ use super::view::View;
 use crate::disk::Disk;
 use crate::error::{Damage, OpenError};
 use crate::frame::{u32_at, u64_at};
+use crate::lookup::LookupKey;
 use crate::mutation::{Mutation, broken};
 use crate::{FORMAT_VERSION, StoreId};
 
@@ -28,9 +29,18 @@ const TEMPORARY: &str = "MANIFEST.tmp";
 const MAGIC: &[u8; 8] = b"SesshuMf";
 const HEADER_BYTES: usize = 24;
 
+/// What all files of a store have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StoreMark {
+    /// Names the store, in every file.
+    pub(crate) id: StoreId,
+    /// Of the generations' look-ups.
+    pub(crate) lookup_key: LookupKey,
+}
+
 /// What stays the same from one manifest to the next, and what the last durable one names.
 pub(super) struct ManifestFile {
-    store_id: StoreId,
+    mark: StoreMark,
     created_at: u64,
     pub(super) data_keys: Vec<WrappedDataKey>,
     /// BLAKE3 of the generation files, which a view does not hold: municipality and generation to hash.
@@ -44,9 +54,9 @@ pub(super) struct ManifestFile {
 }
 
 impl ManifestFile {
-    pub(super) fn new(manifest: &Manifest, store_id: StoreId) -> ManifestFile {
+    pub(super) fn new(manifest: &Manifest, mark: StoreMark) -> ManifestFile {
         let mut file = ManifestFile {
-            store_id,
+            mark,
             created_at: manifest.created_at,
             data_keys: manifest.data_keys.clone(),
             hashes: std::collections::HashMap::new(),
@@ -106,7 +116,8 @@ impl ManifestFile {
             });
         }
         Manifest {
-            store_id: self.store_id.0.to_vec(),
+            store_id: self.mark.id.0.to_vec(),
+            lookup_key: self.mark.lookup_key.0.to_vec(),
             created_at: self.created_at,
             generations,
             log_vouched_position: view.end,
@@ -183,7 +194,7 @@ pub(super) fn create(disk: &dyn Disk, manifest: &Manifest) -> Result<(), OpenErr
 }
 
 /// Reads the manifest; `None` if there is none.
-pub(super) fn read(disk: &dyn Disk) -> Result<Option<(Manifest, StoreId)>, OpenError> {
+pub(super) fn read(disk: &dyn Disk) -> Result<Option<(Manifest, StoreMark)>, OpenError> {
     let path = Path::new(PATH);
     let failed = |source| OpenError::Disk { doing: "reading", path: PATH.into(), source };
     let file = match disk.open(path, false) {
@@ -212,16 +223,17 @@ pub(crate) enum Unreadable {
 }
 
 /// Reads a whole manifest. Pure.
-pub(crate) fn decode(bytes: &[u8]) -> Result<(Manifest, StoreId), Unreadable> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<(Manifest, StoreMark), Unreadable> {
     let damaged = |what| Unreadable::Damaged(HEADER_BYTES as u64, what);
     let manifest = Manifest::decode(message(bytes, MAGIC)?).map_err(|_| damaged("the manifest is no message"))?;
-    let store_id = store_of(&manifest).ok_or_else(|| damaged("the manifest names no store"))?;
-    Ok((manifest, store_id))
+    let mark = mark_of(&manifest).ok_or_else(|| damaged("the manifest names no store"))?;
+    Ok((manifest, mark))
 }
 
 /// The store that a manifest is of, if it says so.
-pub(super) fn store_of(manifest: &Manifest) -> Option<StoreId> {
-    manifest.store_id.as_slice().try_into().ok().map(StoreId)
+pub(super) fn mark_of(manifest: &Manifest) -> Option<StoreMark> {
+    let bytes = |bytes: &[u8]| bytes.try_into().ok();
+    Some(StoreMark { id: StoreId(bytes(&manifest.store_id)?), lookup_key: LookupKey(bytes(&manifest.lookup_key)?) })
 }
 
 /// The message in a file of one. Pure.

@@ -118,7 +118,7 @@ pub struct Store {
 pub(crate) struct Shared {
     path: PathBuf,
     platform: Platform,
-    store_id: StoreId,
+    mark: manifest::StoreMark,
     /// Where the outside key lies. Held while it is read or changed, since a rotation changes files, manifest and this.
     key: Mutex<PathBuf>,
     view: Swap<Arc<View>>,
@@ -173,7 +173,7 @@ impl Store {
     /// Names the store.
     #[must_use]
     pub fn id(&self) -> StoreId {
-        self.shared.store_id
+        self.shared.mark.id
     }
 
     /// Waits for what is under way, then writes down where the log ends. Later calls do nothing. Dropping the store does the same, but cannot tell of errors.

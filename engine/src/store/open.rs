@@ -19,7 +19,7 @@ use super::compactor;
 use super::held::{self, Restored};
 use super::held_file;
 use super::ledgers::Ledgers;
-use super::manifest::{self, ManifestFile};
+use super::manifest::{self, ManifestFile, StoreMark};
 use super::pipeline;
 use super::place;
 use super::queue::Queue;
@@ -35,6 +35,7 @@ use crate::generation;
 use crate::keys::{DataKey, OutsideKey};
 use crate::ledger::{Horizon, Installed, Ledger};
 use crate::log::{self, LogOutcome, Vouched, is_full};
+use crate::lookup::LookupKey;
 use crate::mutation::{Mutation, broken};
 use crate::options::{KeyLocation, Options};
 use crate::platform::Platform;
@@ -85,31 +86,31 @@ impl Store {
     pub fn open_on(platform: Platform, path: &Path, options: Options) -> Result<(Store, Opened), OpenError> {
         let disk = &*platform.disk;
         let lock = take_lock(disk, path)?;
-        let (manifest, store_id, key_created, created) = match manifest::read(disk)? {
-            Some((manifest, store_id)) => {
+        let (manifest, mark, key_created, created) = match manifest::read(disk)? {
+            Some((manifest, mark)) => {
                 // What was read at open may never have been synced, its name neither: nothing is built on it before it is.
                 let synced = match broken(Mutation::TrustUnsyncedNames) {
                     true => Ok(()),
                     false => disk.sync_directory(Path::new("")),
                 };
                 synced.map_err(|source| OpenError::Disk { doing: "making durable", path: path.to_owned(), source })?;
-                (manifest, store_id, None, false)
+                (manifest, mark, None, false)
             }
             None => {
-                let (manifest, store_id, key_created) = create(&platform, path, &options)?;
-                (manifest, store_id, key_created, true)
+                let (manifest, mark, key_created) = create(&platform, path, &options)?;
+                (manifest, mark, key_created, true)
             }
         };
-        let mut file = ManifestFile::new(&manifest, store_id);
-        let mut state = map_generations(disk, store_id, &manifest)?;
-        let recovery = log::Recovery::begin(&platform, store_id, vouched(&manifest))?;
-        let restored = checkpoint::restore(disk, store_id, manifest.checkpoint.as_ref(), &recovery, &mut state);
+        let mut file = ManifestFile::new(&manifest, mark);
+        let mut state = map_generations(disk, mark, &manifest)?;
+        let recovery = log::Recovery::begin(&platform, mark.id, vouched(&manifest))?;
+        let restored = checkpoint::restore(disk, mark.id, manifest.checkpoint.as_ref(), &recovery, &mut state);
         let (checkpoint, start) = match restored {
             Ok(None) => (CheckpointOutcome::None, None),
             Ok(Some(start)) => (CheckpointOutcome::Restored { position: start.position }, Some(start)),
             Err(damage) => {
                 // Derived (I8): what was filled so far is thrown away, and the log read from its beginning.
-                state = map_generations(disk, store_id, &manifest)?;
+                state = map_generations(disk, mark, &manifest)?;
                 file.forget_checkpoint();
                 (CheckpointOutcome::Rebuilt(damage), None)
             }
@@ -120,7 +121,7 @@ impl Store {
             if let Some(installed) = State::installed_by(event) {
                 file.remember(&installed);
             }
-            state.replay(disk, store_id, segments, event)
+            state.replay(disk, mark, segments, event)
         })?;
         let view = View {
             ledgers: Arc::clone(&state.ledgers),
@@ -133,7 +134,7 @@ impl Store {
             let path = path.to_owned();
             move |source| OpenError::Disk { doing, path, source }
         };
-        let restored = held::restore(&platform, store_id, &view)?;
+        let restored = held::restore(&platform, mark, &view)?;
         // Builds in progress, and checkpoints that the manifest does not name, go first: they may be what the disk is full of.
         let staging = Path::new(generation::STAGING);
         let mut removed_files = remove_all(disk, staging, None).map_err(failed("removing leftovers in", staging))?;
@@ -164,7 +165,7 @@ impl Store {
         let threads = platform.threads;
         let shared = Arc::new(Shared {
             path: path.to_owned(),
-            store_id,
+            mark,
             key: Mutex::new(options.key.path(path)),
             upkeep: Upkeep::new(checkpointed, if full { 0 } else { view.horizon.segments.newest() }),
             view: Swap::new(Arc::new(view)),
@@ -265,7 +266,7 @@ fn create(
     platform: &Platform,
     path: &Path,
     options: &Options,
-) -> Result<(Manifest, StoreId, Option<PathBuf>), OpenError> {
+) -> Result<(Manifest, StoreMark, Option<PathBuf>), OpenError> {
     let (disk, environment) = (&*platform.disk, &*platform.environment);
     if !options.create {
         return Err(OpenError::NoStore(path.to_owned()));
@@ -281,19 +282,21 @@ fn create(
         }
         key => (key?, None),
     };
-    let mut id = [0; 16];
+    let (mut id, mut lookup_key) = ([0; 16], [0; 16]);
     environment.fill(&mut id).map_err(failed)?;
+    environment.fill(&mut lookup_key).map_err(failed)?;
     let manifest = Manifest {
         store_id: id.to_vec(),
+        lookup_key: lookup_key.to_vec(),
         created_at: environment.now_ms(),
         data_keys: vec![DataKey::create(&key, 1, environment).map_err(failed)?],
         ..Manifest::default()
     };
     manifest::create(disk, &manifest)?;
-    Ok((manifest, StoreId(id), key_created))
+    Ok((manifest, StoreMark { id: StoreId(id), lookup_key: LookupKey(lookup_key) }, key_created))
 }
 
-fn map_generations(disk: &dyn Disk, store_id: StoreId, manifest: &Manifest) -> Result<State, OpenError> {
+fn map_generations(disk: &dyn Disk, mark: StoreMark, manifest: &Manifest) -> Result<State, OpenError> {
     let mut state = State { ledgers: Arc::new(Ledgers::none()) };
     let none = log::Segments::default();
     for message in &manifest.generations {
@@ -303,7 +306,7 @@ fn map_generations(disk: &dyn Disk, store_id: StoreId, manifest: &Manifest) -> R
             municipality: None,
             what: "a generation of an unknown municipality",
         })?;
-        let generation = open_generation(disk, store_id, municipality, message)?;
+        let generation = open_generation(disk, mark, municipality, message)?;
         let since = (message.installed_sequence, message.installed_at);
         let installed = Installed { since, sender: sender_of(message) };
         let ledger = Ledger::new(municipality).with_generation(generation, installed, &none)?;

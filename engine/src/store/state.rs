@@ -9,6 +9,8 @@ use prost::Message as _;
 use sesshu_proto::v1::{Generation as GenerationMessage, GenerationInstalled};
 
 use super::ledgers::Ledgers;
+use super::manifest::StoreMark;
+use crate::FORMAT_VERSION;
 use crate::disk::Disk;
 use crate::error::{Damage, OpenError};
 use crate::frame::{Salt, kind};
@@ -18,7 +20,6 @@ use crate::ledger::{Effect, Installed, Ledger};
 use crate::log::{Event, Segments};
 use crate::mutation::{Mutation, broken};
 use crate::ticket::{Municipality, Ticket};
-use crate::{FORMAT_VERSION, StoreId};
 
 /// The ledgers, on the writer's side.
 pub(super) struct State {
@@ -67,7 +68,7 @@ impl State {
     pub(super) fn replay(
         &mut self,
         disk: &dyn Disk,
-        store_id: StoreId,
+        mark: StoreMark,
         segments: &Segments,
         event: &Event<'_>,
     ) -> Result<(), OpenError> {
@@ -104,7 +105,7 @@ impl State {
                     // The manifest names this generation or a later one.
                     return Ok(());
                 }
-                let generation = open_generation(disk, store_id, municipality, &message)?;
+                let generation = open_generation(disk, mark, municipality, &message)?;
                 let since = (event.header.sequence, event.header.time_ms);
                 let installed = Installed { since, sender: sender_of(&message) };
                 let ledger = self.with_generation(municipality, generation, installed, segments)?;
@@ -122,20 +123,26 @@ pub(super) fn sender_of(message: &GenerationMessage) -> Sender {
     Sender::check(&*message.who, &*message.reason).unwrap_or_default()
 }
 
-/// Opens the generation that a message names.
-pub(super) fn open_generation(
-    disk: &dyn Disk,
-    store_id: StoreId,
-    municipality: Municipality,
-    message: &GenerationMessage,
-) -> Result<Generation, OpenError> {
-    let identity = Identity {
+/// The identity of the generation that a message names.
+pub(super) fn identity(StoreMark { id: store_id, lookup_key }: StoreMark, message: &GenerationMessage) -> Identity {
+    Identity {
         store_id,
+        lookup_key,
         five_digits: message.municipality,
         generation: message.generation,
         salt: Salt(message.salt),
         folded_position: message.folded_position,
-    };
+    }
+}
+
+/// Opens the generation that a message names.
+pub(super) fn open_generation(
+    disk: &dyn Disk,
+    mark: StoreMark,
+    municipality: Municipality,
+    message: &GenerationMessage,
+) -> Result<Generation, OpenError> {
+    let identity = identity(mark, message);
     Generation::open(disk, municipality, identity, message.file_length).map_err(|error| match error {
         OpenGenerationError::Damaged(damage) => OpenError::Damaged(damage),
         OpenGenerationError::Newer(found) => {
@@ -153,19 +160,22 @@ pub(super) fn open_generation(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::StoreId;
     use crate::disk::RealDisk;
     use crate::frame::Header;
+    use crate::lookup::LookupKey;
 
     #[test]
     fn an_event_of_a_reserved_or_unknown_kind_is_refused() {
         let known = [kind::RESIDENT_CHANGED, kind::GENERATION_INSTALLED];
         let disk = RealDisk::existing(std::path::Path::new("nowhere"));
+        let mark = StoreMark { id: StoreId([0; 16]), lookup_key: LookupKey([0; 16]) };
         for kind in (1..=u8::MAX).filter(|&kind| !known.contains(&kind) && !kind::is_of_shot(kind)) {
             let ticket = Ticket::from_decimal(1_310_160_000_012_345).unwrap();
             let header = Header { kind, flags: 0, time_ms: 1, ticket_bits: ticket.to_bits(), sequence: 1 };
             let event = Event { address: 8240, header, previous: 0, message: &[] };
             let mut state = State { ledgers: Arc::new(Ledgers::none()) };
-            let replayed = state.replay(&disk, StoreId([0; 16]), &Segments::default(), &event);
+            let replayed = state.replay(&disk, mark, &Segments::default(), &event);
             assert!(matches!(replayed, Err(OpenError::Damaged(_))), "kind {kind}");
             assert_eq!(state.ledgers.iter().count(), 0, "kind {kind}");
         }

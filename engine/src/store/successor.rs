@@ -45,7 +45,8 @@ impl Successor {
         let ledger = view.ledgers.get(municipality.ordinal());
         let environment = &*shared.platform.environment;
         let identity = Identity {
-            store_id: shared.store_id,
+            store_id: shared.mark.id,
+            lookup_key: shared.mark.lookup_key,
             five_digits: municipality.five_digits(),
             generation: ledger.map_or(0, |ledger| ledger.generation_number()) + 1,
             salt: Salt(environment.random_u64().map_err(failed("making a salt for", generation::STAGING))?),

@@ -142,7 +142,7 @@ impl Shared {
             return self.trim_log();
         }
         let disk = &*self.platform.disk;
-        let written = checkpoint::write(disk, self.store_id, &captured)?;
+        let written = checkpoint::write(disk, self.mark.id, &captured)?;
         // Large tails are written less often: no more is written for checkpoints than for the log itself.
         let next = captured.view.end + CHECKPOINT_LOG_BYTES.max(written.file_length);
         let before = lock(&self.manifest).name_checkpoint(written);

@@ -45,6 +45,9 @@ impl Runner {
             Step::Confirm(ledger) => self.confirm(*ledger),
             Step::Discard(ledger) => self.discard(*ledger),
             Step::Compact(ledger) => self.compact(*ledger),
+            Step::Snapshot => self.create_snapshot(),
+            Step::Restore(which, draw) => self.restore(*which, *draw),
+            Step::DeleteSnapshot(which) => self.delete_snapshot(*which),
             Step::Abandon(ledger) => {
                 self.builds[*ledger] = None;
                 Ok(())

@@ -6,7 +6,7 @@
 //! | `world` | clock and chance |
 //! | `model` | what a store should hold |
 //! | `properties` | what must hold at every moment |
-//! | `runner`, `acts`, `held` | the run: programs start, work, end; every answer is judged |
+//! | `runner`, `acts`, `held`, `compaction`, `snapshots` | the run: programs start, work, end; every answer is judged |
 //! | `warned`, `amended`, `history` | what the rules say of a shot, what becomes of recorded ones, and what is told of that |
 //! | `crash_points` | small workloads, ended after every single operation, in the recovery too |
 //! | `shrink` | the smallest workload that fails the same way |
@@ -25,6 +25,7 @@ mod properties;
 mod rows;
 mod runner;
 mod shrink;
+mod snapshots;
 mod warned;
 pub mod workload;
 mod world;
@@ -87,6 +88,10 @@ pub struct Ran {
     pub compacted: u64,
     /// Segments of the log that were removed.
     pub trimmed: u64,
+    /// Snapshots that were made.
+    pub snapshots: u64,
+    /// Stores that were restored from them.
+    pub snapshots_restored: u64,
     /// Registers that were said to be held.
     pub held: u64,
     /// Of them, confirmed.
@@ -156,6 +161,8 @@ impl Ran {
         self.installed += other.installed;
         self.compacted += other.compacted;
         self.trimmed += other.trimmed;
+        self.snapshots += other.snapshots;
+        self.snapshots_restored += other.snapshots_restored;
         self.held += other.held;
         self.confirmed += other.confirmed;
         self.rotated += other.rotated;
@@ -193,6 +200,8 @@ impl fmt::Display for Ran {
             ended_recoveries,
             ..
         } = self;
+        let Ran { snapshots, snapshots_restored, .. } = self;
+        writeln!(f, "{snapshots} snapshots made, {snapshots_restored} stores restored from them")?;
         let Ran { torn, restored, rebuilt, doubts, doubts_present, doubts_absent, no_room, .. } = self;
         writeln!(f, "{calls} calls of the disk, {operations} of them operations")?;
         writeln!(

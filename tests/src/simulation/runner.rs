@@ -3,18 +3,21 @@
 //! Owns the life of the program: it starts, it ends where the workload says, in a recovery too, and what is opened again is held against the model. What the
 //! steps do is in `acts`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sesshu_engine::disk::{SimulatedDisk, Unsynced};
 use sesshu_engine::error::OpenError;
 use sesshu_engine::{
-    BuiltLoad, CheckpointOutcome, CompactionPolicy, LogOutcome, Opened, Options, Platform, Store, ViewGuard,
+    BuiltLoad, CheckpointOutcome, CompactionPolicy, LogOutcome, Opened, Options, Platform, SnapshotName, Store,
+    ViewGuard,
 };
 
 use super::Ran;
 use super::held::Waiting;
 use super::model::{CODES, Event, Model};
 use super::properties::{Damaged, Failure, blame, counts, ensure, finds, knew, shows};
+use super::snapshots::Kept;
 use super::workload::{End, Fate, LEDGERS, Offered, Workload};
 use super::world::World;
 use crate::{Answer, Place, answer, ticket};
@@ -29,6 +32,11 @@ pub(super) struct Runner {
     pub(super) builds: [Option<(BuiltLoad, Event)>; LEDGERS],
     /// Loads that may be held.
     pub(super) waiting: [Vec<Waiting>; LEDGERS],
+    /// Snapshots that may be there, and how many were ever made.
+    pub(super) snapshots: Vec<Kept>,
+    pub(super) snapshots_made: u64,
+    /// Snapshots whose removal a disk that failed may have undone.
+    pub(super) ghosts: BTreeSet<SnapshotName>,
     /// Readers that look at an earlier moment.
     pub(super) pins: Vec<(ViewGuard, Model)>,
     pub(super) model: Model,
@@ -69,6 +77,9 @@ impl Runner {
             store: None,
             builds: Default::default(),
             waiting: Default::default(),
+            snapshots: Vec::new(),
+            snapshots_made: 0,
+            ghosts: BTreeSet::new(),
             pins: Vec::new(),
             model: Model::default(),
             doubt: Vec::new(),
@@ -245,6 +256,10 @@ impl Runner {
                     // The operator looks at the machine, and tries again.
                     self.disk.heal();
                     self.closed = false;
+                    if doing == "making durable" {
+                        // What the kernel shows is not what the disk has, and no sync of it would tell: the machine starts anew.
+                        self.end_program(Some(Fate::Cut(Unsynced::Lost)))?;
+                    }
                 }
                 Err(OpenError::Damaged(damage)) => {
                     blame(&damage, &self.damaged)?;
@@ -320,6 +335,7 @@ impl Runner {
         self.ran.mix(found);
         if !self.ran.over {
             self.holds_the_held(true)?;
+            self.is_listed(true)?;
         }
         self.shows_the_model()?;
         counts(self.store(), &self.model, &self.damaged)

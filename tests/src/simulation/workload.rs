@@ -64,6 +64,12 @@ pub enum Step {
     Discard(usize),
     /// What hangs on the tail of a ledger is folded.
     Compact(usize),
+    /// A snapshot is made.
+    Snapshot,
+    /// A store is restored from one of the snapshots; the number tells as of which moment.
+    Restore(usize, u64),
+    /// One of the snapshots is deleted.
+    DeleteSnapshot(usize),
     /// Shots are recorded in one call.
     Record(Vec<Offered>),
     /// Rows of one ledger change in one call, of different tickets.
@@ -269,7 +275,10 @@ impl Workload {
             Step::Compact(ledger),
             Step::Discard(other),
             Step::Compact(other),
+            Step::Snapshot,
             Step::Load(Register { ledger, ..register(&mut rng) }),
+            Step::Restore(0, rng.random_range(0..30)),
+            Step::DeleteSnapshot(0),
             Step::Rotate(rng.random()),
             Step::Tick,
             Step::Reopen,
@@ -280,6 +289,14 @@ impl Workload {
         }
         steps.insert(rng.random_range(1..=steps.len()), confirmed(&mut rng));
         Workload { seed, steps, ends: Vec::new() }
+    }
+}
+
+fn snapshot(rng: &mut impl Rng) -> Step {
+    match rng.random_range(0..8) {
+        0..4 => Step::Snapshot,
+        4..7 => Step::Restore(rng.random_range(0..4), rng.random_range(0..300)),
+        _ => Step::DeleteSnapshot(rng.random_range(0..4)),
     }
 }
 
@@ -423,6 +440,7 @@ fn step(rng: &mut impl Rng, theme: Theme) -> Step {
         }
         (Theme::Segments, 6 | 7) => return Step::Compact(rng.random_range(0..LEDGERS)),
         (Theme::Segments, 8) => return Step::Checkpoint,
+        (Theme::Segments | Theme::Lives, 9) => return snapshot(rng),
         (Theme::Lives, 0..4) => return act(rng),
         (Theme::Lives, 4) => return Step::Record(record(rng)),
         (Theme::Lives, 5) => return reissue(rng),
@@ -455,7 +473,8 @@ fn step(rng: &mut impl Rng, theme: Theme) -> Step {
         72..79 => Step::Checkpoint,
         79..84 => Step::Reopen,
         84..91 => Step::Crash(fate(rng)),
-        91..96 => Step::Pin,
+        91..94 => Step::Pin,
+        94..96 => snapshot(rng),
         _ => Step::Clock(rng.random_range(-3 * 86_400_000..5 * 86_400_000)),
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use prost::Message as _;
 use sesshu_proto::v1::Snapshot as SnapshotMessage;
 
-use super::super::manifest::{self, Unreadable};
+use super::super::manifest::{self, StoreMark, Unreadable};
 use super::{SnapshotName, failed};
 use crate::disk::{Disk, File, Instead, RealDisk};
 use crate::error::{Damage, SnapshotError};
@@ -50,7 +50,7 @@ impl Window {
 pub struct Snapshot {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) message: SnapshotMessage,
-    pub(super) store_id: StoreId,
+    pub(super) mark: StoreMark,
     name: SnapshotName,
 }
 
@@ -95,8 +95,8 @@ impl Snapshot {
             Unreadable::Damaged(offset, what) => damage(what, offset).into(),
         })?;
         let message = SnapshotMessage::decode(payload).map_err(|_| damage("no message", 0))?;
-        let store_id = message.manifest.as_ref().and_then(manifest::store_of);
-        let store_id = store_id.ok_or_else(|| damage("it names no store", 0))?;
+        let mark = message.manifest.as_ref().and_then(manifest::mark_of);
+        let mark = mark.ok_or_else(|| damage("it names no store", 0))?;
         let name = SnapshotName::parse(&message.name).map_err(|_| damage("it has no name", 0))?;
         let inside = |path: &str| {
             let mut parts = path.split('/');
@@ -109,7 +109,7 @@ impl Snapshot {
         if !message.files.iter().all(|file| inside(&file.path) && file.blake3.len() == 32) {
             return Err(damage("it names a file that cannot be a snapshot's", 0).into());
         }
-        Ok(Snapshot { disk, message, store_id, name })
+        Ok(Snapshot { disk, message, mark, name })
     }
 
     /// The bytes of the file `SNAPSHOT`.
@@ -133,7 +133,7 @@ impl Snapshot {
     /// The store that it is of.
     #[must_use]
     pub fn store_id(&self) -> StoreId {
-        self.store_id
+        self.mark.id
     }
 
     /// Milliseconds since 1970.

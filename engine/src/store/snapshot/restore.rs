@@ -17,13 +17,14 @@ use prost::Message as _;
 use sesshu_proto::v1::{AccessLog as AccessLogMessage, Generation as GenerationMessage, Manifest, ResidentChange};
 
 use super::super::open::{is_free, take_lock};
+use super::super::state::identity;
 use super::super::{Store, manifest};
 use super::contents::{Snapshot, open, reading};
 use super::generation_path;
 use crate::StoreId;
 use crate::disk::{Disk, Instead, RealDisk};
 use crate::error::{Damage, OpenError, RestoreError, SnapshotError};
-use crate::frame::{Salt, flag, kind};
+use crate::frame::{flag, kind};
 use crate::generation::{self, Identity};
 use crate::ledger::Moment;
 use crate::log::{self, Copied, Event, Extent, Until};
@@ -163,11 +164,12 @@ impl Snapshot {
         let until = Until { sequence, time_ms, are_one_act: &are_one_act };
         let (position, sequence) = (of.log_vouched_position, of.log_vouched_sequence);
         let extent = Extent { first: of.log_first_segment.max(1), position, sequence };
-        let copied = log::copy((&*self.disk, self.store_id), extent, &until, (disk, store_id), told).map_err(of_log)?;
+        let copied = log::copy((&*self.disk, self.mark.id), extent, &until, (disk, store_id), told).map_err(of_log)?;
         let access = of.access.map(|access| self.copy_access_log(platform, store_id, access, told)).transpose()?;
         let Copied { position, sequence, segment, time_ms } = copied;
         let manifest = Manifest {
             store_id: id.to_vec(),
+            lookup_key: of.lookup_key.clone(),
             created_at: platform.environment.now_ms(),
             generations,
             log_vouched_position: position,
@@ -197,13 +199,7 @@ impl Snapshot {
         let failed = |source| RestoreError::Disk { doing: "writing", path: to.clone(), source };
         let directory = generation::directory(municipality);
         disk.create_directory(&directory).map_err(failed)?;
-        let identity = Identity {
-            store_id: self.store_id,
-            five_digits: generation.municipality,
-            generation: generation.generation,
-            salt: Salt(generation.salt),
-            folded_position: generation.folded_position,
-        };
+        let identity = identity(self.mark, generation);
         let (file, copy) = (open(&*self.disk, &from)?, disk.create(&to).map_err(failed)?);
         if file.length().map_err(reading(&from))? != generation.file_length {
             return Err(damage(from, "the generation has another length").into());
@@ -224,7 +220,7 @@ impl Snapshot {
     ) -> Result<AccessLogMessage, RestoreError> {
         let (from, to) = (self.access_disk(), Instead::new(Arc::clone(&platform.disk), log::DIRECTORY, super::ACCESS));
         let extent = Extent { first: 1, position: access.position, sequence: access.sequence };
-        let copied = log::copy((&from, self.store_id), extent, &Until::END, (&to, store_id), told).map_err(of_log)?;
+        let copied = log::copy((&from, self.mark.id), extent, &Until::END, (&to, store_id), told).map_err(of_log)?;
         let Copied { position, sequence, segment, .. } = copied;
         Ok(AccessLogMessage { position, sequence, segment, closed: false })
     }
