@@ -8,16 +8,17 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use sesshu_engine::disk::RealDisk;
-use sesshu_engine::error::{Damage, RestoreError, SnapshotError};
+use sesshu_engine::disk::{Call, Fault, PlannedFault, RealDisk, SimulatedDisk};
+use sesshu_engine::error::{Damage, OpenError, RestoreError, SnapshotError};
 use sesshu_engine::intake::{Act, Amendment, By, Change, Row, ShotRef};
 use sesshu_engine::{
     Known, Match, Moment, MyNumberQuestion, Options, Platform, RestoreStep, Restoring, Snapshot, SnapshotName, Store,
 };
 use sesshu_proto::v1::{Authority, ResidentStatus};
+use sesshu_tests::machine::draw;
 use sesshu_tests::{
-    Answer, CHIYODA, Clock, NAHA, Over, Place, SAPPORO, files_below, flip, ledger, load, municipality, my_number,
-    record, resident, row, shot, ticket, whatever_comes,
+    Answer, CHIYODA, Clock, NAHA, Over, Place, SAPPORO, by_names, files_below, flip, ledger, load, municipality,
+    my_number, record, resident, rng, row, shot, ticket, whatever_comes,
 };
 
 const CODES: [u32; 3] = [CHIYODA, SAPPORO, NAHA];
@@ -115,6 +116,10 @@ fn a_restored_store_is_the_original_at_that_moment_and_then_a_store_of_its_own()
     assert_ne!(new.id(), store.id());
     assert_eq!(shown(&new), then);
     assert_eq!(then, moments.last().unwrap().1);
+    // People are found by what their rows say, too.
+    let sought = resident(3, 1);
+    let [by_number, by_name, by_kana] = by_names(&new.view(), CHIYODA, &sought).map(Result::unwrap);
+    assert!([&by_number, &by_name, &by_kana].iter().all(|found| found.contains(&3)), "{by_number:?} {by_name:?}");
     // It goes on by itself, and so does the original.
     record(&new, shot(ticket(CHIYODA, 2), 8, "its-own"));
     load(&new, NAHA, 1..=3, 1);
@@ -323,6 +328,72 @@ fn the_access_log_and_the_keys_come_along() {
         assert_eq!(entries(&copy.open()).len(), known + 1);
     }
     assert_eq!(noon.outside_key_id(), place.open().keys().unwrap()[0].outside_key_id);
+}
+
+/// The platform of a simulated disk in a place of its own.
+fn simulated(place: &Place, seed: u64) -> (SimulatedDisk, Platform) {
+    let disk = SimulatedDisk::on(&place.path(), seed).unwrap();
+    let platform = Platform { threads: false, ..Platform::on(disk.mount()) };
+    (disk, platform)
+}
+
+#[test]
+fn a_restore_that_is_cut_short_anywhere_leaves_the_store_or_none() {
+    let place = Place::in_memory();
+    let store = place.open();
+    lived(&store);
+    let snapshot = store.create_snapshot(&name("noon")).unwrap();
+    let then = shown(&store);
+    let (mut rng, mut none, mut some) = (rng(), 0, 0);
+    for operations in 0.. {
+        let copy = Place::in_memory();
+        let (disk, platform) = simulated(&copy, operations);
+        disk.stop_after(operations);
+        let restored = snapshot.restore_on(platform, &copy.path(), None, &mut |_| {});
+        if !disk.stopped() {
+            restored.unwrap();
+            break;
+        }
+        disk.cut(draw(&mut rng, operations)).unwrap();
+        let platform = Platform { threads: false, ..Platform::on(disk.mount()) };
+        match Store::open_on(platform, &copy.path(), Options { create: false, ..Options::default() }) {
+            Err(OpenError::NoStore(_)) => none += 1,
+            opened => {
+                assert_eq!(shown(&opened.unwrap().0), then, "cut after {operations}");
+                some += 1;
+            }
+        }
+    }
+    assert!(none > 20 && some > 5, "{none} times no store, {some} times the store");
+}
+
+#[test]
+fn a_restore_that_fails_leaves_room_for_the_next_one() {
+    let place = Place::in_memory();
+    let store = place.open();
+    lived(&store);
+    let snapshot = store.create_snapshot(&name("noon")).unwrap();
+    let then = shown(&store);
+    let mut failed = 0;
+    for (count, fault) in (1..).flat_map(|count| [(count, Fault::Fail), (count, Fault::NoRoom), (count, Fault::Late)]) {
+        let copy = Place::in_memory();
+        let (disk, platform) = simulated(&copy, count);
+        disk.plan(PlannedFault { on: Call::ALL, count, fault });
+        let restored = snapshot.restore_on(platform.clone(), &copy.path(), None, &mut |_| {});
+        if disk.faults() == 0 {
+            restored.unwrap();
+            break;
+        }
+        disk.heal();
+        failed += u64::from(restored.is_err());
+        let there = || disk.files().iter().any(|(path, _)| path == Path::new("MANIFEST"));
+        if restored.is_err() && !there() {
+            snapshot.restore_on(platform.clone(), &copy.path(), None, &mut |_| {}).unwrap();
+        }
+        let (new, _) = Store::open_on(platform, &copy.path(), Options { create: false, ..Options::default() }).unwrap();
+        assert_eq!(shown(&new), then, "{fault:?} of call {count}");
+    }
+    assert!(failed > 100, "{failed}");
 }
 
 #[test]

@@ -6,9 +6,11 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use sesshu_engine::disk::SimulatedDisk;
 use sesshu_engine::error::{Damage, SnapshotError};
 use sesshu_engine::{Exporting, ListedSnapshot, Snapshot, SnapshotExport, SnapshotName, Snapshots, Store};
-use sesshu_tests::{CHIYODA, NAHA, Place, files_below, flip, ledger, load, municipality, record, shot, ticket};
+use sesshu_tests::machine::draw;
+use sesshu_tests::{CHIYODA, NAHA, Place, files_below, flip, ledger, load, municipality, record, rng, shot, ticket};
 
 fn name(text: &str) -> SnapshotName {
     SnapshotName::parse(text).unwrap()
@@ -191,4 +193,39 @@ fn what_is_damaged_is_not_exported_and_nothing_is_exported_over_anything() {
     snapshot.export(&to, &mut |_| {}).unwrap();
     let no_file = snapshot.read_file(Path::new("../../MANIFEST"), 0, &mut [0; 8]);
     assert!(matches!(no_file, Err(SnapshotError::NoFile(_))), "{no_file:?}");
+}
+
+#[test]
+fn an_export_that_is_cut_short_anywhere_goes_on_and_never_passes_for_whole() {
+    let place = Place::in_memory();
+    let store = lived(&place);
+    let snapshot = store.create_snapshot(&name("noon")).unwrap();
+    let read = &mut |path: &Path, hand_on: &mut dyn FnMut(&[u8]) -> Result<(), SnapshotError>| {
+        let length = snapshot.files().find(|(it, ..)| it == path).unwrap().1 as usize;
+        hand_on(&fs::read(place.file("snapshots/noon").join(path)).unwrap()[..length])
+    };
+    let (mut rng, mut whole) = (rng(), 0);
+    for operations in 0.. {
+        let target = tempfile::tempdir().unwrap();
+        let disk = SimulatedDisk::on(target.path(), operations).unwrap();
+        disk.stop_after(operations);
+        let mut export =
+            || SnapshotExport::begin_on(&snapshot.encoded(), disk.mount(), target.path())?.run(read, &mut |_| {});
+        let done = export();
+        if !disk.stopped() {
+            done.unwrap();
+            break;
+        }
+        disk.cut(draw(&mut rng, operations)).unwrap();
+        match Snapshot::exported(target.path()) {
+            Ok(there) => {
+                there.verify(&mut |_| {}).unwrap();
+                whole += 1;
+            }
+            Err(error) => assert!(matches!(error, SnapshotError::NotExported(_)), "{error:?}"),
+        }
+        export().unwrap();
+        Snapshot::exported(target.path()).unwrap().verify(&mut |_| {}).unwrap();
+    }
+    assert!(whole > 0, "a name that was not synced may be there");
 }

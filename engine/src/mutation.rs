@@ -48,6 +48,7 @@ mutations! {
     SkipSnapshotDirectorySync = "skip-snapshot-directory-sync",
     RestoreUnverified = "restore-unverified",
     SkipExportSync = "skip-export-sync",
+    RemoveNamedCopies = "remove-named-copies",
     SkipSpareSync = "skip-spare-sync",
     SkipSegmentHeaderSync = "skip-segment-header-sync",
     SkipLogDirectorySync = "skip-log-directory-sync",

@@ -98,12 +98,12 @@ impl SnapshotExport {
         if !same || !names.iter().all(ours) {
             return Err(SnapshotError::NotEmpty(to.to_owned()));
         }
-        for directory in [generation::DIRECTORY, log::DIRECTORY, ACCESS] {
-            disk.create_directory(Path::new(directory)).map_err(failed("making", directory))?;
-        }
         let snapshot = Snapshot::decode(Arc::clone(&disk), encoded)?;
         if !names.iter().any(|name| name == Path::new(PATH)) {
             write_unfinished(&*disk, encoded).map_err(failed("writing", UNFINISHED))?;
+        }
+        for directory in [generation::DIRECTORY, log::DIRECTORY, ACCESS] {
+            disk.create_directory(Path::new(directory)).map_err(failed("making", directory))?;
         }
         Ok(SnapshotExport { snapshot, to: disk })
     }

@@ -97,7 +97,8 @@ impl Snapshots {
             let own = files.iter().filter(|(path, _)| holders[&**path] == 1 && !current.contains(path));
             snapshot.own_bytes = own.map(|(_, length)| length).sum();
         }
-        listed.sort_by_key(|it| it.snapshot.as_ref().map_or((true, 0), |snapshot| (false, snapshot.created_at_ms())));
+        let age = |snapshot: &Snapshot| (false, snapshot.created_at_ms(), snapshot.window().end.0);
+        listed.sort_by_key(|it| it.snapshot.as_ref().map_or((true, 0, 0), age));
         Ok(listed)
     }
 

@@ -28,6 +28,7 @@ use crate::frame::{flag, kind};
 use crate::generation::{self, Identity};
 use crate::ledger::Moment;
 use crate::log::{self, Copied, Event, Extent, Until};
+use crate::mutation::{Mutation, broken};
 use crate::options::{CompactionPolicy, Options};
 use crate::platform::Platform;
 use crate::ticket::{Municipality, Ticket};
@@ -255,6 +256,15 @@ fn are_one_act(event: &Event<'_>, next: &Event<'_>) -> bool {
 
 /// Takes back what a restore that failed has copied: nothing else was there. The error that is reported is the first one.
 fn remove_copies(disk: &dyn Disk) {
+    // Writing the manifest may be what failed, and it may be there all the same: a store, until it is gone for good.
+    let manifest = Path::new(manifest::PATH);
+    let is_named = disk.list(Path::new("")).map_or(true, |names| names.contains(&manifest.to_owned()));
+    if is_named && !broken(Mutation::RemoveNamedCopies) {
+        let gone = disk.remove(manifest).and_then(|()| disk.sync_directory(Path::new("")));
+        if gone.is_err() {
+            return;
+        }
+    }
     let ledgers = disk.list(Path::new(generation::DIRECTORY)).unwrap_or_default();
     for directory in [log::DIRECTORY, super::ACCESS].map(PathBuf::from).into_iter().chain(ledgers) {
         for file in disk.list(&directory).unwrap_or_default() {
