@@ -76,15 +76,41 @@ impl OutsideKey {
     ///
     /// [`KeyError::Disk`], also if the file exists.
     pub fn create(path: &Path, environment: &dyn Environment) -> Result<OutsideKey, KeyError> {
-        let failed = |error| KeyError::Disk(path.to_owned(), error);
-        let key = OutsideKey { bytes: random_key(environment).map_err(failed)? };
+        let random = random_key(environment).map_err(|error| KeyError::Disk(path.to_owned(), error))?;
+        let key = OutsideKey { bytes: random };
+        key.write(path)?;
+        Ok(key)
+    }
+
+    /// Writes it to a new file.
+    fn write(&self, path: &Path) -> Result<(), KeyError> {
         let mut text = Zeroizing::new(String::with_capacity(65));
-        for byte in key.bytes.iter() {
+        for byte in self.bytes.iter() {
             text.push_str(&format!("{byte:02x}"));
         }
         text.push('\n');
-        write_new(path, text.as_bytes()).map_err(failed)?;
-        Ok(key)
+        write_new(path, text.as_bytes()).map_err(|error| KeyError::Disk(path.to_owned(), error))
+    }
+
+    /// Copies the key file `from` to `to`, which does not exist, readable by its owner alone, if it holds the key that `id` names (hexadecimal): a restored
+    /// store needs the key that the snapshot's data keys are wrapped under.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`]; [`KeyError::Wrong`] if it is another key.
+    pub fn copy(from: &Path, to: &Path, id: &str) -> Result<(), KeyError> {
+        OutsideKey::is(from, id)?.write(to)
+    }
+
+    /// Reads the key file `path`, if it holds the key that `id` names (hexadecimal).
+    ///
+    /// # Errors
+    ///
+    /// As [`OutsideKey::copy`].
+    pub fn is(path: &Path, id: &str) -> Result<OutsideKey, KeyError> {
+        let key = OutsideKey::read(path)?;
+        let own: String = key.id().iter().map(|byte| format!("{byte:02x}")).collect();
+        if own == id { Ok(key) } else { Err(KeyError::Wrong(path.to_owned())) }
     }
 
     /// Reads the key whose id is `id`: from `path`, or from where [`OutsideKey::prepare`] left it before a rotation was cut short.

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use sesshu_engine::error::RecordError;
 use sesshu_engine::intake::{Change, Row, Sender, ShotRecord};
 use sesshu_engine::ticket::{Municipality, Ticket, TicketLine};
-use sesshu_engine::{HeldId, HoldPolicy, Load, Moment, Store};
+use sesshu_engine::{HeldId, HoldPolicy, Load, Moment, SnapshotName, Store};
 use sesshu_proto::v1::{
     Across, AmendReply, AmendRequest, ChangeReply, CompactReply, CompactRequest, FindReply, FindRequest,
     FindShotsRequest, HeldRegister, HistoryReply, LoadCommitted, LoadSummary, MatchReply, RecordReply, RecordedShot,
-    ShotReference, StatusReply, TicketHistoryReply,
+    ShotReference, SnapshotInfo, StatusReply, TicketHistoryReply,
 };
 
 use crate::across::{self, TICKETS_AT_ONCE};
@@ -245,6 +245,30 @@ impl Backend {
         match self {
             Backend::Server(client) => Ok(client.compact(request, tell)?),
             Backend::Store(store) => Ok(compaction::compact(store, &request, tell)?),
+        }
+    }
+
+    /// Makes a snapshot.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`].
+    pub fn create_snapshot(&self, name: &SnapshotName) -> Result<SnapshotInfo, Failure> {
+        match self {
+            Backend::Server(client) => Ok(client.create_snapshot(name)?),
+            Backend::Store(store) => Ok(reply::of_snapshot(&store.create_snapshot(name)?, 0)),
+        }
+    }
+
+    /// Deletes a snapshot.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`].
+    pub fn delete_snapshot(&self, name: &SnapshotName) -> Result<(), Failure> {
+        match self {
+            Backend::Server(client) => Ok(client.delete_snapshot(name)?),
+            Backend::Store(store) => Ok(store.delete_snapshot(name)?),
         }
     }
 

@@ -3,7 +3,6 @@
 //! Owns the connection and a small runtime of its own, so that commands stay plain functions. Streams are sent ahead of their replies.
 
 use std::error::Error;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use sesshu_engine::intake::{ChangeContent, Row, Sender, ShotRecord};
@@ -11,17 +10,16 @@ use sesshu_engine::ticket::{Municipality, Ticket, TicketLine};
 use sesshu_engine::{HeldId, Moment};
 use sesshu_proto::v1::ledgers_client::LedgersClient;
 use sesshu_proto::v1::matching_client::MatchingClient;
-use sesshu_proto::v1::operations_client::OperationsClient;
 use sesshu_proto::v1::record_request::Ticket as RecordTicket;
 use sesshu_proto::v1::register_change::Change as Offered;
 use sesshu_proto::v1::register_client::RegisterClient;
 use sesshu_proto::v1::shot_log_client::ShotLogClient;
 use sesshu_proto::v1::{
-    Across, AmendManyRequest, AmendReply, AmendRequest, ApplyRequest, ChangeReply, CompactReply, CompactRequest,
-    ConfirmLoadRequest, DiscardLoadRequest, FindReply, FindRequest, FindShotsRequest, GetLedgerRequest, HeldRegister,
-    HistoryReply, HistoryRequest, ListHeldLoadsRequest, LoadSummary, MatchManyRequest, MatchReply, RecordManyRequest,
-    RecordReply, RecordRequest, RecordedShot, RegisterChange, RegisterRow, Reissue, ShotReference, StatusChange,
-    StatusReply, StatusRequest, TicketHistoryReply, TicketHistoryRequest,
+    Across, AmendManyRequest, AmendReply, AmendRequest, ApplyRequest, ChangeReply, ConfirmLoadRequest,
+    DiscardLoadRequest, FindReply, FindRequest, FindShotsRequest, GetLedgerRequest, HeldRegister, HistoryReply,
+    HistoryRequest, ListHeldLoadsRequest, LoadSummary, MatchManyRequest, MatchReply, RecordManyRequest, RecordReply,
+    RecordRequest, RecordedShot, RegisterChange, RegisterRow, Reissue, ShotReference, StatusChange, TicketHistoryReply,
+    TicketHistoryRequest,
 };
 use tokio::runtime::Runtime;
 use tonic::transport::{Channel, Endpoint};
@@ -138,7 +136,7 @@ fn code_name(code: Code) -> &'static str {
 #[derive(Clone)]
 pub struct Client {
     pub(crate) runtime: Arc<Runtime>,
-    channel: Channel,
+    pub(crate) channel: Channel,
 }
 
 impl Client {
@@ -274,28 +272,6 @@ impl Client {
         })
     }
 
-    /// Compacts ledgers; `tell` hears of everything, and ends it.
-    ///
-    /// # Errors
-    ///
-    /// [`ClientError::Status`].
-    pub fn compact(
-        &self,
-        request: CompactRequest,
-        tell: &mut dyn FnMut(CompactReply) -> ControlFlow<()>,
-    ) -> Result<(), ClientError> {
-        let mut operations = OperationsClient::new(self.channel.clone()).max_decoding_message_size(REPLY_BYTES_MAX);
-        self.runtime.block_on(async {
-            let mut stream = operations.compact(request).await?.into_inner();
-            while let Some(reply) = stream.message().await? {
-                if tell(reply).is_break() {
-                    break;
-                }
-            }
-            Ok(())
-        })
-    }
-
     fn shot_log(&self) -> ShotLogClient<Channel> {
         ShotLogClient::new(self.channel.clone()).max_decoding_message_size(REPLY_BYTES_MAX)
     }
@@ -408,20 +384,10 @@ impl Client {
         }
         Ok(())
     }
-
-    /// The state of the server's store.
-    ///
-    /// # Errors
-    ///
-    /// [`ClientError::Status`].
-    pub fn status(&self) -> Result<StatusReply, ClientError> {
-        let mut operations = OperationsClient::new(self.channel.clone());
-        Ok(self.runtime.block_on(operations.status(StatusRequest {}))?.into_inner())
-    }
 }
 
 /// Bytes of one reply: a batch of 4,096 people with many shots.
-const REPLY_BYTES_MAX: usize = 64 << 20;
+pub(crate) const REPLY_BYTES_MAX: usize = 64 << 20;
 
 /// The request to record `shot`.
 #[must_use]

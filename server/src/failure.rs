@@ -6,7 +6,9 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use sesshu_engine::error::{ChangeError, HeldError, Kind, LoadError, OpenError, RecordError, RotateError};
+use sesshu_engine::error::{
+    ChangeError, HeldError, Kind, LoadError, OpenError, RecordError, RestoreError, RotateError, SnapshotError,
+};
 
 use crate::app::ServeError;
 use crate::client::ClientError;
@@ -64,6 +66,12 @@ pub enum Failure {
     /// A compaction.
     #[error(transparent)]
     Compact(#[from] CompactionError),
+    /// A snapshot.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// A restore.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
     /// A change of the register.
     #[error(transparent)]
     Change(#[from] ChangeError),
@@ -122,6 +130,10 @@ impl Failure {
                 matches!(error, LoadError::Key(_) | LoadError::UnderWay(_)) || error.kind() == Kind::Request
             }
             Failure::Held(error) => error.kind() == Kind::Request,
+            Failure::Snapshot(error) | Failure::Restore(RestoreError::Snapshot(error)) => error.kind() == Kind::Request,
+            Failure::Restore(error) => {
+                matches!(error, RestoreError::OutsideWindow { .. } | RestoreError::NotEmpty(_))
+            }
             Failure::Compact(error) => matches!(error, CompactionError::Invalid(_)),
             Failure::Record(error) => error.kind() == Kind::Request,
             Failure::Client(error) => error.is_request(),

@@ -7,11 +7,11 @@
 //! |---|---|
 //! | [`input`] | register and shots files: text to checked values |
 //! | [`generate`] | invented people, as files and as values |
-//! | [`reply`], [`find`], [`amend`], [`compaction`], [`status`] | from the engine's answers to messages and statuses |
+//! | [`reply`], [`find`], [`amend`], [`compaction`], [`snapshots`], [`status`] | from the engine's answers to messages and statuses |
 //! | [`service`], [`app`] | the gRPC services, and the server around them |
-//! | [`client`], [`client_load`], [`backend`] | the same work on a server or on a store |
+//! | [`client`], [`client_load`], [`client_operations`], [`backend`] | the same work on a server or on a store |
 //! | [`cli`] | one file a command |
-//! | [`answer`], [`answer_load`], [`answer_record`], [`answer_shot`] | what programs read: one JSON object a line |
+//! | [`answer`], [`answer_load`], [`answer_record`], [`answer_shot`], [`answer_snapshot`] | what programs read: one JSON object a line |
 //! | [`metrics`], [`telemetry`] | what operators watch |
 
 pub mod across;
@@ -22,11 +22,13 @@ pub mod answer_key;
 pub mod answer_load;
 pub mod answer_record;
 pub mod answer_shot;
+pub mod answer_snapshot;
 pub mod app;
 pub mod backend;
 pub mod cli;
 pub mod client;
 pub mod client_load;
+pub mod client_operations;
 pub mod compaction;
 pub mod failure;
 pub mod find;
@@ -35,5 +37,6 @@ pub mod input;
 pub mod metrics;
 pub mod reply;
 pub mod service;
+pub mod snapshots;
 pub mod status;
 pub mod telemetry;

@@ -7,14 +7,14 @@ use sesshu_engine::intake::{Column, Fault, FaultCode, Remark, ShotRecord};
 use sesshu_engine::rules::with_reasons;
 use sesshu_engine::ticket::{Municipality, Ticket, TicketLine};
 use sesshu_engine::{
-    ChangeOutcome as Change, Changed, Held, Known, LoadOutcome as Loaded, LoadReport, Match, Moment, Person,
-    RecordOutcome as Outcome, Recorded, Rejected, Samples, View,
+    ChangeOutcome as Change, Changed, Held, Known, ListedSnapshot, LoadOutcome as Loaded, LoadReport, Match, Moment,
+    Person, RecordOutcome as Outcome, Recorded, Rejected, Samples, Snapshot, View, Window,
 };
 use sesshu_proto::v1;
 use sesshu_proto::v1::record_request::Ticket as RecordTicket;
 use sesshu_proto::v1::{
     ChangeOutcome, ChangeReply, HeldRegister, LoadCommitted, LoadOutcome, LoadSamples, LoadSummary, MatchOutcome,
-    MatchReply, RecordOutcome, RecordReply, RecordRequest, RejectedRow, StatusReply,
+    MatchReply, RecordOutcome, RecordReply, RecordRequest, RejectedRow, SnapshotInfo, StatusReply,
 };
 
 /// The reply for a ticket that was looked up.
@@ -323,6 +323,37 @@ pub fn of_load(report: &LoadReport) -> LoadSummary {
 pub fn of_remark(remark: &Remark) -> v1::Remark {
     let Remark { line, column, code, reason } = remark;
     v1::Remark { line: *line, column: column.header().into(), code: code.as_str().into(), reason: reason.clone() }
+}
+
+/// A snapshot, of which `own_bytes` are nobody else's.
+pub fn of_snapshot(snapshot: &Snapshot, own_bytes: u64) -> SnapshotInfo {
+    let Window { begin, end } = snapshot.window();
+    SnapshotInfo {
+        name: snapshot.name().to_string(),
+        created_at: snapshot.created_at_ms(),
+        store_id: snapshot.store_id().to_string(),
+        first_sequence: begin.0,
+        first_time: begin.1,
+        last_sequence: end.0,
+        last_time: end.1,
+        files: snapshot.files().len() as u64,
+        bytes: snapshot.bytes(),
+        own_bytes,
+        outside_key: snapshot.outside_key_id(),
+        damage: String::new(),
+    }
+}
+
+/// A snapshot in a list.
+pub fn of_listed_snapshot(listed: &ListedSnapshot) -> SnapshotInfo {
+    match &listed.snapshot {
+        Ok(snapshot) => of_snapshot(snapshot, listed.own_bytes),
+        Err(error) => SnapshotInfo {
+            name: listed.name.to_string(),
+            damage: crate::status::chain(error),
+            ..SnapshotInfo::default()
+        },
+    }
 }
 
 /// The state of a store.

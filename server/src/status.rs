@@ -6,7 +6,7 @@ use std::error::Error;
 
 use prost::Message as _;
 use prost_types::Any;
-use sesshu_engine::error::{AccessError, ChangeError, Damage, HeldError, Kind, LoadError, RecordError};
+use sesshu_engine::error::{AccessError, ChangeError, Damage, HeldError, Kind, LoadError, RecordError, SnapshotError};
 use sesshu_proto::v1::{AmendReply, RecordReply, RecordRequest};
 use tonic::{Code, Status};
 
@@ -115,6 +115,23 @@ pub fn of_held(error: &HeldError) -> Status {
         _ => code(error.kind()),
     };
     Status::new(code, chain(error))
+}
+
+/// Making, reading or deleting a snapshot failed.
+pub fn of_snapshot(error: &SnapshotError) -> Status {
+    let code = match error {
+        SnapshotError::Unknown(_) | SnapshotError::NoFile(_) => Code::NotFound,
+        SnapshotError::Exists(_) => Code::AlreadyExists,
+        _ => code(error.kind()),
+    };
+    Status::new(code, chain(error))
+}
+
+/// As [`not_from_there`], of snapshots.
+pub fn snapshots_are_not_read_from_there() -> Status {
+    let reason =
+        "snapshots are read over loopback connections alone until there are roles: export on the server's own machine";
+    Status::permission_denied(reason)
 }
 
 /// Compacting failed.

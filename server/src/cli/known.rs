@@ -18,6 +18,14 @@ impl KnownAt {
     }
 }
 
+/// Reads a time, or the end of a day in Japan: milliseconds since 1970.
+pub(super) fn time(text: &str) -> Result<u64, String> {
+    match moment(text) {
+        Ok(Moment::Time(time_ms)) => Ok(time_ms),
+        _ => Err("a time (2021-06-01T12:00:00+09:00) or a day (2021-06-01) is expected".into()),
+    }
+}
+
 fn moment(text: &str) -> Result<Moment, String> {
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
         return Ok(Moment::Time(u64::try_from(time.as_millisecond()).map_err(|_| "before 1970")?));

@@ -20,11 +20,13 @@ mod load;
 mod matching;
 mod progress;
 mod record;
+mod restore;
 mod results;
 mod rules;
 mod sender;
 mod serve;
 mod shot;
+mod snapshot;
 mod status;
 mod table;
 mod target;
@@ -53,6 +55,8 @@ enum Command {
     Load(load::Load),
     Apply(apply::Apply),
     Compact(compact::Compact),
+    Snapshot(snapshot::Snapshot),
+    Restore(restore::Restore),
     Match(matching::Match),
     Find(find::Find),
     Access(access::Access),
@@ -88,6 +92,8 @@ impl Cli {
             Command::Load(command) => command.run(),
             Command::Apply(command) => command.run(),
             Command::Compact(command) => command.run(),
+            Command::Snapshot(command) => command.run(),
+            Command::Restore(command) => command.run(),
             Command::Match(command) => command.run(),
             Command::Find(command) => command.run(),
             Command::Access(command) => command.run(),

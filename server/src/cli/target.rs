@@ -26,9 +26,10 @@ pub(super) struct Target {
     key: KeyFile,
 }
 
+/// A store or a server, for a command that needs no key and opens nothing.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-struct Place {
+pub(super) struct Place {
     /// The store's directory; this process opens it
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
@@ -43,6 +44,21 @@ pub(super) struct KeyFile {
     /// The key that wraps the store's data keys [default: DIR.key, made with the store]
     #[arg(long, value_name = "FILE", env = "SESSHU_KEY_FILE")]
     key_file: Option<PathBuf>,
+}
+
+impl Place {
+    /// The store's directory, or else the server's address.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Request`] if neither was given.
+    pub(super) fn directory(&self) -> Result<Result<&Path, &str>, Failure> {
+        match (&self.store, &self.server) {
+            (_, Some(url)) => Ok(Err(url)),
+            (Some(store), None) => Ok(Ok(store)),
+            (None, None) => Err(Failure::Request("--store DIR or --server URL is needed".into())),
+        }
+    }
 }
 
 impl Target {

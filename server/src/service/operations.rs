@@ -3,18 +3,22 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use sesshu_engine::Store;
+use sesshu_engine::{SnapshotName, Store};
 use sesshu_proto::v1::compact_reply::What;
 use sesshu_proto::v1::operations_server::Operations;
-use sesshu_proto::v1::{CompactReply, CompactRequest, StatusReply, StatusRequest};
+use sesshu_proto::v1::{
+    CompactReply, CompactRequest, CreateSnapshotRequest, DeleteSnapshotReply, DeleteSnapshotRequest,
+    ListSnapshotsReply, ListSnapshotsRequest, ReadSnapshotReply, ReadSnapshotRequest, SnapshotInfo, StatusReply,
+    StatusRequest,
+};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::aside::aside;
-use super::{Replies, STREAM_AHEAD};
-use crate::{compaction, reply, status};
+use super::{Replies, STREAM_AHEAD, is_here};
+use crate::{compaction, reply, snapshots, status};
 
 /// The service on a store.
 pub struct OperationsService(pub Arc<Store>);
@@ -22,6 +26,7 @@ pub struct OperationsService(pub Arc<Store>);
 #[tonic::async_trait]
 impl Operations for OperationsService {
     type CompactStream = Replies<CompactReply>;
+    type ReadSnapshotStream = Replies<ReadSnapshotReply>;
 
     async fn status(&self, _request: Request<StatusRequest>) -> Result<Response<StatusReply>, Status> {
         Ok(Response::new(reply::of_status(&self.0)))
@@ -53,4 +58,65 @@ impl Operations for OperationsService {
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
+
+    async fn create_snapshot(&self, request: Request<CreateSnapshotRequest>) -> Result<Response<SnapshotInfo>, Status> {
+        let (store, name) = (Arc::clone(&self.0), name(&request.get_ref().name)?);
+        let made = aside(move || store.create_snapshot(&name)).await?;
+        Ok(Response::new(reply::of_snapshot(&made.map_err(|error| status::of_snapshot(&error))?, 0)))
+    }
+
+    async fn list_snapshots(
+        &self,
+        _request: Request<ListSnapshotsRequest>,
+    ) -> Result<Response<ListSnapshotsReply>, Status> {
+        let snapshots = self.0.snapshots();
+        let listed = aside(move || snapshots.list()).await?.map_err(|error| status::of_snapshot(&error))?;
+        Ok(Response::new(ListSnapshotsReply { snapshots: listed.iter().map(reply::of_listed_snapshot).collect() }))
+    }
+
+    async fn delete_snapshot(
+        &self,
+        request: Request<DeleteSnapshotRequest>,
+    ) -> Result<Response<DeleteSnapshotReply>, Status> {
+        let (store, name) = (Arc::clone(&self.0), name(&request.get_ref().name)?);
+        let deleted = aside(move || store.delete_snapshot(&name)).await?;
+        deleted.map_err(|error| status::of_snapshot(&error))?;
+        Ok(Response::new(DeleteSnapshotReply {}))
+    }
+
+    async fn read_snapshot(
+        &self,
+        request: Request<ReadSnapshotRequest>,
+    ) -> Result<Response<Self::ReadSnapshotStream>, Status> {
+        if !is_here(request.remote_addr()) {
+            return Err(status::snapshots_are_not_read_from_there());
+        }
+        let ReadSnapshotRequest { name: asked, path } = request.into_inner();
+        let (snapshots, name) = (self.0.snapshots(), name(&asked)?);
+        let (replies, stream) = mpsc::channel(STREAM_AHEAD);
+        tokio::spawn(async move {
+            let spare = replies.clone();
+            let work = aside(move || {
+                let sent = snapshots::read(&snapshots, &name, &path, &mut |content| {
+                    let reply = ReadSnapshotReply { content: content.to_vec() };
+                    if replies.blocking_send(Ok(reply)).is_ok() {
+                        ControlFlow::Continue(())
+                    } else {
+                        ControlFlow::Break(())
+                    }
+                });
+                if let Err(error) = sent {
+                    drop(replies.blocking_send(Err(status::of_snapshot(&error))));
+                }
+            });
+            if let Err(status) = work.await {
+                drop(spare.send(Err(status)).await);
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+}
+
+fn name(text: &str) -> Result<SnapshotName, Status> {
+    SnapshotName::parse(text).map_err(status::invalid)
 }

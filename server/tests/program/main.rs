@@ -41,5 +41,6 @@ mod same_answers;
 mod serve;
 mod served;
 mod shutdown;
+mod snapshot;
 mod status;
 mod warnings;
