@@ -6,9 +6,10 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use sesshu_engine::disk::SimulatedDisk;
+use sesshu_engine::disk::{Call, Fault, PlannedFault, SimulatedDisk, Unsynced};
 use sesshu_engine::error::{Damage, SnapshotError};
-use sesshu_engine::{Exporting, ListedSnapshot, Snapshot, SnapshotExport, SnapshotName, Snapshots, Store};
+use sesshu_engine::{
+    Exporting, ListedSnapshot, Options, Platform, Snapshot, SnapshotExport, SnapshotName, Snapshots, Store};
 use sesshu_tests::machine::draw;
 use sesshu_tests::{CHIYODA, NAHA, Place, files_below, flip, ledger, load, municipality, record, rng, shot, ticket};
 
@@ -214,6 +215,9 @@ fn an_export_that_is_cut_short_anywhere_goes_on_and_never_passes_for_whole() {
         let done = export();
         if !disk.stopped() {
             done.unwrap();
+            // What is said to be whole stays so.
+            disk.cut(Unsynced::Lost).unwrap();
+            Snapshot::exported(target.path()).unwrap().verify(&mut |_| {}).unwrap();
             break;
         }
         disk.cut(draw(&mut rng, operations)).unwrap();
@@ -228,4 +232,59 @@ fn an_export_that_is_cut_short_anywhere_goes_on_and_never_passes_for_whole() {
         Snapshot::exported(target.path()).unwrap().verify(&mut |_| {}).unwrap();
     }
     assert!(whole > 0, "a name that was not synced may be there");
+}
+
+/// The store of a place on a simulated disk that begins with what is there.
+fn open_on(disk: &SimulatedDisk, place: &Place) -> Store {
+    let platform = Platform { threads: false, ..Platform::on(disk.mount()) };
+    Store::open_on(platform, &place.path(), Options::default()).unwrap().0
+}
+
+fn below_snapshots(disk: &SimulatedDisk) -> Vec<PathBuf> {
+    disk.files().into_iter().map(|(path, _)| path).filter(|path| path.starts_with("snapshots")).collect()
+}
+
+#[test]
+fn a_snapshot_that_was_made_outlasts_the_power_and_a_deleted_one_does_not_come_back() {
+    let place = Place::in_memory();
+    drop(lived(&place));
+    let disk = SimulatedDisk::on(&place.path(), 1).unwrap();
+    let store = open_on(&disk, &place);
+    store.create_snapshot(&name("noon")).unwrap();
+    store.create_snapshot(&name("evening")).unwrap();
+    store.delete_snapshot(&name("evening")).unwrap();
+    for unsynced in [Unsynced::Lost, Unsynced::Zeros, Unsynced::Torn(7)] {
+        disk.cut(unsynced).unwrap();
+        let store = open_on(&disk, &place);
+        let listed = store.snapshots().list().unwrap();
+        assert_eq!(names(&listed), ["noon"], "{unsynced:?}");
+        listed[0].snapshot.as_ref().unwrap().verify(&mut |_| {}).unwrap();
+        assert!(below_snapshots(&disk).iter().all(|path| path.starts_with("snapshots/noon")));
+    }
+}
+
+#[test]
+fn a_snapshot_that_fails_leaves_nothing_and_the_next_one_is_made() {
+    let place = Place::in_memory();
+    drop(lived(&place));
+    let mut failed = 0;
+    for (count, fault) in (1..).flat_map(|count| [(count, Fault::Fail), (count, Fault::NoRoom), (count, Fault::Late)]) {
+        let copy = place.copy();
+        let disk = SimulatedDisk::on(&copy.path(), count).unwrap();
+        let store = open_on(&disk, &copy);
+        disk.plan(PlannedFault { on: Call::ALL, count, fault });
+        let made = store.create_snapshot(&name("noon"));
+        if disk.faults() == 0 {
+            break;
+        }
+        disk.heal();
+        if made.is_err() {
+            failed += 1;
+            assert_eq!(below_snapshots(&disk), Vec::<PathBuf>::new(), "{fault:?} of call {count}");
+            store.create_snapshot(&name("noon")).unwrap();
+        }
+        store.snapshots().open(&name("noon")).unwrap().verify(&mut |_| {}).unwrap();
+        record(&store, shot(ticket(CHIYODA, 1), 9, "it-goes-on"));
+    }
+    assert!(failed > 50, "{failed}");
 }

@@ -49,8 +49,14 @@ impl Nation {
     /// Loads a nation of `residents` into a new store below `directory`. Nobody has a shot yet.
     #[must_use]
     pub fn settle(directory: &Path, residents: u64) -> Nation {
+        Nation::settle_with(directory, residents, Options::default())
+    }
+
+    /// As [`Nation::settle`], in a store that is opened otherwise.
+    #[must_use]
+    pub fn settle_with(directory: &Path, residents: u64, options: Options) -> Nation {
         let directory = tempfile::tempdir_in(directory).expect("the build directory can be written");
-        let (store, _) = Store::open(&directory.path().join("store"), Options::default()).expect("a new store opens");
+        let (store, _) = Store::open(&directory.path().join("store"), options).expect("a new store opens");
         let (store, sizes) = (Arc::new(store), sizes(residents));
         load_all(&store, &sizes);
         let tickets = tickets(&sizes);

@@ -4,6 +4,7 @@
 //! does the same twice, byte for byte. Everything else gets [`Platform::real`].
 
 use std::io;
+use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -60,6 +61,11 @@ impl Platform {
         Platform { disk, environment: Arc::new(Machine), threads: true }
     }
 
+    /// How many threads work may be spread over.
+    pub(crate) fn cores(&self) -> usize {
+        if self.threads { cores() } else { 1 }
+    }
+
     /// Does long work that gives way to commits, on a thread of its own, and returns when it is done. Without threads: here and now.
     pub(crate) fn aside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         if !self.threads {
@@ -75,6 +81,11 @@ impl Platform {
         });
         done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
+}
+
+/// How many threads the machine runs at a time.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// The machine that the program runs on.

@@ -63,6 +63,18 @@ faults! {
         log::a_store_that_began_a_segment_in_vain_is_found_closed;
     "never-mark" breaks "the last batch is vouched for too, once nothing else comes":
         log::an_idle_store_vouches_for_its_last_batch;
+    "cut-acts" breaks "a restore has both events of an act, or neither":
+        restore::a_store_is_restored_as_of_any_event_of_the_window_and_an_act_is_there_whole_or_not_at_all;
+    "restore-unverified" breaks "a restore begins when every file of the snapshot is what it was":
+        restore::damage_of_any_file_is_found_before_anything_is_made;
+    "remove-named-copies" breaks "a restore that failed takes back its manifest before the files that it names":
+        restore::a_restore_that_fails_leaves_room_for_the_next_one;
+    "leave-failed-snapshot" breaks "a snapshot that failed is none":
+        snapshot::a_snapshot_that_fails_leaves_nothing_and_the_next_one_is_made;
+    "skip-snapshot-directory-sync" breaks "the names of a snapshot's files are synced before it is one":
+        snapshot::a_snapshot_that_was_made_outlasts_the_power_and_a_deleted_one_does_not_come_back;
+    "skip-export-sync" breaks "an exported file is synced before it has its name":
+        snapshot::an_export_that_is_cut_short_anywhere_goes_on_and_never_passes_for_whole;
     "skip-spare-sync" breaks "a segment's zeros are durable before it has a header":
         log::a_segment_whose_making_was_cut_is_no_obstacle,
         log::what_fails_while_a_segment_is_prepared_is_nobody_s_shot;

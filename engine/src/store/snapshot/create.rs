@@ -103,14 +103,14 @@ impl Shared {
         for path in inside.iter().filter(|_| !broken(Mutation::SkipSnapshotDirectorySync)) {
             disk.sync_directory(path).map_err(failed("making durable", path))?;
         }
-        let mut named = Vec::with_capacity(files.len());
-        for ToLink { to, length, blake3, .. } in files {
-            let blake3 = match blake3 {
-                Some(blake3) => blake3,
-                None => contents::hash(&below, &to, length, &mut |_| {})?.as_bytes().to_vec(),
-            };
-            named.push(SnapshotFile { path: to.to_string_lossy().into_owned(), length, blake3 });
-        }
+        let not_known = files.iter().filter(|file| file.blake3.is_none());
+        let not_known: Vec<_> = not_known.map(|file| (file.to.clone(), file.length)).collect();
+        let mut found = contents::hashes(&below, &not_known, self.platform.cores(), &mut |_| {})?.into_iter();
+        let named = files.into_iter().map(|ToLink { to, length, blake3, .. }| {
+            let blake3 = blake3.or_else(|| Some(found.next()?.as_bytes().to_vec()));
+            let blake3 = blake3.expect("what was not known was read");
+            SnapshotFile { path: to.to_string_lossy().into_owned(), length, blake3 }
+        });
         let first =
             manifest.generations.iter().map(|generation| (generation.installed_sequence, generation.installed_at));
         let (first_sequence, first_time) = first.max().unwrap_or_default();
@@ -118,7 +118,7 @@ impl Shared {
             name: name.to_string(),
             created_at,
             manifest: Some(manifest),
-            files: named,
+            files: named.collect(),
             first_sequence,
             first_time,
             last_time,

@@ -81,7 +81,7 @@ impl Snapshot {
         &self,
         to: &Path,
         moment: Option<Moment>,
-        told: &mut dyn FnMut(Restoring),
+        told: &mut (dyn FnMut(Restoring) + Send),
     ) -> Result<RestoredStore, RestoreError> {
         let window = self.window();
         if let Some(asked) = moment.filter(|moment| !window.has(*moment)) {
@@ -106,7 +106,7 @@ impl Snapshot {
         platform: Platform,
         to: &Path,
         moment: Option<Moment>,
-        told: &mut dyn FnMut(Restoring),
+        told: &mut (dyn FnMut(Restoring) + Send),
     ) -> Result<RestoredStore, RestoreError> {
         let window = self.window();
         if let Some(asked) = moment.filter(|moment| !window.has(*moment)) {
@@ -116,7 +116,7 @@ impl Snapshot {
         if !is_free(disk).map_err(|source| RestoreError::Disk { doing: "looking at", path: to.to_owned(), source })? {
             return Err(RestoreError::NotEmpty(to.to_owned()));
         }
-        self.verify(&mut summed(RestoreStep::Verifying, told))?;
+        self.verify_on(platform.cores(), &mut summed(RestoreStep::Verifying, told))?;
         let lock = take_lock(disk, to)?;
         let copied = self.copy_to(&platform, moment, &mut summed(RestoreStep::Copying, told));
         let (time_ms, _) = copied.inspect_err(|_| remove_copies(disk))?;
@@ -228,7 +228,7 @@ impl Snapshot {
 }
 
 /// Tells of the sum of what it is told.
-fn summed(step: RestoreStep, told: &mut dyn FnMut(Restoring)) -> impl FnMut(u64) {
+fn summed(step: RestoreStep, told: &mut (dyn FnMut(Restoring) + Send)) -> impl FnMut(u64) + Send {
     let mut bytes = 0;
     move |more| {
         bytes += more;
