@@ -120,6 +120,10 @@ fn a_restored_store_is_the_original_at_that_moment_and_then_a_store_of_its_own()
     let sought = resident(3, 1);
     let [by_number, by_name, by_kana] = by_names(&new.view(), CHIYODA, &sought).map(Result::unwrap);
     assert!([&by_number, &by_name, &by_kana].iter().all(|found| found.contains(&3)), "{by_number:?} {by_name:?}");
+    // A snapshot of it is as good as one of the original.
+    let again = new.create_snapshot(&name("again")).unwrap();
+    again.verify(&mut |_| {}).unwrap();
+    assert_eq!(shown(&restored(&copy, &again, None).open()), then);
     // It goes on by itself, and so does the original.
     record(&new, shot(ticket(CHIYODA, 2), 8, "its-own"));
     load(&new, NAHA, 1..=3, 1);
@@ -238,6 +242,26 @@ fn nothing_is_restored_over_anything() {
     fs::create_dir(copy.path()).unwrap();
     snapshot.restore(&copy.path(), None, &mut |_| {}).unwrap();
     assert_eq!(shown(&copy.open()), shown(&store));
+}
+
+#[test]
+fn nothing_is_restored_where_somebody_else_was_faster() {
+    let place = Place::in_memory();
+    let store = place.open();
+    lived(&store);
+    let snapshot = store.create_snapshot(&name("noon")).unwrap();
+    let copy = Place::in_memory();
+    let mut made = None;
+    let refused = snapshot.restore(&copy.path(), None, &mut |restoring| {
+        if restoring.step == RestoreStep::Verifying && made.is_none() {
+            let other = copy.open();
+            record(&other, shot(ticket(NAHA, 1), 1, "theirs"));
+            other.close().unwrap();
+            made = Some(copy.bytes());
+        }
+    });
+    assert!(matches!(refused, Err(RestoreError::NotEmpty(_))), "{refused:?}");
+    assert_eq!(Some(copy.bytes()), made, "it is as it was");
 }
 
 #[test]

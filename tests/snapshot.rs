@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use sesshu_engine::disk::{Call, Fault, PlannedFault, SimulatedDisk, Unsynced};
 use sesshu_engine::error::{Damage, SnapshotError};
 use sesshu_engine::{
-    Exporting, ListedSnapshot, Options, Platform, Snapshot, SnapshotExport, SnapshotName, Snapshots, Store};
+    Exporting, ListedSnapshot, Options, Platform, Snapshot, SnapshotExport, SnapshotName, Snapshots, Store,
+};
 use sesshu_tests::machine::draw;
 use sesshu_tests::{CHIYODA, NAHA, Place, files_below, flip, ledger, load, municipality, record, rng, shot, ticket};
 
@@ -93,6 +94,16 @@ fn what_is_left_of_a_snapshot_that_was_not_finished_goes_and_what_is_somebody_el
     assert!(place.file("snapshots/notes.txt").exists() && place.file("snapshots/mine/too.txt").exists());
     assert_eq!(names(&store.snapshots().list().unwrap()), ["whole"]);
     store.create_snapshot(&name("broken-off")).unwrap();
+    let others = store.create_snapshot(&name("mine"));
+    assert!(matches!(others, Err(SnapshotError::Exists(_))), "{others:?}");
+    assert!(matches!(store.delete_snapshot(&name("mine")), Err(SnapshotError::Unknown(_))));
+    // A snapshot under another name is none: what is deleted is what was named.
+    fs::rename(place.file("snapshots/whole"), place.file("snapshots/renamed")).unwrap();
+    let listed = store.snapshots().list().unwrap();
+    assert_eq!(names(&listed), ["broken-off", "renamed"]);
+    assert!(matches!(listed[1].snapshot, Err(SnapshotError::Damaged(_))), "{listed:?}");
+    store.delete_snapshot(&name("renamed")).unwrap();
+    assert!(!place.file("snapshots/renamed").exists());
 }
 
 #[test]
@@ -153,15 +164,20 @@ fn an_export_that_broke_off_goes_on_and_is_none_before_it_is_whole() {
     assert_eq!(done, Exporting { bytes: snapshot.bytes(), found_bytes: there, files });
     assert!(told.is_sorted_by_key(|it| it.bytes) && told.last() == Some(&done));
     let mut expected: Vec<PathBuf> = snapshot.files().map(|(path, ..)| path).collect();
-    expected.push("SNAPSHOT".into());
+    expected.extend(["SNAPSHOT".into(), "LOCK".into()]);
     expected.sort();
     assert_eq!(exported(&to), expected, "no part is left");
     // Again: everything is there. A file that is not what it was is copied once more.
     assert_eq!(snapshot.export(&to, &mut |_| {}).unwrap().found_bytes, snapshot.bytes());
     let (path, length, _) = snapshot.files().next().unwrap();
     flip(&to.join(&path), 100, 1);
+    // While one runs there is no other; and one that cannot mend what it found says that it is not whole.
+    let first = SnapshotExport::begin(&snapshot.encoded(), &to).unwrap();
+    assert!(matches!(SnapshotExport::begin(&snapshot.encoded(), &to), Err(SnapshotError::Busy(_))));
+    first.run(&mut |_, _| Err(SnapshotError::Closed), &mut |_| {}).unwrap_err();
+    assert!(matches!(Snapshot::exported(&to), Err(SnapshotError::NotExported(_))));
     let mended = snapshot.export(&to, &mut |_| {}).unwrap();
-    assert_eq!(mended.found_bytes, snapshot.bytes() - length);
+    assert_eq!(mended.found_bytes, snapshot.bytes() - length, "{mended:?}");
 
     // Only the snapshot's bytes were copied, and they are all that a restore needs.
     let copied = Snapshot::exported(&to).unwrap();

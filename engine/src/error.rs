@@ -305,6 +305,9 @@ pub enum SnapshotError {
     /// Something else lies where it is exported to.
     #[error("{} holds something else than this snapshot: export to an empty directory", .0.display())]
     NotEmpty(PathBuf),
+    /// Somebody else exports to the directory.
+    #[error("another process exports to {}: wait for it", .0.display())]
+    Busy(PathBuf),
     /// The store was closed.
     #[error("the store was closed")]
     Closed,
@@ -350,6 +353,7 @@ impl SnapshotError {
             | SnapshotError::NotExported(_)
             | SnapshotError::NoFile(_)
             | SnapshotError::NotEmpty(_)
+            | SnapshotError::Busy(_)
             | SnapshotError::Newer { .. } => Kind::Request,
             SnapshotError::Damaged(_) | SnapshotError::Store(OpenError::Damaged(_)) => Kind::Repair,
             SnapshotError::Disk { source, .. } if crate::log::is_full(source) => Kind::Retry,

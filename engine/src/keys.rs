@@ -99,7 +99,7 @@ impl OutsideKey {
     ///
     /// [`KeyError`]; [`KeyError::Wrong`] if it is another key.
     pub fn copy(from: &Path, to: &Path, id: &str) -> Result<(), KeyError> {
-        OutsideKey::is(from, id)?.write(to)
+        OutsideKey::read_with_id(from, id)?.write(to)
     }
 
     /// Reads the key file `path`, if it holds the key that `id` names (hexadecimal).
@@ -107,7 +107,7 @@ impl OutsideKey {
     /// # Errors
     ///
     /// As [`OutsideKey::copy`].
-    pub fn is(path: &Path, id: &str) -> Result<OutsideKey, KeyError> {
+    pub fn read_with_id(path: &Path, id: &str) -> Result<OutsideKey, KeyError> {
         let key = OutsideKey::read(path)?;
         let own: String = key.id().iter().map(|byte| format!("{byte:02x}")).collect();
         if own == id { Ok(key) } else { Err(KeyError::Wrong(path.to_owned())) }

@@ -4,14 +4,22 @@
 //! key: whoever finds one compares the row. It is keyed with a secret of the store's: one question has one hash in all ledgers, and nobody can choose names
 //! that collide. Pure.
 
+use std::fmt;
+
 use siphasher::sip::SipHasher13;
 
 use crate::names::{fold_kana, fold_kana_into, fold_kanji, fold_kanji_into};
 use crate::wire::take_field;
 
 /// The key of a store's hashes: random, made with the store, and the same in one that is restored from it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LookupKey(pub(crate) [u8; 16]);
+
+impl fmt::Debug for LookupKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LookupKey(redacted)")
+    }
+}
 
 /// Bits of a hash.
 pub(crate) const HASH_BITS: u32 = 34;

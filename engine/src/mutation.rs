@@ -48,6 +48,8 @@ mutations! {
     SkipSnapshotDirectorySync = "skip-snapshot-directory-sync",
     RestoreUnverified = "restore-unverified",
     SkipExportSync = "skip-export-sync",
+    ExportUnverified = "export-unverified",
+    RememberAnyHash = "remember-any-hash",
     RemoveNamedCopies = "remove-named-copies",
     SkipSpareSync = "skip-spare-sync",
     SkipSegmentHeaderSync = "skip-segment-header-sync",

@@ -20,6 +20,8 @@ pub fn give_way() {
     }
     // Of no process but the caller, which for the kernel is this thread.
     let _ = rustix::process::setpriority_process(None, GIVING_WAY);
+    // Whoever wakes meanwhile waits for the end of a turn at most.
+    take_short_turns();
 }
 
 /// Lets this thread interrupt others as soon as it has something to do: it never does much at once.

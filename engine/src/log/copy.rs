@@ -13,7 +13,7 @@ use super::event::Event;
 use super::segment::{Segment, SegmentHeader, SegmentStart};
 use crate::disk::{Disk, File};
 use crate::error::{Damage, OpenError};
-use crate::limits::{FILE_CHUNK_BYTES, FILE_HEADER_BYTES, SEGMENT_BYTES_MIN};
+use crate::limits::{FILE_CHUNK_BYTES, FILE_HEADER_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 use crate::mutation::{Mutation, broken};
 use crate::{FORMAT_VERSION, StoreId};
 
@@ -63,8 +63,6 @@ pub(crate) struct Copied {
     pub(crate) sequence: u64,
     /// The number of its last segment.
     pub(crate) segment: u64,
-    /// The commit time of its last batch; 0 if there is none.
-    pub(crate) time_ms: u64,
 }
 
 /// Copies a log from one disk to another, durably; `told` hears of every byte that was read.
@@ -81,19 +79,19 @@ pub(crate) fn copy(
     };
     let directory = Path::new(super::DIRECTORY);
     to.create_directory(directory).map_err(failed("making", directory))?;
-    let mut copied = Copied::default();
+    let (mut copied, mut time_ms) = (Copied::default(), 0);
     for number in extent.first.. {
         let path = super::path(number);
         let segment = open(from, from_id, number, extent.position)?;
-        let begin = follows(&segment, number == extent.first, &copied)?;
+        let begin = Part { time_ms, ..follows(&segment, number == extent.first, &copied)? };
         let part = read(&segment, begin, extent, until)?;
         let is_last = part.is_cut || segment.limit() >= extent.position;
         // A last one of which nothing is wanted is not begun: the copy ends in the segment before.
         let is_begun = part.end > segment.first_batch() || number == extent.first || !is_last;
         if is_begun {
             write(to, to_id, &segment, &part, is_last).map_err(failed("writing", &path))?;
-            let Part { end: position, sequence, time_ms, .. } = part;
-            copied = Copied { position, sequence, segment: number, time_ms };
+            copied = Copied { position: part.end, sequence: part.sequence, segment: number };
+            time_ms = part.time_ms;
         }
         told(extent.position.min(segment.limit()) - segment.header.base);
         if is_last {
@@ -126,6 +124,12 @@ fn open(disk: &dyn Disk, store_id: StoreId, number: u64, position: u64) -> Resul
     if header.store_id != store_id || header.number != number || header.base >= position {
         return Err(damage("a log segment of another store or place").into());
     }
+    let is_possible = (SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&header.size)
+        && header.base.checked_add(header.size).is_some()
+        && position - header.base >= FILE_HEADER_BYTES;
+    if !is_possible {
+        return Err(damage("a log segment of a size that cannot be").into());
+    }
     let map = disk.map(&path, header.size.min(position - header.base)).map_err(failed)?;
     Ok(Segment::new(header, map))
 }
@@ -139,7 +143,7 @@ fn follows(segment: &Segment, is_first: bool, before: &Copied) -> Result<Part, O
         return Err(segment.damage(segment.header.base, "the log breaks off before this segment").into());
     };
     let end = segment.first_batch();
-    Ok(Part { end, sequence, time_ms: before.time_ms, cut: None, is_cut: false })
+    Ok(Part { end, sequence, time_ms: 0, cut: None, is_cut: false })
 }
 
 /// The part of a segment that is copied.

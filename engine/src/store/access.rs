@@ -156,6 +156,7 @@ impl Shared {
             *log = AccessLog::Open(Box::new(self.open_access_log()?));
         }
         let (message, segments) = match (&*log, named) {
+            (AccessLog::Failed(_), _) if lock(&self.manifest).is_closed() => return Err(SnapshotError::Closed),
             (AccessLog::Failed(reason), _) => return Err(SnapshotError::AccessLog(reason.clone())),
             (AccessLog::Open(writer), _) => {
                 let (position, sequence) = (writer.durable(), writer.next_sequence() - 1);
@@ -262,7 +263,7 @@ fn vouched(message: Option<&AccessLogMessage>) -> Vouched {
 }
 
 /// An error that names the file where it lies.
-fn in_its_place(error: OpenError) -> OpenError {
+pub(super) fn in_its_place(error: OpenError) -> OpenError {
     let place = |path: &Path| exchanged(path, log::DIRECTORY.as_ref(), DIRECTORY.as_ref());
     match error {
         OpenError::Damaged(damage) => OpenError::Damaged(Damage { file: place(&damage.file), ..damage }),

@@ -138,7 +138,7 @@ pub(crate) struct Shared {
     places: place::Places,
     /// Held by whoever makes or deletes a snapshot.
     snapshots: Mutex<()>,
-    /// Held by whoever gives files second names, and by whoever removes files that a view may show. Whoever holds it may wait for the manifest.
+    /// Held by whoever gives files second names, and by whoever removes files that a view may show. Whoever holds it may wait for the access log, the committer and the manifest.
     removals: Mutex<()>,
     compaction: CompactionPolicy,
     compactions: compactor::Compactions,

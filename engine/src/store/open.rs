@@ -118,7 +118,10 @@ impl Store {
         let mut events = 0;
         let (writer, outcome) = recovery.replay(start, &mut |segments, event| {
             events += 1;
-            if let Some(installed) = State::installed_by(event) {
+            // One that the manifest names, or an older one, may be of the store that this one was restored from.
+            if let Some(installed) = State::installed_by(event)
+                .filter(|installed| state.is_new(installed) || broken(Mutation::RememberAnyHash))
+            {
                 file.remember(&installed);
             }
             state.replay(disk, mark, segments, event)
@@ -142,6 +145,7 @@ impl Store {
         let named = named.map(|checkpoint| checkpoint::path(checkpoint.position));
         removed_files +=
             remove_all(disk, checkpoints, named.as_deref()).map_err(failed("removing leftovers in", checkpoints))?;
+        removed_files += snapshot::settle(disk);
         let full = match file.write(disk, &view, false) {
             Err(error) if is_full(&error) => true,
             written => written.map(|()| false).map_err(failed("writing", Path::new(manifest::PATH)))?,
@@ -151,8 +155,6 @@ impl Store {
             disk.create_directory(staging).map_err(failed("making", staging))?;
             removed_files +=
                 remove_leftovers(disk, &view, &file, &restored).map_err(failed("removing leftovers in", path))?;
-            let snapshots = Path::new(snapshot::DIRECTORY);
-            removed_files += snapshot::remove_leftovers(disk).map_err(failed("removing leftovers in", snapshots))?;
         }
         let checkpointed = file.checkpoint().map_or(0, |checkpoint| checkpoint.position);
         let trouble = (full || !writer.has_segment()).then(|| DISK_FULL.to_owned());

@@ -64,6 +64,13 @@ impl State {
             .flatten()
     }
 
+    /// Whether a generation comes after what its ledger has.
+    pub(super) fn is_new(&self, installed: &GenerationMessage) -> bool {
+        let municipality = Municipality::from_five_digits(installed.municipality);
+        let ledger = municipality.and_then(|municipality| self.ledgers.get(municipality.ordinal()));
+        installed.generation > ledger.map_or(0, |ledger| ledger.generation_number())
+    }
+
     /// Does again what an event of the log did.
     pub(super) fn replay(
         &mut self,
@@ -101,7 +108,7 @@ impl State {
                 let message = State::installed_by(event).ok_or_else(|| damage("an install of no generation"))?;
                 let municipality = Municipality::from_five_digits(message.municipality)
                     .ok_or_else(|| damage("an install of an unknown municipality's generation"))?;
-                if message.generation <= self.ledger(municipality).generation_number() {
+                if !self.is_new(&message) {
                     // The manifest names this generation or a later one.
                     return Ok(());
                 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use sesshu_engine::error::{KeyError, RestoreError};
-use sesshu_engine::{Moment, OutsideKey, RestoreStep, Snapshot, SnapshotName, Snapshots};
+use sesshu_engine::{Moment, OutsideKey, RestoreStep, Snapshot, SnapshotName};
 
 use super::known::time;
 use super::results::results;
@@ -56,7 +56,7 @@ struct From {
 impl Restore {
     pub(super) fn run(self) -> Result<Done, Failure> {
         let snapshot = match (&self.from.store, &self.snapshot, &self.from.from) {
-            (Some(store), Some(name), None) => Snapshots::of(store).open(name)?,
+            (Some(store), Some(name), None) => super::snapshot::of(store)?.open(name)?,
             (None, None, Some(exported)) => Snapshot::exported(exported)?,
             _ => return Err(Failure::Request("--store DIR --snapshot NAME or --from EXPORTED is needed".into())),
         };
@@ -108,7 +108,7 @@ impl Restore {
             (None, Some(store)) => OutsideKey::default_path(store),
             (None, None) => to.clone(),
         };
-        if OutsideKey::is(&to, id).is_ok() {
+        if OutsideKey::read_with_id(&to, id).is_ok() {
             return Ok(to);
         }
         OutsideKey::copy(&from, &to, id)?;

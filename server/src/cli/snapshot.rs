@@ -162,7 +162,7 @@ impl Export {
 }
 
 /// The snapshots of a store that this or another process may have open.
-fn of(store: &Path) -> Result<Snapshots, Failure> {
+pub(super) fn of(store: &Path) -> Result<Snapshots, Failure> {
     if !store.join("MANIFEST").exists() {
         return Err(sesshu_engine::error::OpenError::NoStore(store.to_owned()).into());
     }

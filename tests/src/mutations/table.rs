@@ -73,6 +73,10 @@ faults! {
         snapshot::a_snapshot_that_fails_leaves_nothing_and_the_next_one_is_made;
     "skip-snapshot-directory-sync" breaks "the names of a snapshot's files are synced before it is one":
         snapshot::a_snapshot_that_was_made_outlasts_the_power_and_a_deleted_one_does_not_come_back;
+    "remember-any-hash" breaks "a restored store knows the BLAKE3s of its own generations":
+        restore::a_restored_store_is_the_original_at_that_moment_and_then_a_store_of_its_own;
+    "export-unverified" breaks "an exported file has its name when it is what it was":
+        snapshot::what_is_damaged_is_not_exported_and_nothing_is_exported_over_anything;
     "skip-export-sync" breaks "an exported file is synced before it has its name":
         snapshot::an_export_that_is_cut_short_anywhere_goes_on_and_never_passes_for_whole;
     "skip-spare-sync" breaks "a segment's zeros are durable before it has a header":

@@ -123,6 +123,8 @@ impl Runner {
         if store.open_data_keys().is_ok() {
             finds(&store, &model, &none)?;
         }
+        let again = store.create_snapshot(&name).and_then(|again| again.verify(&mut |_| {}));
+        ensure(again.is_ok(), "a restored store has snapshots that are whole", || format!("{again:?}"))?;
         self.ran.snapshots_restored += 1;
         Ok(())
     }

@@ -26,7 +26,7 @@ pub(super) const PATH: &str = "SNAPSHOT";
 pub(super) const TEMPORARY: &str = "SNAPSHOT.tmp";
 const MAGIC: &[u8; 8] = b"SesshuSn";
 /// A nation's is a quarter of a MiB.
-const BYTES_MAX: u64 = 64 << 20;
+pub(super) const BYTES_MAX: u64 = 64 << 20;
 /// Bytes that are read at a time.
 pub(super) const CHUNK_BYTES: usize = 1 << 20;
 
@@ -35,7 +35,7 @@ pub(super) const CHUNK_BYTES: usize = 1 << 20;
 pub struct Window {
     /// The newest event that installed a generation, and its commit time, milliseconds since 1970: what was before is folded.
     pub begin: (u64, u64),
-    /// The newest event, and when the snapshot was made.
+    /// The newest event, and the time until which no other came.
     pub end: (u64, u64),
 }
 
@@ -113,6 +113,8 @@ impl Snapshot {
         if !message.files.iter().all(|file| inside(&file.path) && file.blake3.len() == 32) {
             return Err(damage("it names a file that cannot be a snapshot's", 0).into());
         }
+        let sum = message.files.iter().try_fold(0_u64, |sum, file| sum.checked_add(file.length));
+        sum.ok_or_else(|| damage("it has more bytes than can be", 0))?;
         Ok(Snapshot { disk, message, mark, name })
     }
 
@@ -123,9 +125,11 @@ impl Snapshot {
     }
 
     /// Writes the file, durably: from then on the snapshot is there.
-    pub(super) fn write(disk: &dyn Disk, message: &SnapshotMessage) -> io::Result<()> {
+    pub(super) fn write(disk: Arc<dyn Disk>, message: &SnapshotMessage) -> Result<Snapshot, SnapshotError> {
         let bytes = manifest::with_header(MAGIC, &message.encode_to_vec());
-        manifest::replace(disk, (Path::new(PATH), Path::new(TEMPORARY)), &bytes)
+        let written = manifest::replace(&*disk, (Path::new(PATH), Path::new(TEMPORARY)), &bytes);
+        written.map_err(failed("writing", PATH))?;
+        Snapshot::decode(disk, &bytes)
     }
 
     /// Its name.
@@ -149,9 +153,8 @@ impl Snapshot {
     /// Between which moments a store can be restored from it.
     #[must_use]
     pub fn window(&self) -> Window {
-        let SnapshotMessage { first_sequence, first_time, last_time, created_at, .. } = self.message;
-        let sequence = self.manifest().log_vouched_sequence;
-        Window { begin: (first_sequence, first_time), end: (sequence, last_time.max(created_at)) }
+        let SnapshotMessage { first_sequence, first_time, last_time, .. } = self.message;
+        Window { begin: (first_sequence, first_time), end: (self.manifest().log_vouched_sequence, last_time) }
     }
 
     /// Names the outside key under which its data keys are wrapped: that key is needed for the My Numbers in it.
@@ -194,7 +197,7 @@ impl Snapshot {
     /// As [`Snapshot::verify`], on so many threads.
     pub(super) fn verify_on(&self, threads: usize, told: &mut (dyn FnMut(u64) + Send)) -> Result<(), SnapshotError> {
         let files: Vec<_> = self.files().map(|(path, length, _)| (path, length)).collect();
-        let found = hashes(&*self.disk, &files, threads, told)?;
+        let found = hashes(&*self.disk, &files, threads, told).map_err(|error| self.unless_gone(error))?;
         let other = self.files().zip(found).find(|((.., blake3), found)| blake3 != found);
         match other.filter(|_| !broken(Mutation::RestoreUnverified)) {
             Some(((path, ..), _)) => Err(not_what_it_was(&path).into()),
@@ -211,8 +214,17 @@ impl Snapshot {
         let found = self.files().find(|(file, ..)| file == path);
         let Some((_, length, _)) = found else { return Err(SnapshotError::NoFile(path.to_owned())) };
         let part = length.saturating_sub(offset).min(buffer.len() as u64) as usize;
-        open(&*self.disk, path)?.read_at(&mut buffer[..part], offset).map_err(reading(path))?;
+        let file = open(&*self.disk, path).map_err(|error| self.unless_gone(error))?;
+        file.read_at(&mut buffer[..part], offset).map_err(reading(path))?;
         Ok(part)
+    }
+
+    /// The error, unless the snapshot was deleted meanwhile.
+    fn unless_gone(&self, error: SnapshotError) -> SnapshotError {
+        match Snapshot::read(Arc::clone(&self.disk)) {
+            Ok(None) => SnapshotError::Unknown(self.name.clone()),
+            _ => error,
+        }
     }
 
     pub(super) fn manifest(&self) -> &sesshu_proto::v1::Manifest {
@@ -310,6 +322,6 @@ pub(super) fn not_what_it_was(path: &Path) -> Damage {
     }
 }
 
-fn damage(what: &'static str, offset: u64) -> Damage {
+pub(super) fn damage(what: &'static str, offset: u64) -> Damage {
     Damage { file: PATH.into(), offset, municipality: None, what }
 }

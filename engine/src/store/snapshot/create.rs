@@ -39,7 +39,7 @@ impl Store {
         }
         let snapshots = self.snapshots();
         match snapshots.open(name) {
-            Err(SnapshotError::Unknown(_)) => {}
+            Err(SnapshotError::Unknown(_)) if shared.may_begin(name)? => {}
             _ => return Err(SnapshotError::Exists(name.clone())),
         }
         // What a failure left.
@@ -49,8 +49,7 @@ impl Store {
             // The error that is reported is the first one; what stays the next open removes.
             let _ = delete(&*shared.platform.disk, &name.directory());
         }
-        made?;
-        snapshots.open(name)
+        made
     }
 
     /// The snapshots of this store.
@@ -67,8 +66,9 @@ impl Store {
     pub fn delete_snapshot(&self, name: &SnapshotName) -> Result<(), SnapshotError> {
         let shared = &*self.shared;
         let _one_at_a_time = lock(&shared.snapshots);
-        if let Err(error @ SnapshotError::Unknown(_)) = self.snapshots().open(name) {
-            return Err(error);
+        let names = shared.platform.disk.list(&name.directory()).map_err(failed("listing", name.directory()))?;
+        if names.is_empty() || !is_ours(&name.directory(), &names) {
+            return Err(SnapshotError::Unknown(name.clone()));
         }
         delete(&*shared.platform.disk, &name.directory()).map_err(failed("deleting", name.directory()))
     }
@@ -83,7 +83,14 @@ struct ToLink {
 }
 
 impl Shared {
-    fn link_and_name(&self, name: &SnapshotName) -> Result<(), SnapshotError> {
+    /// Whether nothing of somebody else's lies there.
+    fn may_begin(&self, name: &SnapshotName) -> Result<bool, SnapshotError> {
+        let directory = name.directory();
+        let names = self.platform.disk.list(&directory).map_err(failed("listing", &directory))?;
+        Ok(is_ours(&directory, &names))
+    }
+
+    fn link_and_name(&self, name: &SnapshotName) -> Result<Snapshot, SnapshotError> {
         let disk = &self.platform.disk;
         let directory = name.directory();
         let below = Instead::below(Arc::clone(disk), &directory);
@@ -91,7 +98,6 @@ impl Shared {
         for path in &inside {
             disk.create_directory(path).map_err(failed("making", path))?;
         }
-        let created_at = self.platform.environment.now_ms();
         let (manifest, last_time, files) = {
             let _nothing_goes = lock(&self.removals);
             let (manifest, last_time, files) = self.what_there_is()?;
@@ -116,22 +122,27 @@ impl Shared {
         let (first_sequence, first_time) = first.max().unwrap_or_default();
         let message = SnapshotMessage {
             name: name.to_string(),
-            created_at,
+            created_at: self.platform.environment.now_ms(),
             manifest: Some(manifest),
             files: named.collect(),
             first_sequence,
             first_time,
             last_time,
         };
-        Snapshot::write(&below, &message).map_err(failed("writing", directory.join(contents::PATH)))
+        Snapshot::write(Arc::new(below), &message)
     }
 
-    /// What one view shows: as a manifest, with the commit time of its newest event, and as files.
+    /// What one view shows: as a manifest, with the time until which nothing else came, and as files.
     fn what_there_is(&self) -> Result<(Manifest, u64, Vec<ToLink>), SnapshotError> {
         let (access, accesses) = self.access_log_files()?.unzip();
+        let committer = self.committer();
         let named = lock(&self.manifest);
         // Behind the lock: the hashes of everything that this view shows are still known.
         let view = self.view.load_full();
+        // What comes from now on has this time at least, but what is on its way may have an earlier one.
+        let now_ms = self.platform.environment.now_ms();
+        let until_ms = if committer.is_idle() { view.time_ms.max(now_ms) } else { view.time_ms };
+        drop(committer);
         let manifest = Manifest { checkpoint: None, access, ..named.of(&view) };
         drop(named);
         let mut files = Vec::new();
@@ -147,7 +158,7 @@ impl Shared {
         }
         let logs = view.horizon.segments.files_up_to(view.end).chain(accesses.unwrap_or_default());
         files.extend(logs.map(|(path, length)| ToLink { from: path.clone(), to: path, length, blake3: None }));
-        Ok((manifest, view.time_ms, files))
+        Ok((manifest, until_ms, files))
     }
 }
 
@@ -156,50 +167,57 @@ fn delete(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
     let named = directory.join(contents::PATH);
     if disk.list(directory)?.contains(&named) {
         disk.remove(&named)?;
-        disk.sync_directory(directory)?;
     }
     remove(disk, directory)
 }
 
-/// Removes a directory and everything in it; none is as good as one that is gone.
+/// Removes a directory without `SNAPSHOT` and everything of a snapshot's in it; none is as good as one that is gone.
 fn remove(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
-    let files = disk.list(directory)?;
+    let names = disk.list(directory)?;
+    if !disk.list(Path::new(DIRECTORY))?.contains(&directory.to_owned()) || !is_ours(directory, &names) {
+        return Ok(());
+    }
+    // Whoever removed `SNAPSHOT` may not have synced that.
+    disk.sync_directory(directory)?;
     for inside in [generation::DIRECTORY, log::DIRECTORY, ACCESS].map(|inside| directory.join(inside)) {
-        if files.contains(&inside) {
+        if names.contains(&inside) {
             disk.list(&inside)?.iter().try_for_each(|file| disk.remove(file))?;
             disk.sync_directory(&inside)?;
             disk.remove_directory(&inside)?;
         }
     }
-    for file in [contents::PATH, contents::TEMPORARY].map(|file| directory.join(file)) {
-        if files.contains(&file) {
-            disk.remove(&file)?;
-        }
-    }
-    if !disk.list(Path::new(DIRECTORY))?.contains(&directory.to_owned()) {
-        return Ok(());
+    let temporary = directory.join(contents::TEMPORARY);
+    if names.contains(&temporary) {
+        disk.remove(&temporary)?;
     }
     disk.sync_directory(directory)?;
-    match disk.remove_directory(directory) {
-        // Somebody has put something there, which is theirs.
-        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
-        removed => removed.and_then(|()| disk.sync_directory(Path::new(DIRECTORY))),
-    }
+    disk.remove_directory(directory)?;
+    disk.sync_directory(Path::new(DIRECTORY))
 }
 
-/// Removes what was left of snapshots that were being made or deleted. Returns how many.
-pub(in crate::store) fn remove_leftovers(disk: &dyn Disk) -> io::Result<u64> {
+/// Whether what lies in a directory is what a snapshot has, or a part of it. Anything else is somebody's.
+fn is_ours(directory: &Path, names: &[PathBuf]) -> bool {
+    let known = [contents::PATH, contents::TEMPORARY, generation::DIRECTORY, log::DIRECTORY, ACCESS];
+    let known = known.map(|known| directory.join(known));
+    names.iter().all(|name| known.contains(name))
+}
+
+/// Makes sure of the snapshots that there are, and removes what was left of those that were being made or deleted. Returns how many. What cannot be removed stays.
+pub(in crate::store) fn settle(disk: &dyn Disk) -> u64 {
     let mut removed = 0;
-    for directory in disk.list(Path::new(DIRECTORY))? {
-        match disk.list(&directory) {
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
-            files => {
-                if !files?.contains(&directory.join(contents::PATH)) {
-                    remove(disk, &directory)?;
-                    removed += 1;
-                }
-            }
+    for directory in disk.list(Path::new(DIRECTORY)).unwrap_or_default() {
+        // A file, for one, is nobody's snapshot.
+        let Ok(names) = disk.list(&directory) else { continue };
+        let done = if names.contains(&directory.join(contents::PATH)) {
+            // It may have been named by a program that was killed before it synced that.
+            disk.sync_directory(&directory)
+        } else {
+            remove(disk, &directory).inspect(|()| removed += u64::from(is_ours(&directory, &names)))
+        };
+        if let Err(error) = done {
+            let (error, directory) = (&error as &dyn std::error::Error, directory.display());
+            tracing::warn!(error, %directory, "a snapshot, or what is left of one, could not be seen to");
         }
     }
-    Ok(removed)
+    removed
 }

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::contents::{self, CHUNK_BYTES, PATH, Snapshot, hash, not_what_it_was};
+use super::contents::{BYTES_MAX, CHUNK_BYTES, PATH, Snapshot, hash, not_what_it_was};
 use super::{ACCESS, failed};
 use crate::disk::{Disk, RealDisk};
 use crate::error::SnapshotError;
@@ -16,6 +16,8 @@ use crate::{generation, log};
 
 /// Until the export is whole, what it will be is said here.
 const UNFINISHED: &str = "SNAPSHOT.part";
+/// Held while something is exported to the directory.
+const LOCK: &str = "LOCK";
 
 /// How far an export has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub type ReadFile<'a> =
 pub struct SnapshotExport {
     snapshot: Snapshot,
     to: Arc<dyn Disk>,
+    /// Keeps other exports out of the directory.
+    _lock: Box<dyn Send + Sync>,
 }
 
 impl Snapshot {
@@ -82,11 +86,13 @@ impl SnapshotExport {
     /// As [`SnapshotExport::begin`].
     pub fn begin_on(encoded: &[u8], disk: Arc<dyn Disk>, to: &Path) -> Result<SnapshotExport, SnapshotError> {
         let root = Path::new("");
-        let names = disk.list(root).map_err(failed("listing", to))?;
+        let mut names = disk.list(root).map_err(failed("listing", to))?;
+        names.retain(|name| name != Path::new(LOCK));
         let mut same = names.is_empty();
         for name in [PATH, UNFINISHED].map(Path::new).into_iter().filter(|name| names.iter().any(|it| it == name)) {
             let file = disk.open(name, false).map_err(failed("opening", name))?;
-            let mut bytes = vec![0; file.length().map_err(failed("reading", name))? as usize];
+            let length = file.length().map_err(failed("reading", name))?.min(BYTES_MAX);
+            let mut bytes = vec![0; length as usize];
             file.read_at(&mut bytes, 0).map_err(failed("reading", name))?;
             // One whose writing was cut short says nothing, and nothing was copied before it was whole.
             same |= bytes == encoded || (name == Path::new(UNFINISHED) && names.len() == 1);
@@ -99,13 +105,17 @@ impl SnapshotExport {
             return Err(SnapshotError::NotEmpty(to.to_owned()));
         }
         let snapshot = Snapshot::decode(Arc::clone(&disk), encoded)?;
+        let lock = disk.lock(Path::new(LOCK)).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => SnapshotError::Busy(to.to_owned()),
+            _ => failed("locking", to)(error),
+        })?;
         if !names.iter().any(|name| name == Path::new(PATH)) {
             write_unfinished(&*disk, encoded).map_err(failed("writing", UNFINISHED))?;
         }
         for directory in [generation::DIRECTORY, log::DIRECTORY, ACCESS] {
             disk.create_directory(Path::new(directory)).map_err(failed("making", directory))?;
         }
-        Ok(SnapshotExport { snapshot, to: disk })
+        Ok(SnapshotExport { snapshot, to: disk, _lock: lock })
     }
 
     /// Bytes that there will be.
@@ -155,21 +165,31 @@ impl SnapshotExport {
         blake3: blake3::Hash,
         told: &mut dyn FnMut(u64),
     ) -> Result<bool, SnapshotError> {
-        let directory = path.parent().unwrap_or(Path::new(""));
-        if !self.to.list(directory).map_err(failed("listing", directory))?.contains(&path.to_owned()) {
-            return Ok(false);
-        }
+        let file = match self.to.open(path, false) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            file => file.map_err(failed("opening", path))?,
+        };
         let mut read = 0;
-        let found_length = contents::open(&*self.to, path)?.length().map_err(contents::reading(path))?;
+        let found_length = file.length().map_err(failed("reading", path))?;
         let same = found_length == length
             && hash(&*self.to, path, length, &mut |bytes| {
                 read += bytes;
                 told(read);
             })? == blake3;
         if !same {
+            // From here on it is not whole, until it is.
+            self.unfinish().map_err(failed("naming", UNFINISHED))?;
             self.to.remove(path).map_err(failed("replacing", path))?;
         }
         Ok(same)
+    }
+
+    /// Takes the name back that says that it is whole, if it has it.
+    fn unfinish(&self) -> io::Result<()> {
+        match self.to.rename(Path::new(PATH), Path::new(UNFINISHED)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            renamed => renamed.and_then(|()| self.to.sync_directory(Path::new(""))),
+        }
     }
 
     fn copy(
@@ -190,13 +210,16 @@ impl SnapshotExport {
         let file = file.map_err(failed("creating", &part))?;
         let (mut hasher, mut at) = (blake3::Hasher::new(), 0);
         read(path, &mut |bytes| {
+            if bytes.len() as u64 > length - at {
+                return Err(not_what_it_was(path).into());
+            }
             hasher.update(bytes);
             file.write_at(bytes, at).map_err(failed("writing", &part))?;
             at += bytes.len() as u64;
             told(at);
             Ok(())
         })?;
-        if (at, hasher.finalize()) != (length, blake3) && !broken(Mutation::RestoreUnverified) {
+        if (at, hasher.finalize()) != (length, blake3) && !broken(Mutation::ExportUnverified) {
             return Err(not_what_it_was(path).into());
         }
         if !broken(Mutation::SkipExportSync) {

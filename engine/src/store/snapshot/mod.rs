@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use contents::{Snapshot, Window};
-pub(super) use create::remove_leftovers;
+pub(super) use create::settle;
 pub use export::{Exporting, ReadFile, SnapshotExport};
 pub use name::SnapshotName;
 pub use restore::{RestoreStep, RestoredStore, Restoring};
@@ -85,17 +85,19 @@ impl Snapshots {
             listed.push(ListedSnapshot { name, snapshot, own_bytes: 0 });
         }
         let current = self.current_files()?;
-        let files = |listed: &ListedSnapshot| -> Vec<(PathBuf, u64)> {
-            listed.snapshot.iter().flat_map(Snapshot::files).map(|(path, length, _)| (path, length)).collect()
+        let files = |listed: &ListedSnapshot| -> Vec<PathBuf> {
+            listed.snapshot.iter().flat_map(Snapshot::files).map(|(path, ..)| path).collect()
         };
         let files: Vec<_> = listed.iter().map(files).collect();
         let mut holders = std::collections::HashMap::<&Path, usize>::new();
-        for (path, _) in files.iter().flatten() {
+        for path in files.iter().flatten() {
             *holders.entry(path).or_default() += 1;
         }
-        for (snapshot, files) in listed.iter_mut().zip(&files) {
-            let own = files.iter().filter(|(path, _)| holders[&**path] == 1 && !current.contains(path));
-            snapshot.own_bytes = own.map(|(_, length)| length).sum();
+        for (listed, files) in listed.iter_mut().zip(&files) {
+            let own = files.iter().filter(|path| holders[&***path] == 1 && !current.contains(*path));
+            // Whole files: of a segment there is more than the snapshot's part.
+            let length = |path: &PathBuf| self.disk.open(&listed.name.directory().join(path), false)?.length();
+            listed.own_bytes = own.filter_map(|path| length(path).ok()).sum();
         }
         let age = |snapshot: &Snapshot| (false, snapshot.created_at_ms(), snapshot.window().end.0);
         listed.sort_by_key(|it| it.snapshot.as_ref().map_or((true, 0, 0), age));
@@ -106,10 +108,14 @@ impl Snapshots {
     ///
     /// # Errors
     ///
-    /// [`SnapshotError`]
+    /// [`SnapshotError`].
     pub fn open(&self, name: &SnapshotName) -> Result<Snapshot, SnapshotError> {
         let disk = Arc::new(Instead::below(Arc::clone(&self.disk), &name.directory()));
-        Snapshot::read(disk)?.ok_or_else(|| SnapshotError::Unknown(name.clone()))
+        match Snapshot::read(disk)? {
+            Some(snapshot) if snapshot.name() == name => Ok(snapshot),
+            Some(_) => Err(contents::damage("the snapshot of another name", 0).into()),
+            None => Err(SnapshotError::Unknown(name.clone())),
+        }
     }
 
     fn names(&self) -> Result<Vec<SnapshotName>, SnapshotError> {

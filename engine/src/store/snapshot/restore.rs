@@ -16,6 +16,7 @@ use std::sync::Arc;
 use prost::Message as _;
 use sesshu_proto::v1::{AccessLog as AccessLogMessage, Generation as GenerationMessage, Manifest, ResidentChange};
 
+use super::super::access::in_its_place;
 use super::super::open::{is_free, take_lock};
 use super::super::state::identity;
 use super::super::{Store, manifest};
@@ -30,7 +31,7 @@ use crate::ledger::Moment;
 use crate::log::{self, Copied, Event, Extent, Until};
 use crate::mutation::{Mutation, broken};
 use crate::options::{CompactionPolicy, Options};
-use crate::platform::Platform;
+use crate::platform::{Platform, cores};
 use crate::ticket::{Municipality, Ticket};
 
 /// What a restore does at the moment.
@@ -61,8 +62,6 @@ pub struct RestoredStore {
     pub store_id: StoreId,
     /// Its newest event. Of an act of two events it has both or neither.
     pub sequence: u64,
-    /// The commit time of that, milliseconds since 1970; 0 if there is none in its log.
-    pub time_ms: u64,
     /// Ledgers of which anything is known.
     pub ledgers: u64,
     /// Register rows.
@@ -83,17 +82,10 @@ impl Snapshot {
         moment: Option<Moment>,
         told: &mut (dyn FnMut(Restoring) + Send),
     ) -> Result<RestoredStore, RestoreError> {
-        let window = self.window();
-        if let Some(asked) = moment.filter(|moment| !window.has(*moment)) {
-            return Err(RestoreError::OutsideWindow { asked, window });
-        }
-        let failed = |source| RestoreError::Disk { doing: "looking at", path: to.to_owned(), source };
-        if !is_free(&RealDisk::existing(to)).map_err(failed)? {
-            return Err(RestoreError::NotEmpty(to.to_owned()));
-        }
+        self.check(&RealDisk::existing(to), cores(), to, moment, told)?;
         let disk = RealDisk::create(to);
         let disk = disk.map_err(|source| RestoreError::Disk { doing: "making", path: to.to_owned(), source })?;
-        self.restore_on(Platform::on(Arc::new(disk)), to, moment, told)
+        self.make(Platform::on(Arc::new(disk)), to, moment, told)
     }
 
     /// As [`Snapshot::restore`], on another platform. `to` names the store in messages.
@@ -108,18 +100,40 @@ impl Snapshot {
         moment: Option<Moment>,
         told: &mut (dyn FnMut(Restoring) + Send),
     ) -> Result<RestoredStore, RestoreError> {
+        self.check(&*platform.disk, platform.cores(), to, moment, told)?;
+        self.make(platform, to, moment, told)
+    }
+
+    /// Whether it can be done: the moment is in the window, nothing lies there, and the snapshot is what it was.
+    fn check(
+        &self,
+        disk: &dyn Disk,
+        threads: usize,
+        to: &Path,
+        moment: Option<Moment>,
+        told: &mut (dyn FnMut(Restoring) + Send),
+    ) -> Result<(), RestoreError> {
         let window = self.window();
         if let Some(asked) = moment.filter(|moment| !window.has(*moment)) {
             return Err(RestoreError::OutsideWindow { asked, window });
         }
-        let disk = &*platform.disk;
-        if !is_free(disk).map_err(|source| RestoreError::Disk { doing: "looking at", path: to.to_owned(), source })? {
-            return Err(RestoreError::NotEmpty(to.to_owned()));
-        }
-        self.verify_on(platform.cores(), &mut summed(RestoreStep::Verifying, told))?;
-        let lock = take_lock(disk, to)?;
+        must_be_free(disk, to)?;
+        Ok(self.verify_on(threads, &mut summed(RestoreStep::Verifying, told))?)
+    }
+
+    /// Makes the store, and opens and closes it once.
+    fn make(
+        &self,
+        platform: Platform,
+        to: &Path,
+        moment: Option<Moment>,
+        told: &mut (dyn FnMut(Restoring) + Send),
+    ) -> Result<RestoredStore, RestoreError> {
+        let lock = take_lock(&*platform.disk, to)?;
+        // Others may have made something there while the snapshot was read; from now on they cannot.
+        must_be_free(&*platform.disk, to)?;
         let copied = self.copy_to(&platform, moment, &mut summed(RestoreStep::Copying, told));
-        let (time_ms, _) = copied.inspect_err(|_| remove_copies(disk))?;
+        copied.inspect_err(|_| remove_copies(&*platform.disk))?;
         drop(lock);
         told(Restoring { step: RestoreStep::Opening, bytes: self.bytes() });
         let options = Options { create: false, compaction: CompactionPolicy::NEVER, ..Options::default() };
@@ -128,7 +142,6 @@ impl Snapshot {
         let restored = RestoredStore {
             store_id: store.id(),
             sequence: status.sequence,
-            time_ms,
             ledgers: status.ledgers,
             residents: status.residents,
             shots: status.shots,
@@ -137,13 +150,13 @@ impl Snapshot {
         Ok(restored)
     }
 
-    /// Copies all files and writes the manifest. Returns the commit time of the newest event.
+    /// Copies all files and writes the manifest.
     fn copy_to(
         &self,
         platform: &Platform,
         moment: Option<Moment>,
         told: &mut dyn FnMut(u64),
-    ) -> Result<(u64, StoreId), RestoreError> {
+    ) -> Result<(), RestoreError> {
         let (disk, of) = (&*platform.disk, self.manifest());
         let failed = |source| RestoreError::Disk { doing: "making", path: manifest::PATH.into(), source };
         for directory in [generation::DIRECTORY, generation::STAGING] {
@@ -167,7 +180,7 @@ impl Snapshot {
         let extent = Extent { first: of.log_first_segment.max(1), position, sequence };
         let copied = log::copy((&*self.disk, self.mark.id), extent, &until, (disk, store_id), told).map_err(of_log)?;
         let access = of.access.map(|access| self.copy_access_log(platform, store_id, access, told)).transpose()?;
-        let Copied { position, sequence, segment, time_ms } = copied;
+        let Copied { position, sequence, segment } = copied;
         let manifest = Manifest {
             store_id: id.to_vec(),
             lookup_key: of.lookup_key.clone(),
@@ -181,8 +194,7 @@ impl Snapshot {
             log_first_segment: extent.first,
             ..Manifest::default()
         };
-        manifest::create(disk, &manifest)?;
-        Ok((time_ms, store_id))
+        Ok(manifest::create(disk, &manifest)?)
     }
 
     fn copy_generation(
@@ -221,8 +233,8 @@ impl Snapshot {
     ) -> Result<AccessLogMessage, RestoreError> {
         let (from, to) = (self.access_disk(), Instead::new(Arc::clone(&platform.disk), log::DIRECTORY, super::ACCESS));
         let extent = Extent { first: 1, position: access.position, sequence: access.sequence };
-        let copied = log::copy((&from, self.mark.id), extent, &Until::END, (&to, store_id), told).map_err(of_log)?;
-        let Copied { position, sequence, segment, .. } = copied;
+        let copied = log::copy((&from, self.mark.id), extent, &Until::END, (&to, store_id), told).map_err(in_its_place);
+        let Copied { position, sequence, segment } = copied.map_err(of_log)?;
         Ok(AccessLogMessage { position, sequence, segment, closed: false })
     }
 }
@@ -251,6 +263,15 @@ fn are_one_act(event: &Event<'_>, next: &Event<'_>) -> bool {
             number.is_some_and(|number| resident.is_some_and(|row| row.previous_numbers.contains(&number)))
         }
         _ => false,
+    }
+}
+
+/// Nothing lies where the store is to be.
+fn must_be_free(disk: &dyn Disk, to: &Path) -> Result<(), RestoreError> {
+    match is_free(disk) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(RestoreError::NotEmpty(to.to_owned())),
+        Err(source) => Err(RestoreError::Disk { doing: "looking at", path: to.to_owned(), source }),
     }
 }
 
