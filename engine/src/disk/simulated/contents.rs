@@ -233,7 +233,11 @@ impl Contents {
             // How many of the writes since the last sync each sector has seen.
             let mut seen = BTreeMap::new();
             for (at, write) in writes.iter().enumerate() {
+                // None of it, if the file ends before it.
                 let end = (write.offset + write.length).min(length);
+                if end <= write.offset {
+                    continue;
+                }
                 for sector in write.offset / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES) {
                     if at < *seen.entry(sector).or_insert_with(|| draw.below(writes.len() + 1)) {
                         let from = (sector * SECTOR_BYTES).max(write.offset);
