@@ -43,7 +43,7 @@ fn a_snapshot_is_made_listed_exported_restored_and_deleted_by_command() {
         assert_eq!((number(window, "first_sequence"), number(window, "last_sequence")), (1, 41), "{made}");
         record(&folder, place, option, 41..=50);
         let listed = sesshu!["snapshot", "list", option, place, "--json"].code(0).objects();
-        assert_eq!(listed, [made.clone()], "all of it is the store's, too");
+        assert_eq!(listed, std::slice::from_ref(&made), "all of it is the store's, too");
         let told = sesshu!["snapshot", "list", option, place].code(0).stdout;
         assert!(told.starts_with("noon  sequence 1 to 41, 20") && told.ends_with(" of it nowhere else\n"), "{told}");
         let exists = sesshu!["snapshot", "create", "noon", option, place].code(2).stderr;
