@@ -165,6 +165,11 @@ struct Acknowledged {
     /// Capture id to ticket number and shot id.
     shots: HashMap<String, (u64, u64)>,
     version: u32,
+    /// Name to newest event; those that were about to be deleted are not here.
+    snapshots: HashMap<String, u64>,
+    /// Every name that was ever told.
+    named: HashSet<String>,
+    compacted: u64,
 }
 
 impl Acknowledged {
@@ -191,6 +196,12 @@ impl Acknowledged {
                     let told = (number.parse().expect("a number"), shot_id.parse().expect("a number"));
                     assert_eq!(self.shots.insert(capture_id.into(), told), None, "acknowledged twice");
                 }
+                ["compacted", _] => self.compacted += 1,
+                ["snapshot", name, sequence] => {
+                    self.snapshots.insert(name.into(), sequence.parse().expect("a number"));
+                    self.named.insert(name.into());
+                }
+                ["deleting", name] => drop(self.snapshots.remove(name)),
                 ["load", version, _] => self.version = version.parse().expect("a number"),
                 _ => panic!("the process said: {whole}"),
             }
@@ -221,13 +232,36 @@ impl Acknowledged {
     }
 }
 
+impl Acknowledged {
+    /// The snapshots are there, whole, and what was acknowledged before is in them. They go then.
+    fn check_snapshots(&mut self, store: &Store) {
+        let listed = store.snapshots().list().unwrap();
+        for (name, sequence) in self.snapshots.drain() {
+            let listed = listed.iter().find(|listed| listed.name.to_string() == name);
+            let snapshot = listed.expect("a snapshot that was acknowledged is there").snapshot.as_ref().unwrap();
+            assert_eq!(snapshot.window().end.0, sequence);
+            let copy = Place::in_memory();
+            snapshot.restore(&copy.path(), None, &mut |_| {}).unwrap();
+            let then = ledger(&copy.open().view(), CHIYODA).unwrap();
+            let held: HashSet<u64> = then.values().flat_map(Answer::shots).map(|shot| shot.shot_id).collect();
+            let mut known = self.shots.values().filter(|(_, shot_id)| *shot_id <= sequence);
+            assert!(known.all(|(_, shot_id)| held.contains(shot_id)), "{name} has every shot that was acknowledged");
+        }
+        // One that was being made or deleted is there whole or not at all.
+        for listed in listed {
+            listed.snapshot.unwrap().verify(&mut |_| {}).unwrap();
+            store.delete_snapshot(&listed.name).unwrap();
+        }
+    }
+}
+
 /// The version in "12　第3版".
 fn suffix(text: &str) -> String {
     text.split('第').nth(1).and_then(|text| text.strip_suffix('版')).expect("a name of the fixtures").to_owned()
 }
 
 #[test]
-fn acknowledged_shots_and_registers_survive_a_kill() {
+fn acknowledged_shots_registers_and_snapshots_survive_a_kill() {
     let mut rng = rng();
     let place = Place::on_disk();
     let mut acknowledged = Acknowledged::default();
@@ -242,6 +276,10 @@ fn acknowledged_shots_and_registers_survive_a_kill() {
         let (store, opened) = place.try_open().unwrap();
         assert_ne!(opened.log, LogOutcome::Closed);
         acknowledged.check(&ledger(&store.view(), CHIYODA).unwrap());
+        acknowledged.check_snapshots(&store);
     }
     assert!(acknowledged.shots.len() > 1000 && acknowledged.version > 0);
+    let Acknowledged { compacted, named, .. } = acknowledged;
+    println!("{compacted} ledgers compacted, {} snapshots made", named.len());
+    assert!(compacted > 0 && named.len() > 20, "{compacted} {}", named.len());
 }

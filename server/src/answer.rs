@@ -14,6 +14,7 @@ use sesshu_proto::v1::{
 
 use crate::amend::authority_word;
 use crate::answer_record::WarningAnswer;
+use crate::answer_snapshot::SnapshotAnswer;
 use crate::input::RejectedRow;
 
 /// Writes `object` as one line.
@@ -347,11 +348,13 @@ pub struct StatusAnswer {
     log_bytes: u64,
     log_written_bytes: u64,
     available_bytes: u64,
+    log_to_read_bytes: u64,
     log_segments: u64,
     writable: bool,
     not_writable_reason: Option<String>,
     opened: String,
     torn_bytes: u64,
+    snapshots: Vec<SnapshotAnswer>,
 }
 
 impl From<StatusReply> for StatusAnswer {
@@ -370,11 +373,13 @@ impl From<StatusReply> for StatusAnswer {
             log_bytes: reply.log_bytes,
             log_written_bytes: reply.log_written_bytes,
             available_bytes: reply.available_bytes,
+            log_to_read_bytes: reply.log_to_read_bytes,
             log_segments: reply.log_segments,
             writable: reply.writable,
             not_writable_reason: (!reply.not_writable_reason.is_empty()).then_some(reply.not_writable_reason),
             opened: reply.opened,
             torn_bytes: reply.torn_bytes,
+            snapshots: reply.snapshots.into_iter().map(SnapshotAnswer::from).collect(),
         }
     }
 }

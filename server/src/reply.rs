@@ -386,5 +386,8 @@ pub fn of_status(store: &sesshu_engine::Store) -> StatusReply {
         torn_bytes,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         available_bytes: store.available_bytes().unwrap_or(0),
+        log_to_read_bytes: status.log_to_read_bytes,
+        // One that cannot be listed now is told by those who ask for the list.
+        snapshots: store.snapshots().list().iter().flatten().map(of_listed_snapshot).collect(),
     }
 }

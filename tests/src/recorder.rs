@@ -1,13 +1,16 @@
-//! A process to be killed: it records shots from 64 threads and loads registers, and says on its standard output what was acknowledged.
+//! A process to be killed: it records shots from 64 threads, loads registers, compacts their ledger, makes snapshots and deletes them, and says on its standard
+//! output what was acknowledged.
 //!
-//! `sesshu-recorder STORE ROUND FIRST_VERSION`. A line is `shot CAPTURE_ID NUMBER SHOT_ID` or `load VERSION SEQUENCE`, written after the acknowledgement and
-//! never before. It goes on until it is killed, or nobody reads any more.
+//! `sesshu-recorder STORE ROUND FIRST_VERSION`. A line is `shot CAPTURE_ID NUMBER SHOT_ID`, `load VERSION SEQUENCE`, `compacted GENERATION` or `snapshot NAME SEQUENCE`,
+//! written after the acknowledgement and never before, or `deleting NAME`, written before. It goes on until it is killed, or nobody reads any more.
 
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::Path;
 
-use sesshu_engine::{Options, Store};
-use sesshu_tests::{CHIYODA, load, record, shot, ticket};
+use sesshu_engine::error::{CompactError, LoadError};
+use sesshu_engine::{Options, SnapshotName, Store};
+use sesshu_tests::{CHIYODA, load, municipality, record, shot, ticket};
 
 const THREADS: u64 = 64;
 
@@ -29,11 +32,32 @@ fn main() {
                 }
             });
         }
+        scope.spawn(|| keep_up(&store, round));
         for version in version.. {
             let report = load(&store, CHIYODA, 1..=250, version);
             say(&format!("load {version} {}\n", report.sequence));
         }
     });
+}
+
+fn keep_up(store: &Store, round: &str) {
+    let mut before = None;
+    for count in 0.. {
+        match store.compact(municipality(CHIYODA), None, &mut |_| ControlFlow::Continue(())) {
+            Ok(Some(done)) => say(&format!("compacted {}\n", done.generation)),
+            // The loads never rest, and go first.
+            Ok(None) | Err(CompactError::Build(LoadError::UnderWay(_))) => {}
+            Err(error) => panic!("it is compacted: {error:?}"),
+        }
+        store.checkpoint().expect("a checkpoint is written");
+        let name = SnapshotName::parse(&format!("r{round}-{count}")).expect("a name");
+        let snapshot = store.create_snapshot(&name).expect("a snapshot is made");
+        say(&format!("snapshot {name} {}\n", snapshot.window().end.0));
+        if let Some(before) = before.replace(name) {
+            say(&format!("deleting {before}\n"));
+            store.delete_snapshot(&before).expect("it is deleted");
+        }
+    }
 }
 
 fn say(line: &str) {

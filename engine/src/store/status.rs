@@ -24,6 +24,8 @@ pub struct Status {
     pub log_bytes: u64,
     /// Bytes of them that are written.
     pub log_written_bytes: u64,
+    /// Bytes of the log behind the newest checkpoint: what an open reads.
+    pub log_to_read_bytes: u64,
     /// Segments of the log.
     pub log_segments: u64,
     /// Shots that wait for the committer.
@@ -42,11 +44,13 @@ impl Store {
     /// The store at this moment.
     #[must_use]
     pub fn status(&self) -> Status {
+        let checkpointed = lock(&self.shared.manifest).checkpoint().map_or(0, |checkpoint| checkpoint.position);
         let view = self.view();
         let mut status = Status {
             sequence: view.horizon.sequence,
             log_bytes: view.horizon.segments.bytes(),
             log_written_bytes: view.end - view.horizon.segments.begin(),
+            log_to_read_bytes: view.end.saturating_sub(checkpointed.max(view.horizon.segments.begin())),
             log_segments: view.horizon.segments.count() as u64,
             queued_shots: self.shared.queue.depth() as u64,
             trouble: lock(&self.shared.trouble).clone(),

@@ -33,6 +33,19 @@ impl Status {
             0 => status.opened,
             torn => format!("{}, {torn} bytes cut", status.opened),
         };
+        let snapshots = match (status.snapshots.first(), status.snapshots.last()) {
+            (Some(oldest), Some(newest)) => {
+                let (count, from, to) = (status.snapshots.len(), oldest.first_time, newest.last_time);
+                format!(
+                    "{count}, of {} to {} ({} to {})",
+                    answer::time(from),
+                    answer::time(to),
+                    oldest.name,
+                    newest.name
+                )
+            }
+            _ => "none".to_owned(),
+        };
         let rows = [
             ("store", status.store_id),
             ("format version", status.format_version.to_string()),
@@ -47,6 +60,8 @@ impl Status {
             ("generations", table::bytes(status.generation_bytes)),
             ("log", format!("{} in {} segments", table::bytes(status.log_bytes), status.log_segments)),
             ("log written", table::bytes(status.log_written_bytes)),
+            ("log read by an open", table::bytes(status.log_to_read_bytes)),
+            ("snapshots", snapshots),
             ("left on the disk", table::bytes(status.available_bytes)),
         ];
         writeln!(std::io::stdout(), "{}", table::pairs(rows))?;
