@@ -45,6 +45,7 @@ mutations! {
     RemoveSegmentsEarly = "remove-segments-early",
     CutActs = "cut-acts",
     LeaveFailedSnapshot = "leave-failed-snapshot",
+    RemoveWhileLinking = "remove-while-linking",
     SkipSnapshotDirectorySync = "skip-snapshot-directory-sync",
     RestoreUnverified = "restore-unverified",
     SkipExportSync = "skip-export-sync",

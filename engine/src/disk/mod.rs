@@ -23,7 +23,8 @@ mod simulated;
 
 pub use instead::Instead;
 pub(crate) use instead::exchanged;
-pub(crate) use map::{Map, prefetch, prefetch_value};
+pub use map::Map;
+pub(crate) use map::{prefetch, prefetch_value};
 pub use real::RealDisk;
 #[cfg(feature = "simulated-disk")]
 pub use simulated::{Call, Fault, Misdirected, PlannedFault, SimulatedDisk, Unsynced};

@@ -161,7 +161,8 @@ impl Successor {
         let path = generation::path(self.place.municipality, self.identity.generation - 1);
         let removed = self.place.shared.name_what_is_there(false).and_then(|()| {
             let failed = |source| OpenError::Disk { doing: "removing", path: path.clone(), source };
-            let _nothing_is_linked = lock(&self.place.shared.removals);
+            let removals = &self.place.shared.removals;
+            let _nothing_is_linked = (!broken(Mutation::RemoveWhileLinking)).then(|| lock(removals));
             self.place.disk().remove(&path).map_err(failed)
         });
         if let Err(error) = removed {

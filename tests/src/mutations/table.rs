@@ -69,6 +69,8 @@ faults! {
         restore::damage_of_any_file_is_found_before_anything_is_made;
     "remove-named-copies" breaks "a restore that failed takes back its manifest before the files that it names":
         restore::a_restore_that_fails_leaves_room_for_the_next_one;
+    "remove-while-linking" breaks "no file goes while a snapshot links what a view shows":
+        linking::no_file_goes_while_a_snapshot_links_what_a_view_shows;
     "leave-failed-snapshot" breaks "a snapshot that failed is none":
         snapshot::a_snapshot_that_fails_leaves_nothing_and_the_next_one_is_made;
     "skip-snapshot-directory-sync" breaks "the names of a snapshot's files are synced before it is one":
