@@ -200,7 +200,7 @@ fn a_call_that_fails_late_has_done_its_work() {
     let mounted = disk.mount();
     let file = durable(&*mounted, "a", 1, 1);
     let late = |call: usize| disk.plan(PlannedFault { on: &Call::ALL[call..=call], count: 1, fault: Fault::Late });
-    [4, 5, 6, 9].into_iter().for_each(late);
+    [4, 5, 6, 11].into_iter().for_each(late);
     assert!(file.write_at(&[7; 512], 0).is_err());
     assert!(file.sync().is_err());
     assert!(mounted.rename(path("a"), path("b")).is_err());
@@ -220,7 +220,8 @@ fn the_call_that_was_named_fails_and_no_other() {
         let (_directory, disk) = machine(0);
         let mounted = disk.mount();
         let file = durable(&*mounted, "a", 1, 1);
-        let calls: [&dyn Fn() -> io::Result<()>; 11] = [
+        let links = std::cell::Cell::new(0);
+        let calls: [&dyn Fn() -> io::Result<()>; 13] = [
             &|| mounted.create(path("b")).map(drop),
             &|| mounted.open(path("a"), false).map(drop),
             &|| mounted.map(path("a"), 512).map(drop),
@@ -228,8 +229,10 @@ fn the_call_that_was_named_fails_and_no_other() {
             &|| file.write_at(&[1; 512], 0),
             &|| file.sync(),
             &|| mounted.rename(path("b"), path("c")),
+            &|| mounted.link(path("a"), path(&format!("l{}", links.replace(links.get() + 1)))),
             &|| mounted.remove(path("c")),
             &|| mounted.create_directory(path("d")),
+            &|| mounted.remove_directory(path("d")),
             &|| mounted.sync_directory(path("")),
             &|| mounted.list(path("")).map(drop),
         ];
@@ -239,8 +242,11 @@ fn the_call_that_was_named_fails_and_no_other() {
             for round in 0..3 {
                 let failed: Vec<_> = calls.iter().map(|call| call()).collect();
                 let due = |index| round == 1 && index == at;
-                // Without its creation or renaming a file cannot be renamed or removed.
-                let follows = |index| round == 1 && (at == 0 && index == 6 || (at == 0 || at == 6) && index == 7);
+                // Without its creation or renaming a file cannot be renamed or removed, nor a directory without its own.
+                let follows = |index| {
+                    let file = at == 0 && index == 6 || (at == 0 || at == 6) && index == 8;
+                    round == 1 && (file || at == 9 && index == 10)
+                };
                 for (index, result) in failed.iter().enumerate() {
                     assert_eq!(result.is_err(), due(index) || follows(index), "{call:?} {fault:?} {round} {index}");
                 }
@@ -248,12 +254,12 @@ fn the_call_that_was_named_fails_and_no_other() {
                     let kind = failed[at].as_ref().unwrap_err().kind();
                     assert_eq!(kind == ErrorKind::StorageFull, fault == Fault::NoRoom);
                 }
-                if round == 1 && (at == 6 || at == 7) {
+                if round == 1 && (at == 6 || at == 8) {
                     mounted.remove(path(if at == 6 { "b" } else { "c" })).unwrap();
                 }
             }
             assert_eq!(disk.faults(), faults + 1);
-            assert!(disk.calls() >= calls_before + 33);
+            assert!(disk.calls() >= calls_before + 39);
         }
     }
 }
