@@ -6,14 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use sesshu::app::{self, Choices};
 use sesshu::client::record_request;
-use sesshu_benches::{Nation, RESIDENTS, Supply};
+use sesshu_benches::{Nation, RESIDENTS, Served, Supply};
 use sesshu_engine::Store;
 use sesshu_engine::intake::ShotRecord;
 use sesshu_proto::v1::shot_log_client::ShotLogClient;
 use sesshu_proto::v1::{RecordManyRequest, RecordOutcome};
-use tokio::runtime::{Builder, Runtime};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
@@ -26,11 +24,11 @@ const AHEAD: usize = 4;
 fn record(criterion: &mut Criterion) {
     let nation = Nation::settle(Path::new(env!("CARGO_TARGET_TMPDIR")), *RESIDENTS);
     let (mut supply, residents) = (Supply::of(&nation), *RESIDENTS);
-    let served = Served::start(&nation.store);
+    let served = Served::start(&nation.store, STREAMS);
     let mut group = criterion.benchmark_group("record_grpc");
     group.sample_size(20).throughput(Throughput::Elements(1));
     group.bench_function(format!("streams={STREAMS}/batch={BATCH_SHOTS}/residents={residents}"), |bencher| {
-        bencher.iter_custom(|times| served.record(supply.take(times)));
+        bencher.iter_custom(|times| record_served(&served, supply.take(times)));
     });
     group.bench_function(format!("embedded/callers={STREAMS}/batch={BATCH_SHOTS}/residents={residents}"), |bencher| {
         bencher.iter_custom(|times| embedded(&nation.store, supply.take(times)));
@@ -38,47 +36,23 @@ fn record(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A server in this process, and connections to it.
-struct Served {
-    clients: Runtime,
-    channels: Vec<Channel>,
-    /// Ends with the process.
-    _server: Runtime,
-}
-
-impl Served {
-    fn start(store: &Arc<Store>) -> Served {
-        let server = Builder::new_multi_thread().enable_all().build().expect("a runtime");
-        let clients = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-        let address = "127.0.0.1:0".parse().expect("an address");
-        let listener = server.block_on(app::listen(address, false)).expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("it listens"));
-        let never = std::future::pending::<()>();
-        server.spawn(app::run(Arc::clone(store), listener, Choices::default(), never));
-        let connect =
-            || async { Channel::from_shared(url.clone()).expect("a URL").connect().await.expect("it listens") };
-        let channels = (0..STREAMS).map(|_| clients.block_on(connect())).collect();
-        Served { clients, channels, _server: server }
+/// Records shots, the same number on each stream, and returns how long that took.
+fn record_served(served: &Served, shots: Vec<ShotRecord>) -> Duration {
+    let mut parts: Vec<Vec<RecordManyRequest>> = vec![Vec::new(); STREAMS];
+    for (at, shots) in shots.chunks(BATCH_SHOTS).enumerate() {
+        let shots = shots.iter().map(record_request).collect();
+        parts[at % STREAMS].push(RecordManyRequest { shots, without_residents: true });
     }
-
-    /// Records shots, the same number on each stream, and returns how long that took.
-    fn record(&self, shots: Vec<ShotRecord>) -> Duration {
-        let mut parts: Vec<Vec<RecordManyRequest>> = vec![Vec::new(); STREAMS];
-        for (at, shots) in shots.chunks(BATCH_SHOTS).enumerate() {
-            let shots = shots.iter().map(record_request).collect();
-            parts[at % STREAMS].push(RecordManyRequest { shots, without_residents: true });
+    let started = Instant::now();
+    served.clients.block_on(async {
+        let streams = parts.into_iter().zip(&served.channels);
+        let streams: Vec<_> =
+            streams.map(|(batches, channel)| tokio::spawn(stream(channel.clone(), batches))).collect();
+        for stream in streams {
+            stream.await.expect("every batch is answered");
         }
-        let started = Instant::now();
-        self.clients.block_on(async {
-            let streams = parts.into_iter().zip(&self.channels);
-            let streams: Vec<_> =
-                streams.map(|(batches, channel)| tokio::spawn(stream(channel.clone(), batches))).collect();
-            for stream in streams {
-                stream.await.expect("every batch is answered");
-            }
-        });
-        started.elapsed()
-    }
+    });
+    started.elapsed()
 }
 
 /// Records batches on one stream.

@@ -8,14 +8,12 @@ use std::fs;
 use std::io::Read as _;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use sesshu::app::{self, Choices};
 use sesshu::client::record_request;
-use sesshu_benches::{Nation, RESIDENTS, SEED, shot_record, sizes};
+use sesshu_benches::{Nation, RESIDENTS, SEED, Served, shot_record, sizes};
 use sesshu_engine::intake::ShotRecord;
 use sesshu_engine::ticket::Ticket;
 use sesshu_engine::{Options, Snapshot, SnapshotName, Store};
@@ -23,9 +21,7 @@ use sesshu_proto::v1::MatchRequest;
 use sesshu_proto::v1::match_request::Ticket as MatchTicket;
 use sesshu_proto::v1::matching_client::MatchingClient;
 use sesshu_proto::v1::shot_log_client::ShotLogClient;
-use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
-use tonic::transport::Channel;
 
 /// Matches a second, and records a second.
 const RATE: u64 = 500;
@@ -41,7 +37,7 @@ fn main() {
     let nation = Nation::settle_with(directory, residents, options).with_shots();
     let store = &nation.store;
     let snapshot = snapshots(store, "log", residents);
-    let served = Served::start(store);
+    let served = Served::start(store, 1);
     let mut shots = more_shots(residents);
     let mut tickets = nation.tickets.iter().copied().cycle();
 
@@ -50,7 +46,7 @@ fn main() {
         std::thread::sleep(IDLE);
         over.store(true, Ordering::Relaxed);
     };
-    served.beside("nothing", residents, &mut tickets, &mut shots, || idle(&over), &over);
+    beside(&served, "nothing", residents, &mut tickets, &mut shots, || idle(&over), &over);
     let before = store.status();
     let begun = Instant::now();
     over.store(false, Ordering::Relaxed);
@@ -61,7 +57,7 @@ fn main() {
         store.checkpoint().expect("a checkpoint is written");
         over.store(true, Ordering::Relaxed);
     };
-    served.beside("compaction", residents, &mut tickets, &mut shots, compact, &over);
+    beside(&served, "compaction", residents, &mut tickets, &mut shots, compact, &over);
     let (took, after) = (begun.elapsed(), store.status());
     let written = after.generation_bytes as f64 / took.as_secs_f64() / 1e6;
     println!(
@@ -74,7 +70,7 @@ fn main() {
         after.log_bytes / 1_000_000
     );
     over.store(false, Ordering::Relaxed);
-    served.beside("nothing-again", residents, &mut tickets, &mut shots, || idle(&over), &over);
+    beside(&served, "nothing-again", residents, &mut tickets, &mut shots, || idle(&over), &over);
 
     drop(snapshot);
     store.delete_snapshot(&name("log")).expect("it is deleted");
@@ -151,79 +147,56 @@ fn more_shots(residents: u64) -> impl Iterator<Item = ShotRecord> {
     })
 }
 
-/// A server in this process, and a connection to it.
-struct Served {
-    clients: Runtime,
-    channel: Channel,
-    /// Ends with the process.
-    _server: Runtime,
-}
-
-impl Served {
-    fn start(store: &Arc<Store>) -> Served {
-        let server = Builder::new_multi_thread().enable_all().build().expect("a runtime");
-        let clients = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-        let address = "127.0.0.1:0".parse().expect("an address");
-        let listener = server.block_on(app::listen(address, false)).expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("it listens"));
-        server.spawn(app::run(Arc::clone(store), listener, Choices::default(), std::future::pending::<()>()));
-        let channel = clients.block_on(Channel::from_shared(url).expect("a URL").connect()).expect("it listens");
-        Served { clients, channel, _server: server }
-    }
-
-    /// Matches and records until `work` has said that it is over, and prints how long each took.
-    fn beside(
-        &self,
-        what: &str,
-        residents: u64,
-        tickets: &mut impl Iterator<Item = Ticket>,
-        shots: &mut impl Iterator<Item = ShotRecord>,
-        work: impl FnOnce() + Send,
-        over: &AtomicBool,
-    ) {
-        let (sender, mut receiver) = mpsc::unbounded_channel();
-        std::thread::scope(|scope| {
-            scope.spawn(work);
-            let begun = Instant::now();
-            for at in 0.. {
-                let due = begun + Duration::from_nanos(at * 1_000_000_000 / (2 * RATE));
-                std::thread::sleep(due.saturating_duration_since(Instant::now()));
-                if over.load(Ordering::Relaxed) {
-                    break;
-                }
-                let (sender, channel) = (sender.clone(), self.channel.clone());
-                if at % 2 == 0 {
-                    let line = line_of(tickets.next().expect("it never ends"));
-                    self.clients.spawn(async move {
-                        let mut client = MatchingClient::new(channel);
-                        let request = MatchRequest { ticket: Some(line), ..MatchRequest::default() };
-                        let reply = client.r#match(request).await.expect("it is answered").into_inner();
-                        assert!(reply.resident.is_some(), "everybody is known");
-                        // Whoever measures waits for every answer.
-                        let _ = sender.send((true, due.elapsed()));
-                    });
-                } else {
-                    let request = record_request(&shots.next().expect("there are more"));
-                    self.clients.spawn(async move {
-                        let mut client = ShotLogClient::new(channel);
-                        client.record(request).await.expect("it is recorded");
-                        let _ = sender.send((false, due.elapsed()));
-                    });
-                }
+/// Matches and records until `work` has said that it is over, and prints how long each took.
+fn beside(
+    served: &Served,
+    what: &str,
+    residents: u64,
+    tickets: &mut impl Iterator<Item = Ticket>,
+    shots: &mut impl Iterator<Item = ShotRecord>,
+    work: impl FnOnce() + Send,
+    over: &AtomicBool,
+) {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        let begun = Instant::now();
+        for at in 0.. {
+            let due = begun + Duration::from_nanos(at * 1_000_000_000 / (2 * RATE));
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            if over.load(Ordering::Relaxed) {
+                break;
             }
-        });
-        drop(sender);
-        let mut times = [(); 2].map(|()| Histogram::<u64>::new(3).expect("three digits"));
-        while let Some((is_match, took)) = self.clients.block_on(receiver.recv()) {
-            times[usize::from(!is_match)].record(took.as_micros() as u64).expect("the histogram grows");
+            let (sender, channel) = (sender.clone(), served.channels[0].clone());
+            if at % 2 == 0 {
+                let line = line_of(tickets.next().expect("it never ends"));
+                served.clients.spawn(async move {
+                    let mut client = MatchingClient::new(channel);
+                    let request = MatchRequest { ticket: Some(line), ..MatchRequest::default() };
+                    let reply = client.r#match(request).await.expect("it is answered").into_inner();
+                    assert!(reply.resident.is_some(), "everybody is known");
+                    // Whoever measures waits for every answer.
+                    let _ = sender.send((true, due.elapsed()));
+                });
+            } else {
+                let request = record_request(&shots.next().expect("there are more"));
+                served.clients.spawn(async move {
+                    let mut client = ShotLogClient::new(channel);
+                    client.record(request).await.expect("it is recorded");
+                    let _ = sender.send((false, due.elapsed()));
+                });
+            }
         }
-        for (of, times) in ["match", "record"].into_iter().zip(times) {
-            let [p50, p90, p99] = [0.5, 0.9, 0.99].map(|quantile| times.value_at_quantile(quantile));
-            let name = format!("{of}_grpc/beside={what}/rate={RATE}/residents={residents}");
-            let (worst, count) = (times.max(), times.len());
-            println!(
-                "{name:<64} p50 {p50:>6} µs   p90 {p90:>6} µs   p99 {p99:>6} µs   worst {worst:>7} µs   ({count})"
-            );
-        }
+    });
+    drop(sender);
+    let mut times = [(); 2].map(|()| Histogram::<u64>::new(3).expect("three digits"));
+    while let Some((is_match, took)) = served.clients.block_on(receiver.recv()) {
+        times[usize::from(!is_match)].record(took.as_micros() as u64).expect("the histogram grows");
+    }
+    for (of, times) in ["match", "record"].into_iter().zip(times) {
+        let [p50, p90, p99] = [0.5, 0.9, 0.99].map(|quantile| times.value_at_quantile(quantile));
+        let name = format!("{of}_grpc/beside={what}/rate={RATE}/residents={residents}");
+        let (worst, count) = (times.max(), times.len());
+        println!("{name:<64} p50 {p50:>6} µs   p90 {p90:>6} µs   p99 {p99:>6} µs   worst {worst:>7} µs   ({count})");
     }
 }

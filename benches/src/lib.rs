@@ -6,6 +6,7 @@
 
 mod alternate;
 mod bare;
+mod served;
 mod supply;
 
 use std::path::Path;
@@ -23,6 +24,7 @@ use tempfile::TempDir;
 
 pub use alternate::{Alternative, alternate, alternate_few, alternate_singles};
 pub use bare::Bare;
+pub use served::Served;
 pub use supply::Supply;
 
 /// Residents of the nation.

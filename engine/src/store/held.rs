@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use sesshu_proto::v1::Generation as GenerationMessage;
 
+use super::file_hash::file_hash;
 use super::held_file::{self, DIRECTORY, HeldId};
 use super::hold::{HoldPolicy, HoldReason};
 use super::load::{BuiltLoad, LoadReport};
@@ -213,7 +214,7 @@ impl Shared {
             id,
             damage: Damage { file: path.clone(), offset: 0, municipality: Some(id.municipality), what },
         };
-        match file_hash(&*self.platform.disk, &path, held.generation.file_length) {
+        match whole_hash(&*self.platform.disk, &path, held.generation.file_length) {
             Ok(Some(hash)) if hash.as_bytes()[..] == held.generation.blake3[..] => {}
             Ok(_) if broken(Mutation::ConfirmUnverified) => {}
             Ok(_) => return Err(damaged("length or BLAKE3 is not what the load was held with")),
@@ -280,21 +281,12 @@ impl Shared {
 }
 
 /// The BLAKE3 of a whole file; `None` if it does not have this length.
-fn file_hash(disk: &dyn Disk, path: &Path, length: u64) -> io::Result<Option<blake3::Hash>> {
-    const CHUNK_BYTES: u64 = 1 << 20;
+fn whole_hash(disk: &dyn Disk, path: &Path, length: u64) -> io::Result<Option<blake3::Hash>> {
     let file = disk.open(path, false)?;
     if file.length()? != length {
         return Ok(None);
     }
-    let (mut hasher, mut at) = (blake3::Hasher::new(), 0);
-    let mut chunk = vec![0; CHUNK_BYTES.min(length) as usize];
-    while at < length {
-        let part = &mut chunk[..CHUNK_BYTES.min(length - at) as usize];
-        file.read_at(part, at)?;
-        hasher.update(part);
-        at += part.len() as u64;
-    }
-    Ok(Some(hasher.finalize()))
+    file_hash(&*file, length, &mut |_| {}).map(Some)
 }
 
 /// What an open found in `held/`.

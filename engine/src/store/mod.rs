@@ -22,6 +22,7 @@
 //! | `amend`, `locate`, `history`, `select` | a recorded shot that is set right, where it is now, what became of it, and which have something in common |
 //! | `upkeep`, `trim` | when checkpoints and manifests are written, and which segments of the log go then |
 //! | `snapshot` | the store at one moment, kept beside it, copied elsewhere, made a store again |
+//! | `file_hash` | what a file is known by |
 //! | `status`, `statistics` | what operators ask for |
 
 mod access;
@@ -33,6 +34,7 @@ mod checkpoint;
 mod committer;
 mod compact;
 mod compactor;
+mod file_hash;
 mod find;
 mod fold;
 mod held;

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use prost::Message as _;
 use sesshu_proto::v1::Snapshot as SnapshotMessage;
 
+use super::super::file_hash::file_hash;
 use super::super::lock;
 use super::super::manifest::{self, StoreMark, Unreadable};
 use super::{SnapshotName, failed};
@@ -279,18 +280,7 @@ pub(super) fn hash(
     length: u64,
     told: &mut dyn FnMut(u64),
 ) -> Result<blake3::Hash, SnapshotError> {
-    let file = open(disk, path)?;
-    let mut hasher = blake3::Hasher::new();
-    let mut chunk = vec![0; CHUNK_BYTES.min(usize::try_from(length).unwrap_or(CHUNK_BYTES))];
-    let mut at = 0;
-    while at < length {
-        let part = chunk.len().min(usize::try_from(length - at).unwrap_or(usize::MAX));
-        file.read_at(&mut chunk[..part], at).map_err(reading(path))?;
-        hasher.update(&chunk[..part]);
-        at += part as u64;
-        told(part as u64);
-    }
-    Ok(hasher.finalize())
+    file_hash(&*open(disk, path)?, length, told).map_err(reading(path))
 }
 
 pub(super) fn open(disk: &dyn Disk, path: &Path) -> Result<Arc<dyn File>, SnapshotError> {
