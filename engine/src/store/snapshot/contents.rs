@@ -28,8 +28,6 @@ pub(super) const TEMPORARY: &str = "SNAPSHOT.tmp";
 const MAGIC: &[u8; 8] = b"SesshuSn";
 /// A nation's is a quarter of a MiB.
 pub(super) const BYTES_MAX: u64 = 64 << 20;
-/// Bytes that are read at a time.
-pub(super) const CHUNK_BYTES: usize = 1 << 20;
 
 /// Between which moments a store can be restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

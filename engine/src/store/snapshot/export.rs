@@ -7,13 +7,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::contents::{BYTES_MAX, CHUNK_BYTES, PATH, Snapshot, hash, not_what_it_was};
+use super::contents::{BYTES_MAX, PATH, Snapshot, hash, not_what_it_was};
 use super::{ACCESS, failed};
 use crate::disk::{Disk, RealDisk};
 use crate::error::SnapshotError;
 use crate::mutation::{Mutation, broken};
 use crate::{generation, log};
 
+/// Bytes that are copied at a time.
+const CHUNK_BYTES: usize = 1 << 20;
 /// Until the export is whole, what it will be is said here.
 const UNFINISHED: &str = "SNAPSHOT.part";
 /// Held while something is exported to the directory.
