@@ -80,8 +80,9 @@ impl Restore {
         let answer = RestoreAnswer::new(self.to.display().to_string(), &snapshot, &restored, key_file);
         if let Some(error) = no_key {
             let (id, key) = (&answer.outside_key, key.display());
+            let why = if let KeyError::Missing(_) = error { String::new() } else { format!(" ({error})") };
             eprintln!(
-                "sesshu: the new store's My Numbers need the key {id} ({error}): put it at {key}, or name it with --key-file"
+                "sesshu: the new store's My Numbers need the key {id}{why}: put it at {key}, or name it with --key-file"
             );
         }
         if self.json {
