@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use sesshu_engine::disk::{Disk, File, Map, RealDisk};
+use sesshu_engine::disk::{Disk, File, Map, ReadDisk, ReadFile, RealDisk};
 use sesshu_engine::{Options, Platform, SnapshotName, Store};
 use sesshu_tests::{CHIYODA, Place, SAPPORO, ledger, load};
 
@@ -20,17 +20,31 @@ struct Waiting {
     paused: Mutex<Option<Paused>>,
 }
 
+impl ReadDisk for Waiting {
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn ReadFile>> {
+        self.disk.open(path)
+    }
+
+    fn map(&self, path: &Path, length: u64) -> io::Result<Map> {
+        self.disk.map(path, length)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        self.disk.list(path)
+    }
+
+    fn lock_to_read(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        self.disk.lock_to_read(path)
+    }
+}
+
 impl Disk for Waiting {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
         self.disk.create(path)
     }
 
-    fn open(&self, path: &Path, write: bool) -> io::Result<Arc<dyn File>> {
-        self.disk.open(path, write)
-    }
-
-    fn map(&self, path: &Path, length: u64) -> io::Result<Map> {
-        self.disk.map(path, length)
+    fn open_to_write(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        self.disk.open_to_write(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -61,10 +75,6 @@ impl Disk for Waiting {
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         self.disk.sync_directory(path)
-    }
-
-    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
-        self.disk.list(path)
     }
 
     fn available(&self) -> io::Result<u64> {

@@ -83,22 +83,24 @@ pub mod fuzzing;
 
 use std::fmt;
 
+pub use generation::Remedy;
 pub use keys::OutsideKey;
 pub use ledger::{Known, Moment, Person};
 pub use log::{LogOutcome, Torn};
 #[cfg(feature = "mutations")]
 #[doc(hidden)]
 pub use mutation::NAMES as MUTATIONS;
-pub use options::{CompactionPolicy, KeyLocation, Options};
+pub use options::{CompactionPolicy, KeyLocation, Options, ScrubPolicy};
 pub use platform::{Environment, Platform};
 pub use priority::give_way;
 pub use store::{
-    Access, Amended, AmendmentOutcome, BuiltLoad, ChangeOutcome, Changed, CheckpointOutcome, CommitStatistics,
-    Compacted, CompactionForecast, CompactionProgress, Completion, Exporting, Found, Held, HeldId, HoldPolicy,
-    HoldReason, Kept, LedgerReader, ListedKey, ListedSnapshot, Load, LoadOutcome, LoadReport, Match, MyNumberQuestion,
-    OpenDataKeys, Opened, PersonHistory, ReadFile, RecordOutcome, Recorded, Rejected, RestoreStep, RestoredStore,
-    Restoring, Rotated, Rotation, SHARED_LISTED_MAX, Samples, Share, SharedCounts, ShotHistory, ShotsOf, Snapshot,
-    SnapshotExport, SnapshotName, Snapshots, Status, Store, View, ViewGuard, Watch, Window, Within,
+    Access, Amended, AmendmentOutcome, BuiltLoad, ChangeOutcome, Changed, CheckpointOutcome, ClosedStore,
+    CommitStatistics, Compacted, CompactionForecast, CompactionProgress, Completion, Exporting, Finding, Found, Held,
+    HeldId, HoldPolicy, HoldReason, Kept, LedgerReader, ListedKey, ListedSnapshot, Load, LoadOutcome, LoadReport,
+    Match, MyNumberQuestion, OpenDataKeys, Opened, PersonHistory, ReadFile, RecordOutcome, Recorded, Rejected,
+    RestoreStep, RestoredStore, Restoring, Rotated, Rotation, SHARED_LISTED_MAX, Samples, Share, SharedCounts,
+    ShotHistory, ShotsOf, Snapshot, SnapshotExport, SnapshotName, Snapshots, Status, Store, Verification, Verified,
+    Verifying, View, ViewGuard, Watch, Watcher, Window, Within,
 };
 pub use stored::{ShotView, Standing};
 

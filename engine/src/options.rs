@@ -42,6 +42,32 @@ pub struct Options {
     pub rules: Arc<Rules>,
     /// When ledgers are compacted without being asked for it.
     pub compaction: CompactionPolicy,
+    /// When the store is verified without being asked for it.
+    pub scrub: ScrubPolicy,
+}
+
+/// When a store is verified without being asked for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScrubPolicy {
+    /// Whether it ever is.
+    pub automatic: bool,
+    /// A minute after it was opened, and then so long after the end of the time before.
+    pub every: Duration,
+    /// Bytes that are read in a second at most.
+    pub limit: Option<NonZeroU64>,
+}
+
+impl ScrubPolicy {
+    /// Only when somebody asks for it.
+    pub const NEVER: ScrubPolicy =
+        ScrubPolicy { automatic: false, every: Duration::from_secs(7 * 24 * 3600), limit: NonZeroU64::new(16 << 20) };
+}
+
+impl Default for ScrubPolicy {
+    /// Once a week, at most 16 MiB a second.
+    fn default() -> ScrubPolicy {
+        ScrubPolicy { automatic: true, ..ScrubPolicy::NEVER }
+    }
 }
 
 /// When a ledger is compacted without being asked for it: as soon as one of these is so.
@@ -87,6 +113,7 @@ impl Default for Options {
             key: KeyLocation::default(),
             rules: Arc::default(),
             compaction: CompactionPolicy::default(),
+            scrub: ScrubPolicy::default(),
         }
     }
 }

@@ -4,13 +4,13 @@
 //! without copying. Pure.
 
 use prost::Message as _;
-use sesshu_proto::v1::{Provisional, RecordedShot, Shot, ShotState, Warning};
+use sesshu_proto::v1::{Provisional, RecordedShot, ResidentStatus, Shot, ShotState, Warning};
 
 use crate::frame::{Header, flag};
 use crate::lookup::HASH_BITS;
 use crate::rules::{Given, with_reasons};
 use crate::ticket::Date;
-use crate::wire::{put_bytes_field, put_varint, take_field};
+use crate::wire::{Value, put_bytes_field, put_varint, take_field};
 
 /// The first of the fields of a `Shot`, and of a `ColdShot`, that say more than what happened; they come last.
 pub(crate) const MORE_FIELDS: u32 = WARNINGS_FIELD;
@@ -55,6 +55,22 @@ pub(crate) struct RowView<'a> {
 pub(crate) struct SenderView<'a> {
     pub(crate) who: &'a str,
     pub(crate) reason: &'a str,
+}
+
+/// Whether an encoded `Resident` is neither removed (its field 6) nor replaced by another ticket's (10); looked for without reading the texts.
+pub(crate) fn counts_as_resident(mut row: &[u8]) -> bool {
+    let removed = (6, Value::Number(ResidentStatus::Removed as u64));
+    !std::iter::from_fn(|| take_field(&mut row)).any(|field| field == removed || field.0 == 10)
+}
+
+/// Whether it is active, and not replaced.
+pub(crate) fn counts_as_active(mut row: &[u8]) -> bool {
+    let (mut active, mut replaced) = (false, false);
+    while let Some((field, value)) = take_field(&mut row) {
+        active |= (field, value) == (6, Value::Number(ResidentStatus::Active as u64));
+        replaced |= field == 10;
+    }
+    active && !replaced
 }
 
 impl<'a> RowView<'a> {

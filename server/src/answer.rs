@@ -1,7 +1,7 @@
 //! What programs read: one JSON object a line, the same for a store and for a server.
 //!
-//! Owns the field names and texts of every object that a command prints with `--json`; `docs/json.md` lists them. An object holds no address in a file, and
-//! no timing but how long a `load` took: the same state gives the same bytes. Tickets and resident's numbers are texts, since leading zeros matter.
+//! Owns the field names and texts of every object that a command prints with `--json`; `docs/json.md` lists them. An object holds no address in a file but of damage, and
+//! no timing but how long a `load` or verifying took: the same state gives the same bytes. Tickets and resident's numbers are texts, since leading zeros matter.
 
 use std::io::{self, Write};
 
@@ -9,12 +9,11 @@ use serde::Serialize;
 use sesshu_engine::ticket::{Date, Ticket};
 use sesshu_proto::v1::{
     Authority, ChangeOutcome, ChangeReply, MatchOutcome, MatchReply, Provisional, RecordedShot, Resident,
-    ResidentStatus, Sex, Source, StatusReply,
+    ResidentStatus, Sex, Source,
 };
 
 use crate::amend::authority_word;
 use crate::answer_record::WarningAnswer;
-use crate::answer_snapshot::SnapshotAnswer;
 use crate::input::RejectedRow;
 
 /// Writes `object` as one line.
@@ -329,58 +328,6 @@ impl ChangeSummary {
         self.changed += other.changed;
         self.unchanged += other.unchanged;
         self.rejected += other.rejected;
-    }
-}
-
-/// What `status` says.
-#[derive(Debug, Serialize)]
-pub struct StatusAnswer {
-    store_id: String,
-    format_version: u32,
-    version: String,
-    sequence: u64,
-    ledgers: u64,
-    residents: u64,
-    orphans: u64,
-    shots: u64,
-    tail_tickets: u64,
-    generation_bytes: u64,
-    log_bytes: u64,
-    log_written_bytes: u64,
-    available_bytes: u64,
-    log_to_read_bytes: u64,
-    log_segments: u64,
-    writable: bool,
-    not_writable_reason: Option<String>,
-    opened: String,
-    torn_bytes: u64,
-    snapshots: Vec<SnapshotAnswer>,
-}
-
-impl From<StatusReply> for StatusAnswer {
-    fn from(reply: StatusReply) -> StatusAnswer {
-        StatusAnswer {
-            store_id: reply.store_id,
-            format_version: reply.format_version,
-            version: reply.version,
-            sequence: reply.sequence,
-            ledgers: reply.ledgers,
-            residents: reply.residents,
-            orphans: reply.orphans,
-            shots: reply.shots,
-            tail_tickets: reply.tail_tickets,
-            generation_bytes: reply.generation_bytes,
-            log_bytes: reply.log_bytes,
-            log_written_bytes: reply.log_written_bytes,
-            available_bytes: reply.available_bytes,
-            log_to_read_bytes: reply.log_to_read_bytes,
-            log_segments: reply.log_segments,
-            writable: reply.writable,
-            not_writable_reason: (!reply.not_writable_reason.is_empty()).then_some(reply.not_writable_reason),
-            opened: reply.opened,
-            torn_bytes: reply.torn_bytes,
-            snapshots: reply.snapshots.into_iter().map(SnapshotAnswer::from).collect(),
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use sesshu_engine::SnapshotName;
 use sesshu_proto::v1::operations_client::OperationsClient;
 use sesshu_proto::v1::{
     CompactReply, CompactRequest, CreateSnapshotRequest, DeleteSnapshotRequest, ListSnapshotsRequest,
-    ReadSnapshotRequest, SnapshotInfo, StatusReply, StatusRequest,
+    ReadSnapshotRequest, SnapshotInfo, StatusReply, StatusRequest, VerifyReply, VerifyRequest,
 };
 use tonic::transport::Channel;
 
@@ -28,6 +28,28 @@ impl Client {
         let mut operations = self.operations();
         self.runtime.block_on(async {
             let mut stream = operations.compact(request).await?.into_inner();
+            while let Some(reply) = stream.message().await? {
+                if tell(reply).is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Verifies the server's store; `tell` hears of everything, and ends it.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Status`].
+    pub fn verify(
+        &self,
+        request: VerifyRequest,
+        tell: &mut dyn FnMut(VerifyReply) -> ControlFlow<()>,
+    ) -> Result<(), ClientError> {
+        let mut operations = self.operations();
+        self.runtime.block_on(async {
+            let mut stream = operations.verify(request).await?.into_inner();
             while let Some(reply) = stream.message().await? {
                 if tell(reply).is_break() {
                     break;

@@ -72,7 +72,7 @@ pub fn compact(
                 summary.events += done.events;
                 summary.bytes_before += done.bytes_before;
                 summary.bytes_after += done.bytes_after;
-                of_compacted(&done, forecast.tickets)
+                of_compacted(&done)
             }
             // A register was loaded since.
             Ok(None) => continue,
@@ -116,11 +116,12 @@ fn of_forecast(forecast: &CompactionForecast) -> LedgerCompaction {
     }
 }
 
-fn of_compacted(done: &Compacted, tickets: u64) -> LedgerCompaction {
+/// What compacting a ledger did, as it travels.
+pub(crate) fn of_compacted(done: &Compacted) -> LedgerCompaction {
     LedgerCompaction {
         municipality: done.municipality.code(),
         events: done.events,
-        tickets,
+        tickets: done.tickets,
         bytes_before: done.bytes_before,
         bytes_after: done.bytes_after,
         generation: done.generation,

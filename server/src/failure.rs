@@ -26,6 +26,8 @@ pub enum Done {
     Partly = 1,
     /// Done, but some loads wait for somebody's word.
     Held = 2,
+    /// Done, and damage was found.
+    Damaged = 3,
 }
 
 impl Done {

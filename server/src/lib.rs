@@ -7,11 +7,11 @@
 //! |---|---|
 //! | [`input`] | register and shots files: text to checked values |
 //! | [`generate`] | invented people, as files and as values |
-//! | [`reply`], [`find`], [`amend`], [`compaction`], [`snapshots`], [`status`] | from the engine's answers to messages and statuses |
+//! | [`reply`], [`find`], [`amend`], [`compaction`], [`snapshots`], [`verification`], [`status`] | from the engine's answers to messages and statuses |
 //! | [`service`], [`app`] | the gRPC services, and the server around them |
 //! | [`client`], [`client_load`], [`client_operations`], [`backend`] | the same work on a server or on a store |
 //! | [`cli`] | one file a command |
-//! | [`answer`], [`answer_load`], [`answer_record`], [`answer_shot`], [`answer_snapshot`] | what programs read: one JSON object a line |
+//! | [`answer`], [`answer_load`], [`answer_record`], [`answer_shot`], [`answer_snapshot`], [`answer_status`], [`answer_verify`] | what programs read: one JSON object a line |
 //! | [`metrics`], [`telemetry`] | what operators watch |
 
 pub mod across;
@@ -23,6 +23,8 @@ pub mod answer_load;
 pub mod answer_record;
 pub mod answer_shot;
 pub mod answer_snapshot;
+pub mod answer_status;
+pub mod answer_verify;
 pub mod app;
 pub mod backend;
 pub mod cli;
@@ -40,3 +42,4 @@ pub mod service;
 pub mod snapshots;
 pub mod status;
 pub mod telemetry;
+pub mod verification;

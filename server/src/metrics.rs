@@ -33,6 +33,8 @@ const QUEUED_SHOTS: &str = "sesshu_queued_shots";
 const LOG_BYTES: &str = "sesshu_log_bytes";
 const GENERATION_BYTES: &str = "sesshu_generation_bytes";
 const WRITABLE: &str = "sesshu_writable";
+const VERIFIED_SECONDS: &str = "sesshu_verified_timestamp_seconds";
+const FINDINGS: &str = "sesshu_findings";
 const COMMIT_SYNC_SECONDS: &str = "sesshu_commit_sync_seconds";
 const COMMIT_SECONDS: &str = "sesshu_commit_seconds";
 const COMMIT_BATCH_SHOTS: &str = "sesshu_commit_batch_shots";
@@ -72,6 +74,8 @@ pub fn serve(address: SocketAddr, store: &Arc<Store>) -> Result<(), String> {
     describe_gauge!(LOG_BYTES, "Bytes of the log that are written");
     describe_gauge!(GENERATION_BYTES, "Bytes of the generations");
     describe_gauge!(WRITABLE, "1 if the store takes writes");
+    describe_gauge!(VERIFIED_SECONDS, "When the store was verified last, in seconds since 1970");
+    describe_gauge!(FINDINGS, "What was found wrong then");
     describe_histogram!(COMMIT_SYNC_SECONDS, "From sealing a batch of the log to its sync's return, in seconds");
     describe_histogram!(COMMIT_SECONDS, "From handing shots to the engine to their answer, in seconds");
     describe_histogram!(COMMIT_BATCH_SHOTS, "Shots that one batch of the log added");
@@ -103,6 +107,10 @@ fn gauges(store: &Store) {
     gauge!(LOG_BYTES).set(status.log_written_bytes as f64);
     gauge!(GENERATION_BYTES).set(status.generation_bytes as f64);
     gauge!(WRITABLE).set(if status.trouble.is_none() { 1.0 } else { 0.0 });
+    if let Some(verification) = &status.verification {
+        gauge!(VERIFIED_SECONDS).set(verification.at_ms as f64 * 1e-3);
+        gauge!(FINDINGS).set(verification.verified.findings.len() as f64);
+    }
 }
 
 /// Tells of the commits since the last time.

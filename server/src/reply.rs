@@ -17,6 +17,11 @@ use sesshu_proto::v1::{
     MatchReply, RecordOutcome, RecordReply, RecordRequest, RejectedRow, SnapshotInfo, StatusReply,
 };
 
+use crate::{compaction, verification};
+
+/// Findings that a status tells one by one.
+const FINDINGS_MAX: usize = 100;
+
 /// The reply for a ticket that was looked up.
 #[must_use]
 pub fn of_match(ticket: Ticket, found: Match<'_>) -> MatchReply {
@@ -367,6 +372,8 @@ pub fn of_status(store: &sesshu_engine::Store) -> StatusReply {
         sesshu_engine::LogOutcome::Clean => ("recovered", 0),
         sesshu_engine::LogOutcome::TornTail(torn) => ("recovered", torn.bytes),
     };
+    let verification = status.verification.as_deref();
+    let findings = verification.map_or(&[][..], |it| &it.verified.findings);
     StatusReply {
         store_id: store.id().to_string(),
         format_version: sesshu_engine::FORMAT_VERSION,
@@ -389,5 +396,14 @@ pub fn of_status(store: &sesshu_engine::Store) -> StatusReply {
         log_to_read_bytes: status.log_to_read_bytes,
         // One that cannot be listed now is told by those who ask for the list.
         snapshots: store.snapshots().list().iter().flatten().map(of_listed_snapshot).collect(),
+        generations: status.generations,
+        checkpoint_time: status.checkpoint_time_ms,
+        compacted_at: status.compacted.as_ref().map_or(0, |(at_ms, _)| *at_ms),
+        compaction: status.compacted.map(|(_, done)| compaction::of_compacted(&done)),
+        verified_at: verification.map_or(0, |it| it.at_ms),
+        verify_milliseconds: verification.map_or(0, |it| it.took_ms),
+        verified: verification.map(|it| verification::of_verified(&it.verified)),
+        findings: findings.iter().take(FINDINGS_MAX).map(verification::of_finding).collect(),
+        verifying: status.verifying.map(verification::of_progress),
     }
 }

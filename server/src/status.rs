@@ -6,7 +6,9 @@ use std::error::Error;
 
 use prost::Message as _;
 use prost_types::Any;
-use sesshu_engine::error::{AccessError, ChangeError, Damage, HeldError, Kind, LoadError, RecordError, SnapshotError};
+use sesshu_engine::error::{
+    AccessError, ChangeError, Damage, HeldError, Kind, LoadError, OpenError, RecordError, SnapshotError,
+};
 use sesshu_proto::v1::{AmendReply, RecordReply, RecordRequest};
 use tonic::{Code, Status};
 
@@ -132,6 +134,12 @@ pub fn snapshots_are_not_read_from_there() -> Status {
     let reason =
         "snapshots are read over loopback connections alone until there are roles: export on the server's own machine";
     Status::permission_denied(reason)
+}
+
+/// Work on the whole store failed.
+pub fn of_open(error: &OpenError) -> Status {
+    let code = if let OpenError::Damaged(_) = error { Code::DataLoss } else { Code::Unavailable };
+    Status::new(code, chain(error))
 }
 
 /// Compacting failed.

@@ -7,26 +7,26 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Disk, File, Map};
+use super::{Disk, File, Map, ReadDisk, ReadFile};
 
-/// A disk, and whose names are exchanged on it.
-pub struct Instead {
-    disk: Arc<dyn Disk>,
+/// A disk, and whose names are exchanged on it. What can only be read stays so.
+pub struct Instead<D: ?Sized = dyn Disk> {
+    disk: Arc<D>,
     /// What callers say.
     said: PathBuf,
     /// Where it lies.
     lies: PathBuf,
 }
 
-impl Instead {
+impl<D: ReadDisk + ?Sized> Instead<D> {
     /// What callers say lies in the directory `said` lies in `lies`.
-    pub(crate) fn new(disk: Arc<dyn Disk>, said: impl Into<PathBuf>, lies: impl Into<PathBuf>) -> Instead {
+    pub(crate) fn new(disk: Arc<D>, said: impl Into<PathBuf>, lies: impl Into<PathBuf>) -> Instead<D> {
         Instead { disk, said: said.into(), lies: lies.into() }
     }
 
     /// The directory `path` of a disk, as a disk.
     #[must_use]
-    pub fn below(disk: Arc<dyn Disk>, path: &Path) -> Instead {
+    pub fn below(disk: Arc<D>, path: &Path) -> Instead<D> {
         Instead::new(disk, "", path)
     }
 
@@ -45,17 +45,32 @@ pub(crate) fn exchanged(path: &Path, from: &Path, to: &Path) -> PathBuf {
     }
 }
 
-impl Disk for Instead {
-    fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        self.disk.create(&self.lies(path))
-    }
-
-    fn open(&self, path: &Path, write: bool) -> io::Result<Arc<dyn File>> {
-        self.disk.open(&self.lies(path), write)
+impl<D: ReadDisk + ?Sized> ReadDisk for Instead<D> {
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn ReadFile>> {
+        self.disk.open(&self.lies(path))
     }
 
     fn map(&self, path: &Path, length: u64) -> io::Result<Map> {
         self.disk.map(&self.lies(path), length)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let files = self.disk.list(&self.lies(path))?;
+        Ok(files.iter().map(|file| exchanged(file, &self.lies, &self.said)).collect())
+    }
+
+    fn lock_to_read(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        self.disk.lock_to_read(&self.lies(path))
+    }
+}
+
+impl<D: Disk + ?Sized> Disk for Instead<D> {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        self.disk.create(&self.lies(path))
+    }
+
+    fn open_to_write(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        self.disk.open_to_write(&self.lies(path))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -80,11 +95,6 @@ impl Disk for Instead {
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         self.disk.sync_directory(&self.lies(path))
-    }
-
-    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
-        let files = self.disk.list(&self.lies(path))?;
-        Ok(files.iter().map(|file| exchanged(file, &self.lies, &self.said)).collect())
     }
 
     fn available(&self) -> io::Result<u64> {

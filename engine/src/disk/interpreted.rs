@@ -64,6 +64,12 @@ impl Mmap {
     }
 }
 
+impl Mmap {
+    pub(super) fn advise_range(&self, advice: Advice, _offset: usize, _length: usize) -> io::Result<()> {
+        self.advise(advice)
+    }
+}
+
 impl Deref for Mmap {
     type Target = [u8];
 

@@ -60,6 +60,16 @@ impl Map {
         Ok(Map { bytes: map.make_read_only()? })
     }
 
+    /// Has the kernel read a range of the file, so that whoever looks at it next finds it in memory. What a disk cannot give is an error here, and would end the
+    /// program there.
+    pub(crate) fn load(&self, range: Range<usize>) -> io::Result<()> {
+        match self.bytes.advise_range(Advice::PopulateRead, range.start, range.len()) {
+            // A kernel that does not know this; there is nothing to do about its disks.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+            loaded => loaded,
+        }
+    }
+
     /// All mapped bytes. Read only those that will never change again.
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {

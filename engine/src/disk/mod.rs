@@ -29,21 +29,14 @@ pub use real::RealDisk;
 #[cfg(feature = "simulated-disk")]
 pub use simulated::{Call, Fault, Misdirected, PlannedFault, SimulatedDisk, Unsynced};
 
-/// A file system, as far as the engine uses one. Paths are relative to the store.
-pub trait Disk: Send + Sync {
-    /// Creates a file that does not exist, for reading and writing.
-    ///
-    /// # Errors
-    ///
-    /// `AlreadyExists`, and whatever the machine says.
-    fn create(&self, path: &Path) -> io::Result<Arc<dyn File>>;
-
-    /// Opens a file that exists, for reading, and for writing if `write`.
+/// A file system, as far as the engine reads it. Whoever has no more cannot change a byte. Paths are relative to the store.
+pub trait ReadDisk: Send + Sync {
+    /// Opens a file that exists.
     ///
     /// # Errors
     ///
     /// `NotFound`, and whatever the machine says.
-    fn open(&self, path: &Path, write: bool) -> io::Result<Arc<dyn File>>;
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn ReadFile>>;
 
     /// Maps the first `length` bytes of a file, read-only.
     ///
@@ -51,6 +44,38 @@ pub trait Disk: Send + Sync {
     ///
     /// `UnexpectedEof` if the file is shorter, and whatever the machine says.
     fn map(&self, path: &Path, length: u64) -> io::Result<Map>;
+
+    /// What a directory holds, in name order; nothing if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the machine says.
+    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
+
+    /// Takes the lock that keeps whoever would write out until the guard is dropped. Others may read meanwhile. Nothing is locked where there is no such file:
+    /// nobody has it.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if another process writes.
+    fn lock_to_read(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>>;
+}
+
+/// A file system, as far as the engine uses one.
+pub trait Disk: ReadDisk {
+    /// Creates a file that does not exist, for reading and writing.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyExists`, and whatever the machine says.
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn File>>;
+
+    /// Opens a file that exists, for reading and writing.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, and whatever the machine says.
+    fn open_to_write(&self, path: &Path) -> io::Result<Arc<dyn File>>;
 
     /// Gives a file another name, replacing what had it. Durable after both directories were synced.
     ///
@@ -94,13 +119,6 @@ pub trait Disk: Send + Sync {
     /// Whatever the machine says.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
 
-    /// What a directory holds, in name order; nothing if it does not exist.
-    ///
-    /// # Errors
-    ///
-    /// Whatever the machine says.
-    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
-
     /// Bytes that can still be written, as far as anybody knows: others write too.
     ///
     /// # Errors
@@ -116,8 +134,8 @@ pub trait Disk: Send + Sync {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>>;
 }
 
-/// An open file.
-pub trait File: Send + Sync {
+/// An open file, to be read.
+pub trait ReadFile: Send + Sync {
     /// Bytes in the file.
     ///
     /// # Errors
@@ -131,7 +149,10 @@ pub trait File: Send + Sync {
     ///
     /// `UnexpectedEof` if the file ends before, and whatever the machine says.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+}
 
+/// An open file.
+pub trait File: ReadFile {
     /// Writes all of `bytes` at `offset`, extending the file where it must.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rustix::fs::{FlockOperation, flock, statvfs};
 
 use super::map::HUGE_PAGE_BYTES;
-use super::{Disk, File, Map};
+use super::{Disk, File, Map, ReadDisk, ReadFile};
 
 /// Files below a directory of the machine.
 #[derive(Debug)]
@@ -47,15 +47,9 @@ impl RealDisk {
     }
 }
 
-impl Disk for RealDisk {
-    fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(self.path(path))?;
-        Ok(Arc::new(RealFile::of(file)))
-    }
-
-    fn open(&self, path: &Path, write: bool) -> io::Result<Arc<dyn File>> {
-        let file = OpenOptions::new().read(true).write(write).open(self.path(path))?;
-        Ok(Arc::new(RealFile::of(file)))
+impl ReadDisk for RealDisk {
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn ReadFile>> {
+        Ok(Arc::new(RealFile::of(fs::File::open(self.path(path))?)))
     }
 
     fn map(&self, path: &Path, length: u64) -> io::Result<Map> {
@@ -64,6 +58,40 @@ impl Disk for RealDisk {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is shorter than it should be"));
         }
         Map::of(&file, length)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let entries = match fs::read_dir(self.path(path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut paths = Vec::new();
+        for entry in entries {
+            paths.push(path.join(entry?.file_name()));
+        }
+        paths.sort();
+        Ok(paths)
+    }
+
+    fn lock_to_read(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        let file = match fs::File::open(self.path(path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Box::new(())),
+            file => file?,
+        };
+        flock(&file, FlockOperation::NonBlockingLockShared)?;
+        Ok(Box::new(Lock(file)))
+    }
+}
+
+impl Disk for RealDisk {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(self.path(path))?;
+        Ok(Arc::new(RealFile::of(file)))
+    }
+
+    fn open_to_write(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        let file = OpenOptions::new().read(true).write(true).open(self.path(path))?;
+        Ok(Arc::new(RealFile::of(file)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -96,19 +124,6 @@ impl Disk for RealDisk {
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         fs::File::open(self.path(path))?.sync_all()
-    }
-
-    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
-        let entries = match fs::read_dir(self.path(path)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries?,
-        };
-        let mut paths = Vec::new();
-        for entry in entries {
-            paths.push(path.join(entry?.file_name()));
-        }
-        paths.sort();
-        Ok(paths)
     }
 
     fn available(&self) -> io::Result<u64> {
@@ -165,7 +180,7 @@ impl RealFile {
     }
 }
 
-impl File for RealFile {
+impl ReadFile for RealFile {
     fn length(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }
@@ -173,7 +188,9 @@ impl File for RealFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.file.read_exact_at(buffer, offset)
     }
+}
 
+impl File for RealFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.grow_by_huge_pages(offset, bytes.len())?;
         for (piece, at) in bytes.chunks(UNSYNCED_BYTES_MAX).zip((offset..).step_by(UNSYNCED_BYTES_MAX)) {

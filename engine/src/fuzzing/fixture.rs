@@ -12,7 +12,7 @@ use sesshu_proto::v1::{Authority, HeldLoad, Manifest, Provisional, RecordedShot,
 
 use super::memory::{MemoryDisk, platform};
 use super::repair::{put_u32, put_u64};
-use crate::disk::{Disk as _, RealDisk};
+use crate::disk::{Disk as _, ReadDisk as _, RealDisk};
 use crate::error::OpenError;
 use crate::intake::{Act, Amendment, By, Change, Correction, Row, Sender, ShotRecord, ShotRef};
 use crate::ticket::{Municipality, Ticket, TicketLine};

@@ -342,9 +342,12 @@ fn recover(
     start: Option<Start>,
 ) -> Result<(Vec<Told>, LogOutcome, Writer), OpenError> {
     let mut events = Vec::new();
-    let recovery = Recovery::begin(&platform(disk), store_id, vouched)?;
-    assert!(start.is_none_or(|start| recovery.holds(start)), "the end of a whole batch lies in a segment");
-    let (writer, outcome) = recovery.replay(start, &mut |segments, event| {
+    let recovery = Recovery::begin(&**disk, store_id, vouched)?;
+    assert!(
+        start.is_none_or(|start| recovery.segments().hold(start.position)),
+        "the end of a whole batch lies in a segment"
+    );
+    let (writer, outcome) = recovery.replay(&platform(disk), start, &mut |segments, event| {
         let again = segments.event(event.address).expect("an event is found again where it lies");
         assert!(again.header == event.header && again.previous == event.previous && again.message == event.message);
         if event.header.kind == kind::SHOT_RECORDED {

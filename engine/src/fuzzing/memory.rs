@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::disk::{Disk, File, Map};
+use crate::disk::{Disk, File, Map, ReadDisk, ReadFile};
 use crate::platform::{Environment, Platform};
 
 /// What a store or a log on `disk` stands on: no threads.
@@ -98,6 +98,35 @@ impl MemoryDisk {
     }
 }
 
+impl ReadDisk for MemoryDisk {
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn ReadFile>> {
+        Ok(self.find(path)?)
+    }
+
+    fn map(&self, path: &Path, length: u64) -> io::Result<Map> {
+        let file = self.find(path)?;
+        let contents = file.contents();
+        if (contents.length as u64) < length {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is shorter than it should be"));
+        }
+        Map::of_bytes(&contents.bytes, length)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let inside = |file: &PathBuf| {
+            let below = file.strip_prefix(path).ok()?;
+            Some(path.join(below.components().next()?))
+        };
+        let mut names: Vec<PathBuf> = self.files().keys().filter_map(inside).collect();
+        names.dedup();
+        Ok(names)
+    }
+
+    fn lock_to_read(&self, _path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        Ok(Box::new(()))
+    }
+}
+
 impl Disk for MemoryDisk {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
         self.change();
@@ -110,17 +139,8 @@ impl Disk for MemoryDisk {
         Ok(file)
     }
 
-    fn open(&self, path: &Path, _write: bool) -> io::Result<Arc<dyn File>> {
+    fn open_to_write(&self, path: &Path) -> io::Result<Arc<dyn File>> {
         Ok(self.find(path)?)
-    }
-
-    fn map(&self, path: &Path, length: u64) -> io::Result<Map> {
-        let file = self.find(path)?;
-        let contents = file.contents();
-        if (contents.length as u64) < length {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is shorter than it should be"));
-        }
-        Map::of_bytes(&contents.bytes, length)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -161,16 +181,6 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
-    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
-        let inside = |file: &PathBuf| {
-            let below = file.strip_prefix(path).ok()?;
-            Some(path.join(below.components().next()?))
-        };
-        let mut names: Vec<PathBuf> = self.files().keys().filter_map(inside).collect();
-        names.dedup();
-        Ok(names)
-    }
-
     fn available(&self) -> io::Result<u64> {
         Ok(u64::MAX)
     }
@@ -186,7 +196,7 @@ impl MemoryFile {
     }
 }
 
-impl File for MemoryFile {
+impl ReadFile for MemoryFile {
     fn length(&self) -> io::Result<u64> {
         Ok(self.contents().length as u64)
     }
@@ -203,7 +213,9 @@ impl File for MemoryFile {
         right.fill(0);
         Ok(())
     }
+}
 
+impl File for MemoryFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.changes.fetch_add(1, Ordering::Relaxed);
         let mut contents = self.contents();

@@ -3,7 +3,7 @@
 //! Owns the writing of the file: chunks of 4 MiB, section checksums and the BLAKE3 of the whole, computed while the bytes pass. Which rows and shots an
 //! entry gets is decided by the load that calls it.
 //!
-//! In memory it keeps the cold section, sixteen bytes for each slot of the index, eight for each of a look-up, and 24 for each place in the order of kana.
+//! In memory it keeps the cold section, eight bytes for each slot of the index and of a look-up, and 24 for each place in the order of kana.
 
 use std::borrow::Cow;
 use std::io;
@@ -13,19 +13,18 @@ use std::sync::Arc;
 use sesshu_proto::v1::SentRegister;
 
 use super::cold::{ColdSection, ColdShotView, ColdView};
+use super::derived::{Derivation, DerivedRow};
 use super::dictionary::DictionaryBuilder;
 use super::entry::{self, FoldedShot};
-use super::kana_order::KanaOrderBuilder;
-use super::layout::{self, Counters, Footer, Identity, Section, tag};
+use super::layout::{self, Footer, Identity, Section, tag};
 use super::senders;
-use super::slots;
 use crate::disk::{Disk, File};
 use crate::frame::{self, Header, Salt, flag, kind};
 use crate::limits::{FILE_CHUNK_BYTES, FILE_HEADER_BYTES, GENERATION_BYTES_MAX};
-use crate::lookup::{Kind, RowFields, RowHasher};
+use crate::lookup::Kind;
 use crate::mutation::{Mutation, broken};
 use crate::stored::{SenderView, ShotView};
-use crate::ticket::{ANY_NUMBER_MAX, NUMBER_MAX};
+use crate::ticket::ANY_NUMBER_MAX;
 
 /// A row as an entry keeps it.
 #[derive(Clone, Copy)]
@@ -72,6 +71,7 @@ impl From<io::Error> for BuildError {
 pub(crate) struct Built {
     pub(crate) file_length: u64,
     pub(crate) blake3: [u8; 32],
+    pub(crate) entries: u64,
 }
 
 pub(crate) struct Builder {
@@ -79,18 +79,10 @@ pub(crate) struct Builder {
     output: Output,
     /// The last number that came.
     last: Option<u64>,
-    /// Slots of every entry.
-    index: Vec<u64>,
-    hasher: RowHasher,
-    /// Slots of each look-up, by [`Kind`].
-    lookups: [Vec<u64>; Kind::ALL.len()],
-    kana_order: KanaOrderBuilder,
+    derived: Derivation,
     dictionary: DictionaryBuilder,
     cold: ColdSection,
     senders: Vec<SentRegister>,
-    /// The address of the first entry of a person without a ticket.
-    without_ticket: Option<u64>,
-    counters: Counters,
     /// Scratch of one entry.
     folded: Vec<FoldedShot>,
     payload: Vec<u8>,
@@ -107,15 +99,10 @@ impl Builder {
             identity,
             output,
             last: None,
-            index: Vec::new(),
-            hasher: RowHasher::new(identity.lookup_key),
-            lookups: Default::default(),
-            kana_order: KanaOrderBuilder::default(),
+            derived: Derivation::new(identity.lookup_key),
             dictionary: DictionaryBuilder::default(),
             cold: ColdSection::default(),
             senders: Vec::new(),
-            without_ticket: None,
-            counters: Counters::default(),
             folded: Vec::new(),
             payload: Vec::new(),
         })
@@ -123,9 +110,7 @@ impl Builder {
 
     /// Makes room for what is kept in memory of so many rows.
     pub(crate) fn reserve(&mut self, rows: usize) {
-        self.index.reserve(rows);
-        self.lookups.iter_mut().for_each(|slots| slots.reserve(rows));
-        self.kana_order.reserve(rows);
+        self.derived.reserve(rows);
     }
 
     /// Takes note of who sent the registers before, oldest first.
@@ -164,31 +149,14 @@ impl Builder {
         self.output.frame(self.identity.salt, header, &self.payload)?;
 
         self.last = Some(number);
-        if number > NUMBER_MAX {
-            self.without_ticket.get_or_insert(address);
-        }
-        self.index.push(slots::pack(number, address));
-        if let Some(row) = row {
-            self.look_up(&row, address);
-        }
-        self.counters.entries += 1;
-        self.counters.rows += u64::from(row.is_some());
-        self.counters.active += u64::from(row.is_some_and(|row| row.active));
-        self.counters.orphans += u64::from(row.is_none());
-        self.counters.shots += shots.iter().filter(|it| it.shot.standing.reassigned_to == 0).count() as u64;
+        let row = row.map(|row| DerivedRow {
+            bytes: row.bytes,
+            active: row.active,
+            my_number_hash: (!row.sealed_my_number.is_empty()).then_some(row.my_number_hash),
+        });
+        let shots = shots.iter().filter(|it| it.shot.standing.reassigned_to == 0).count();
+        self.derived.push(number, address, row, shots as u64);
         Ok(())
-    }
-
-    /// Takes note of what a row can be looked up by.
-    fn look_up(&mut self, row: &RowToFold<'_>, address: u64) {
-        // A row that is no message can be looked up by its ticket alone, which tells of the damage.
-        let fields = RowFields::of(row.bytes).unwrap_or_default();
-        let (hashes, kana) = self.hasher.hash(&fields);
-        let my_number = (!row.sealed_my_number.is_empty()).then_some(row.my_number_hash);
-        for (slots, hash) in self.lookups.iter_mut().zip(hashes.into_iter().chain([my_number])) {
-            slots.extend(hash.map(|hash| slots::pack(hash, address)));
-        }
-        self.kana_order.push(kana, address);
     }
 
     /// Writes what follows the entries, and syncs the file.
@@ -196,14 +164,12 @@ impl Builder {
         self.check_size(self.output.position())?;
         let mut sections = vec![self.output.end_section(tag::ENTRIES)];
         self.output.align(64)?;
-        sections.push(self.output.section(tag::INDEX, &slots::build(&self.index))?);
+        sections.push(self.output.section(tag::INDEX, &self.derived.index())?);
         for kind in Kind::ALL {
             self.output.align(64)?;
-            let slots = std::mem::take(&mut self.lookups[kind as usize]);
-            sections.push(self.output.section(tag::of(kind), &slots::build(&slots))?);
+            sections.push(self.output.section(tag::of(kind), &self.derived.take_lookup(kind))?);
         }
-        let kana_order = std::mem::take(&mut self.kana_order);
-        sections.push(self.output.section(tag::KANA_ORDER, &kana_order.finish())?);
+        sections.push(self.output.section(tag::KANA_ORDER, &self.derived.take_kana_order())?);
         sections.push(self.output.section(tag::DICTIONARY, &self.dictionary.encode())?);
         self.output.align(8)?;
         self.output.begin_section();
@@ -215,22 +181,21 @@ impl Builder {
             let senders = senders::encode(std::mem::take(&mut self.senders));
             sections.push(self.output.section(tag::SENDERS, &senders)?);
         }
-        if let Some(address) = self.without_ticket {
+        if let Some(address) = self.derived.without_ticket {
             sections.push(self.output.section(tag::WITHOUT_TICKET, &address.to_le_bytes())?);
         }
         self.output.align(8)?;
 
         let file_length = self.output.position() + layout::FOOTER_BYTES as u64;
-        let footer = Footer { file_length, counters: self.counters, sections };
+        let counters = self.derived.counters;
+        let footer = Footer { file_length, counters, sections };
         self.output.write(&footer.encode(self.identity.salt))?;
         let blake3 = self.output.finish()?;
-        Ok(Built { file_length, blake3 })
+        Ok(Built { file_length, blake3, entries: counters.entries })
     }
 
     fn check_size(&self, position: u64) -> Result<(), BuildError> {
-        let slots = self.lookups.iter().map(Vec::len).sum::<usize>() + self.index.len();
-        let slots = slots as u64 * 11 + self.index.len() as u64 * 4;
-        let total = position + self.cold.size() + slots + (64 << 20);
+        let total = position + self.cold.size() + self.derived.bytes() + (64 << 20);
         if total > GENERATION_BYTES_MAX { Err(BuildError::TooLarge) } else { Ok(()) }
     }
 }

@@ -5,12 +5,12 @@
 use std::io;
 
 use super::layout::{Identity, encode_header, header_is};
-use crate::disk::File;
+use crate::disk::{File, ReadFile};
 use crate::limits::FILE_CHUNK_BYTES;
 
 /// Copies a generation of `length` bytes, durably, and gives it another identity. Returns the BLAKE3 of the copy; `None` if the file is not of the identity `from`.
 pub(crate) fn copy(
-    (file, from): (&dyn File, &Identity),
+    (file, from): (&dyn ReadFile, &Identity),
     (copy, to): (&dyn File, &Identity),
     length: u64,
 ) -> io::Result<Option<[u8; 32]>> {

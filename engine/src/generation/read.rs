@@ -5,6 +5,7 @@
 //! Every address is checked against the end of its section.
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +18,7 @@ use super::entry::{Entry, FoldedShot};
 use super::layout::{self, Counters, Footer, Identity, Section, tag};
 use super::senders;
 use super::slots::Slots;
-use crate::disk::{Disk, Map, prefetch};
+use crate::disk::{Map, ReadDisk, prefetch};
 use crate::error::Damage;
 use crate::frame::{self, Salt, kind};
 use crate::life::{Life, shot_of};
@@ -47,7 +48,7 @@ pub(crate) struct Generation {
 const _: () = assert!(cfg!(miri) || size_of::<Generation>() == 64, "one line");
 
 /// What only opening, look-ups, folding and the expansion of shots need.
-struct Details {
+pub(super) struct Details {
     /// By [`Kind`]; a file may lack one.
     lookups: [Option<Lookup>; Kind::ALL.len()],
     kana_order: Option<Lookup>,
@@ -56,9 +57,9 @@ struct Details {
     municipality: Municipality,
     identity: Identity,
     counters: Counters,
-    index: Section,
-    dictionary: Section,
-    cold: Section,
+    pub(super) index: Section,
+    pub(super) dictionary: Section,
+    pub(super) cold: Section,
     /// What the check of index and dictionary found, once it was made.
     checked: OnceLock<Result<(), Damage>>,
 }
@@ -93,7 +94,7 @@ pub(crate) enum OpenGenerationError {
 impl Generation {
     /// Maps the generation that `identity` names and checks its length, header and footer.
     pub(crate) fn open(
-        disk: &dyn Disk,
+        disk: &dyn ReadDisk,
         municipality: Municipality,
         identity: Identity,
         file_length: u64,
@@ -103,11 +104,33 @@ impl Generation {
 
     /// As [`Generation::open`], under another name.
     pub(crate) fn open_at(
-        disk: &dyn Disk,
+        disk: &dyn ReadDisk,
         path: &Path,
         municipality: Municipality,
         identity: Identity,
         file_length: u64,
+    ) -> Result<Generation, OpenGenerationError> {
+        Generation::map_at(disk, path, municipality, identity, file_length, true)
+    }
+
+    /// As [`Generation::open_at`], to examine it: its header may be another's, or none.
+    pub(crate) fn open_to_examine(
+        disk: &dyn ReadDisk,
+        path: &Path,
+        municipality: Municipality,
+        identity: Identity,
+        file_length: u64,
+    ) -> Result<Generation, OpenGenerationError> {
+        Generation::map_at(disk, path, municipality, identity, file_length, false)
+    }
+
+    fn map_at(
+        disk: &dyn ReadDisk,
+        path: &Path,
+        municipality: Municipality,
+        identity: Identity,
+        file_length: u64,
+        by_its_header: bool,
     ) -> Result<Generation, OpenGenerationError> {
         let damaged = |offset, what| {
             let municipality = Some(municipality);
@@ -122,7 +145,9 @@ impl Generation {
         if let Some(version) = layout::other_version(bytes).filter(|_| !broken(Mutation::AcceptNewerFormat)) {
             return Err(OpenGenerationError::Newer(version));
         }
-        if file_length < FILE_HEADER_BYTES + layout::FOOTER_BYTES as u64 || !layout::header_is(bytes, &identity) {
+        if file_length < FILE_HEADER_BYTES + layout::FOOTER_BYTES as u64
+            || by_its_header && !layout::header_is(bytes, &identity)
+        {
             return Err(damaged(0, "neither copy of the generation's header is the expected one"));
         }
         let footer_at = file_length - layout::FOOTER_BYTES as u64;
@@ -395,7 +420,41 @@ impl Generation {
         Damage { file, offset, municipality: Some(*municipality), what }
     }
 
-    fn bytes(&self, section: &Section) -> &[u8] {
+    /// The whole file.
+    pub(super) fn map(&self) -> &Map {
+        &self.map
+    }
+
+    pub(super) fn details(&self) -> &Details {
+        &self.details
+    }
+
+    /// Where the entries lie.
+    pub(super) fn entries_range(&self) -> Range<u64> {
+        self.entries_offset..self.entries_end
+    }
+
+    pub(super) fn lookup_section(&self, kind: Kind) -> Option<Section> {
+        self.details.lookups[kind as usize].as_ref().map(|lookup| lookup.section)
+    }
+
+    pub(super) fn kana_order_section(&self) -> Option<Section> {
+        self.details.kana_order.as_ref().map(|lookup| lookup.section)
+    }
+
+    pub(super) fn senders_section(&self) -> Option<Section> {
+        self.details.senders.as_ref().map(|lookup| lookup.section)
+    }
+
+    pub(super) fn without_ticket_section(&self) -> Option<Section> {
+        self.details.without_ticket.as_ref().map(|lookup| lookup.section)
+    }
+
+    pub(super) fn footer_offset(&self) -> u64 {
+        self.file_length() - layout::FOOTER_BYTES as u64
+    }
+
+    pub(super) fn bytes(&self, section: &Section) -> &[u8] {
         // The footer's reader checked that every section lies inside the file.
         &self.map.bytes()[section.offset as usize..(section.offset + section.length) as usize]
     }
@@ -406,7 +465,7 @@ impl Generation {
     }
 
     #[inline(always)]
-    fn entry_at(&self, address: u64) -> Result<(Entry<'_>, u64), Damage> {
+    pub(super) fn entry_at(&self, address: u64) -> Result<(Entry<'_>, u64), Damage> {
         let bytes = self.map.bytes().get(address as usize..self.entries_end as usize);
         let Some((bytes, head)) =
             bytes.filter(|_| address >= self.entries_offset).and_then(|b| Some((b, b.first_chunk()?)))
@@ -424,7 +483,7 @@ impl Generation {
 
     /// The ticket number of the entry at `address`, which must be one of this municipality's.
     #[inline]
-    fn number(&self, address: u64, entry: &Entry<'_>) -> Result<u64, Damage> {
+    pub(super) fn number(&self, address: u64, entry: &Entry<'_>) -> Result<u64, Damage> {
         let number = entry.header().ticket_bits.wrapping_sub(u64::from(self.five_digits) << 34);
         if number > ANY_NUMBER_MAX {
             return Err(self.damage(address, "an entry of no ticket of this municipality"));
@@ -437,7 +496,7 @@ impl Generation {
         lookup.checked.get_or_init(|| self.check_section(&lookup.section)).clone()
     }
 
-    fn check_section(&self, section: &Section) -> Result<(), Damage> {
+    pub(super) fn check_section(&self, section: &Section) -> Result<(), Damage> {
         let sound = crc32fast::hash(self.bytes(section)) == section.crc;
         if !sound && !broken(Mutation::SkipSectionCheck) {
             return Err(self.damage(section.offset, "the section's checksum does not match"));

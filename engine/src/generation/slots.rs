@@ -117,6 +117,12 @@ impl<'a> Slots<'a> {
         (!lines.is_empty() && rest.is_empty()).then_some(Slots { lines })
     }
 
+    /// Every key with its address, in bytes.
+    pub(super) fn all(self) -> impl Iterator<Item = (u64, u64)> + 'a {
+        let slots = self.lines.iter().flat_map(words).filter(|&slot| slot != 0);
+        slots.map(|slot| (slot >> ADDRESS_BITS, (slot & ADDRESS_MASK) * 8))
+    }
+
     /// How many lines there are.
     pub(super) fn line_count(self) -> usize {
         self.lines.len()

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::batch::{self, BatchHeader};
 use super::event::Event;
 use super::segment::{Segment, SegmentHeader, SegmentStart};
-use crate::disk::{Disk, File};
+use crate::disk::{Disk, File, ReadDisk};
 use crate::error::{Damage, OpenError};
 use crate::limits::{FILE_CHUNK_BYTES, FILE_HEADER_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 use crate::mutation::{Mutation, broken};
@@ -67,7 +67,7 @@ pub(crate) struct Copied {
 
 /// Copies a log from one disk to another, durably; `told` hears of every byte that was read.
 pub(crate) fn copy(
-    (from, from_id): (&dyn Disk, StoreId),
+    (from, from_id): (&dyn ReadDisk, StoreId),
     extent: Extent,
     until: &Until<'_>,
     (to, to_id): (&dyn Disk, StoreId),
@@ -103,7 +103,7 @@ pub(crate) fn copy(
 }
 
 /// Maps as much of a segment as belongs to the log's part before `position`.
-fn open(disk: &dyn Disk, store_id: StoreId, number: u64, position: u64) -> Result<Segment, OpenError> {
+fn open(disk: &dyn ReadDisk, store_id: StoreId, number: u64, position: u64) -> Result<Segment, OpenError> {
     let path = super::path(number);
     let damage = |what| Damage { file: path.clone(), offset: 0, municipality: None, what };
     let failed = |source: io::Error| match source.kind() {
@@ -111,7 +111,7 @@ fn open(disk: &dyn Disk, store_id: StoreId, number: u64, position: u64) -> Resul
         io::ErrorKind::UnexpectedEof => OpenError::Damaged(damage("the log segment is shorter than it should be")),
         _ => OpenError::Disk { doing: "reading", path: path.clone(), source },
     };
-    let file = disk.open(&path, false).map_err(failed)?;
+    let file = disk.open(&path).map_err(failed)?;
     let mut start = vec![0; FILE_HEADER_BYTES as usize];
     file.read_at(&mut start, 0).map_err(failed)?;
     let header = match SegmentHeader::decode(&start) {

@@ -13,6 +13,7 @@
 mod batch;
 mod copy;
 mod event;
+mod examine;
 mod recovery;
 mod segment;
 mod spare;
@@ -21,10 +22,11 @@ mod writer;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::disk::Disk;
+use crate::disk::ReadDisk;
 
 pub(crate) use copy::{Copied, Extent, Until, copy};
 pub(crate) use event::Event;
+pub(crate) use examine::{ExaminedLog, examine, open_whatever_is_there, torn_bytes};
 pub use recovery::{LogOutcome, Torn};
 pub(crate) use recovery::{Recovery, Start, Vouched};
 pub(crate) use segment::Segments;
@@ -39,7 +41,7 @@ pub(crate) fn path(number: u64) -> PathBuf {
 }
 
 /// The files of segments before number `first`: a manifest said that they are not needed, and was cut short before they were gone.
-pub(crate) fn leftovers(disk: &dyn Disk, first: u64) -> io::Result<Vec<PathBuf>> {
+pub(crate) fn leftovers(disk: &dyn ReadDisk, first: u64) -> io::Result<Vec<PathBuf>> {
     let mut files = disk.list(Path::new(DIRECTORY))?;
     files.retain(|file| number_of(file).is_some_and(|number| number < first));
     Ok(files)

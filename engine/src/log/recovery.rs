@@ -15,7 +15,7 @@ use super::batch::{self, BatchHeader};
 use super::event::Event;
 use super::segment::{Segment, SegmentHeader, SegmentStart, Segments};
 use super::writer::{End, Writer, is_full};
-use crate::disk::Disk;
+use crate::disk::{Disk, ReadDisk};
 use crate::error::{Damage, OpenError};
 use crate::limits::{FILE_HEADER_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 use crate::mutation::{Mutation, broken};
@@ -37,6 +37,15 @@ pub(crate) struct Vouched {
     pub(crate) first: u64,
     /// A commit time that was given: none is earlier from now on, whatever is left of the log.
     pub(crate) time_ms: u64,
+}
+
+impl Vouched {
+    /// The number of the newest segment that must be there; 0 if none must.
+    pub(super) fn newest(&self) -> u64 {
+        // A manifest of a log that was begun names a segment.
+        let begun = u64::from(self.position > 0 || self.sequence > 0);
+        self.segment.max(begun)
+    }
 }
 
 /// What was found at the end of the log.
@@ -74,7 +83,6 @@ pub(crate) struct Start {
 
 /// A log that was found and not read yet.
 pub(crate) struct Recovery {
-    platform: Platform,
     store_id: StoreId,
     vouched: Vouched,
     segments: Segments,
@@ -84,11 +92,9 @@ pub(crate) struct Recovery {
 
 impl Recovery {
     /// Maps the segments and checks that they follow one another.
-    pub(crate) fn begin(platform: &Platform, store_id: StoreId, vouched: Vouched) -> Result<Recovery, OpenError> {
-        let (segments, spare) = open_segments(&platform.disk, store_id, vouched.first.max(1))?;
-        // A manifest of a log that was begun names a segment.
-        let begun = u64::from(vouched.position > 0 || vouched.sequence > 0);
-        let named = vouched.segment.max(begun);
+    pub(crate) fn begin(disk: &dyn ReadDisk, store_id: StoreId, vouched: Vouched) -> Result<Recovery, OpenError> {
+        let (segments, spare) = open_segments(disk, store_id, vouched.first.max(1))?;
+        let named = vouched.newest();
         if vouched.first > named.max(1) {
             let what = "the manifest needs no log segment of those that it vouches for";
             return Err(Damage { file: super::path(vouched.first), offset: 0, municipality: None, what }.into());
@@ -99,17 +105,12 @@ impl Recovery {
             let file = super::path(named);
             return Err(Damage { file, offset: 0, municipality: None, what }.into());
         }
-        Ok(Recovery { platform: platform.clone(), store_id, vouched, segments, spare })
+        Ok(Recovery { store_id, vouched, segments, spare })
     }
 
     /// The segments, for whoever needs single events before the log is read.
     pub(crate) fn segments(&self) -> &Segments {
         &self.segments
-    }
-
-    /// Whether the log may be read from `start` on: a segment holds that position.
-    pub(crate) fn holds(&self, start: Start) -> bool {
-        self.segments.iter().any(|segment| (segment.first_batch()..=segment.limit()).contains(&start.position))
     }
 
     /// Reads the log from its beginning and hands every event to `visit` in order; nothing is changed.
@@ -127,79 +128,100 @@ impl Recovery {
     /// Reads the log from `start`, or from its beginning, hands every event to `apply` in order, makes the end durable, and returns its writer.
     pub(crate) fn replay(
         self,
+        platform: &Platform,
         start: Option<Start>,
         apply: &mut dyn FnMut(&Segments, &Event<'_>) -> Result<(), OpenError>,
     ) -> Result<(Writer, LogOutcome), OpenError> {
-        let Recovery { platform, store_id, vouched, segments, spare } = self;
+        let Recovery { store_id, vouched, segments, spare } = self;
         if segments.is_empty() {
             remove_spare(&*platform.disk, spare.as_deref(), &LogOutcome::Clean)?;
-            let writer =
-                Writer::found(&platform, store_id).map_err(failed("beginning the log in", super::DIRECTORY))?;
+            let writer = Writer::found(platform, store_id).map_err(failed("beginning the log in", super::DIRECTORY))?;
             return Ok((writer, LogOutcome::Clean));
         }
         let mut scanned = scan(&segments, vouched, start, apply)?;
         scanned.time_ms = scanned.time_ms.max(vouched.time_ms);
         let outcome = judge(&segments, &scanned, vouched)?;
         remove_spare(&*platform.disk, spare.as_deref(), &outcome)?;
-        let writer = go_on(&platform, store_id, segments, &scanned, vouched, &outcome)?;
+        let writer = go_on(platform, store_id, segments, &scanned, vouched, &outcome)?;
         Ok((writer, outcome))
     }
 }
 
-/// Maps the segments from number `first` on in order and checks that they follow one another. Also the path of a spare that was never used.
-fn open_segments(
-    disk: &Arc<dyn Disk>,
-    store_id: StoreId,
-    first: u64,
-) -> Result<(Segments, Option<PathBuf>), OpenError> {
+/// The files of the segments from number `first` on, in order.
+pub(super) fn segment_files(disk: &dyn ReadDisk, first: u64) -> Result<Vec<PathBuf>, OpenError> {
     let directory = Path::new(super::DIRECTORY);
     let mut paths = disk.list(directory).map_err(failed("listing", directory))?;
     paths.retain(|path| super::number_of(path).is_some_and(|number| number >= first));
+    Ok(paths)
+}
+
+/// What a file of the log is.
+pub(super) enum Found {
+    Segment(Arc<Segment>),
+    /// Nothing was ever written to it.
+    Spare,
+}
+
+/// Maps one segment, and checks what can be said of it alone.
+pub(super) fn open_segment(
+    disk: &dyn ReadDisk,
+    store_id: StoreId,
+    path: &Path,
+    is_last: bool,
+) -> Result<Found, OpenError> {
+    let damage = |what| Damage { file: path.to_owned(), offset: 0, municipality: None, what };
+    let file = disk.open(path).map_err(failed("opening", path))?;
+    let length = file.length().map_err(failed("opening", path))?;
+    let mut start = vec![0; FILE_HEADER_BYTES.min(length) as usize];
+    file.read_at(&mut start, 0).map_err(failed("reading", path))?;
+    let header = match SegmentHeader::decode(&start) {
+        SegmentStart::Header(header) => header,
+        SegmentStart::Newer(found) => {
+            return Err(OpenError::Newer { file: path.to_owned(), found, known: FORMAT_VERSION });
+        }
+        SegmentStart::Spare if is_last => return Ok(Found::Spare),
+        // A spare whose making was cut short: its length was not synced, so it was never used.
+        SegmentStart::Bad if is_last && start.iter().all(|&byte| byte == 0) => return Ok(Found::Spare),
+        SegmentStart::Spare | SegmentStart::Bad => {
+            return Err(damage("neither copy of the segment's header validates").into());
+        }
+    };
+    if header.store_id != store_id && !broken(Mutation::AcceptForeignSegment) {
+        return Err(damage("a log segment of another store").into());
+    }
+    if Some(header.number) != super::number_of(path) {
+        return Err(damage("a log segment under another segment's name").into());
+    }
+    if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&header.size) || length < header.size {
+        return Err(damage("the log segment is shorter than its header says").into());
+    }
+    if header.base_sequence == 0 {
+        return Err(damage("a log segment that begins with sequence 0, which no event has").into());
+    }
+    let map = disk.map(path, header.size).map_err(failed("mapping", path))?;
+    Ok(Found::Segment(Arc::new(Segment::new(header, map))))
+}
+
+/// Maps the segments from number `first` on in order and checks that they follow one another. Also the path of a spare that was never used.
+fn open_segments(disk: &dyn ReadDisk, store_id: StoreId, first: u64) -> Result<(Segments, Option<PathBuf>), OpenError> {
+    let paths = segment_files(disk, first)?;
     let mut segments = Segments::default();
     for (index, path) in paths.iter().enumerate() {
-        let damage = |what| Damage { file: path.clone(), offset: 0, municipality: None, what };
-        let file = disk.open(path, false).map_err(failed("opening", path))?;
-        let length = file.length().map_err(failed("opening", path))?;
-        let mut start = vec![0; FILE_HEADER_BYTES.min(length) as usize];
-        file.read_at(&mut start, 0).map_err(failed("reading", path))?;
-        let last = index + 1 == paths.len();
         let follows = segments.last().map_or(first, |before| before.header.number + 1);
         if super::number_of(path) != Some(follows) {
             let file = super::path(follows);
             return Err(Damage { file, offset: 0, municipality: None, what: "the log segment is missing" }.into());
         }
-        let header = match SegmentHeader::decode(&start) {
-            SegmentStart::Header(header) => header,
-            SegmentStart::Newer(found) => {
-                return Err(OpenError::Newer { file: path.clone(), found, known: FORMAT_VERSION });
-            }
-            SegmentStart::Spare if last => return Ok((segments, Some(path.clone()))),
-            // A spare whose making was cut short: its length was not synced, so it was never used.
-            SegmentStart::Bad if last && start.iter().all(|&byte| byte == 0) => {
-                return Ok((segments, Some(path.clone())));
-            }
-            SegmentStart::Spare | SegmentStart::Bad => {
-                return Err(damage("neither copy of the segment's header validates").into());
-            }
+        let segment = match open_segment(disk, store_id, path, index + 1 == paths.len())? {
+            Found::Segment(segment) => segment,
+            Found::Spare => return Ok((segments, Some(path.clone()))),
         };
-        if header.store_id != store_id && !broken(Mutation::AcceptForeignSegment) {
-            return Err(damage("a log segment of another store").into());
-        }
-        if Some(header.number) != super::number_of(path) {
-            return Err(damage("a log segment under another segment's name").into());
-        }
-        if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&header.size) || length < header.size {
-            return Err(damage("the log segment is shorter than its header says").into());
-        }
-        if header.base_sequence == 0 {
-            return Err(damage("a log segment that begins with sequence 0, which no event has").into());
-        }
         let base = segments.last().map(|before| before.limit()).or((first == 1).then_some(0));
-        if base.is_some_and(|base| header.base != base) {
-            return Err(damage("the log segment does not begin where the one before it ends").into());
+        if base.is_some_and(|base| segment.header.base != base) {
+            let what = "the log segment does not begin where the one before it ends";
+            return Err(segment.damage(segment.header.base, what).into());
         }
-        let map = disk.map(path, header.size).map_err(failed("mapping", path))?;
-        segments.push(Arc::new(Segment::new(header, map)));
+        segments.push(segment);
     }
     Ok((segments, None))
 }
@@ -208,7 +230,7 @@ fn open_segments(
 fn remove_spare(disk: &dyn Disk, path: Option<&Path>, outcome: &LogOutcome) -> Result<(), OpenError> {
     let Some(path) = path else { return Ok(()) };
     if *outcome != LogOutcome::Closed && !broken(Mutation::RemoveAnySpare) {
-        let file = disk.open(path, false).map_err(failed("opening", path))?;
+        let file = disk.open(path).map_err(failed("opening", path))?;
         let length = file.length().map_err(failed("opening", path))?;
         let mut bytes = vec![0; 1 << 20];
         for offset in (0..length).step_by(bytes.len()) {
@@ -320,7 +342,7 @@ fn judge(segments: &Segments, scanned: &Scanned, vouched: Vouched) -> Result<Log
 }
 
 /// The place of the last byte that is not zero. The end of a segment may be 256 MiB of zeros, so lines are looked at whole.
-fn last_nonzero(bytes: &[u8]) -> Option<usize> {
+pub(super) fn last_nonzero(bytes: &[u8]) -> Option<usize> {
     let (lines, rest) = bytes.as_chunks::<64>();
     let within = |bytes: &[u8]| bytes.iter().rposition(|&byte| byte != 0);
     if let Some(at) = within(rest) {
@@ -358,7 +380,7 @@ fn go_on(
 }
 
 fn rewrite(disk: &dyn Disk, last: &Segment, synced: u64, end: u64, outcome: &LogOutcome) -> io::Result<()> {
-    let file = disk.open(&last.path(), true)?;
+    let file = disk.open_to_write(&last.path())?;
     // The header too: it may lie in the page cache alone. Both copies are made good.
     file.write_at(&last.header.encode(), 0)?;
     let from = synced.max(last.first_batch());

@@ -10,6 +10,7 @@
 //! The header stands at byte 0 and again at byte 4096, and is synced before the first batch. Batches begin at byte 8192. `base` is the position of the
 //! file's first byte, `previous end` where the log ended before this segment was begun: everything up to there must be there.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -134,6 +135,11 @@ impl Segment {
         &self.map.bytes()[at..]
     }
 
+    /// Has a part of the file in memory, or says that the disk cannot read it.
+    pub(super) fn load(&self, range: Range<usize>) -> std::io::Result<()> {
+        self.map.load(range)
+    }
+
     pub(super) fn damage(&self, position: u64, what: &'static str) -> Damage {
         Damage { file: self.path(), offset: position - self.header.base, municipality: None, what }
     }
@@ -179,7 +185,7 @@ impl Segments {
         let after = self.0.partition_point(|segment| segment.header.base <= address);
         let mut segment = &**self.0.get(after.checked_sub(1)?)?;
         while address >= segment.limit() {
-            segment = segment.next.get()?;
+            segment = segment.next.get().filter(|next| next.header.base <= address)?;
         }
         Some(segment)
     }
@@ -188,6 +194,11 @@ impl Segments {
     pub(crate) fn files_up_to(&self, end: u64) -> impl Iterator<Item = (PathBuf, u64)> {
         let segments = self.0.iter().filter(move |segment| segment.header.base < end);
         segments.map(move |segment| (segment.path(), segment.limit().min(end) - segment.header.base))
+    }
+
+    /// Whether one of them holds `position`, or ends there: the log may be read from there on.
+    pub(crate) fn hold(&self, position: u64) -> bool {
+        self.0.iter().any(|segment| (segment.first_batch()..=segment.limit()).contains(&position))
     }
 
     /// Adds the segment behind the newest one.

@@ -147,7 +147,7 @@ impl Writer {
         end: &End,
     ) -> io::Result<Writer> {
         let last = segments.last().ok_or_else(|| io::Error::other("the log has no segment"))?;
-        let file = platform.disk.open(&last.path(), true)?;
+        let file = platform.disk.open_to_write(&last.path())?;
         Writer::new(platform, store_id, segments, Some(file), end)
     }
 

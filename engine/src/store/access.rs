@@ -138,8 +138,8 @@ impl Shared {
             source,
         })?;
         let vouched = vouched(lock(&self.manifest).access.as_ref());
-        let recovered = Recovery::begin(&platform, self.mark.id, vouched)
-            .and_then(|recovery| recovery.replay(None, &mut |_, _| Ok(())));
+        let recovered = Recovery::begin(&*platform.disk, self.mark.id, vouched)
+            .and_then(|recovery| recovery.replay(&platform, None, &mut |_, _| Ok(())));
         let (mut writer, _) = recovered.map_err(in_its_place)?;
         // What was read is durable now, so it may be vouched for.
         self.vouch_for_access_log(&mut writer, false)?;
@@ -165,7 +165,7 @@ impl Shared {
             }
             (AccessLog::Unopened, None) => return Ok(None),
             (AccessLog::Unopened, Some(named)) => {
-                let recovery = Recovery::begin(&self.access_platform(), self.mark.id, vouched(Some(&named)));
+                let recovery = Recovery::begin(&*self.access_platform().disk, self.mark.id, vouched(Some(&named)));
                 (named, recovery.map_err(in_its_place)?.segments().clone())
             }
         };
@@ -223,7 +223,7 @@ impl Store {
         }
         let vouched = vouched(named.as_ref());
         let damaged = |what| Damage { file: DIRECTORY.into(), offset: 0, municipality: None, what };
-        let read = Recovery::begin(&platform, shared.mark.id, vouched).and_then(|recovery| {
+        let read = Recovery::begin(&*platform.disk, shared.mark.id, vouched).and_then(|recovery| {
             recovery.read(&mut |_, event| {
                 if event.header.kind != kind::ACCESSED {
                     return Err(damaged("an event of another log").into());
@@ -251,7 +251,7 @@ fn append(writer: &mut Writer, messages: &[Vec<u8>], now_ms: u64) -> Result<(), 
     Ok(())
 }
 
-fn vouched(message: Option<&AccessLogMessage>) -> Vouched {
+pub(super) fn vouched(message: Option<&AccessLogMessage>) -> Vouched {
     message.map_or(Vouched::default(), |log| Vouched {
         position: log.position,
         sequence: log.sequence,

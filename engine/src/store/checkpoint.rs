@@ -21,11 +21,11 @@ use sesshu_proto::v1::Checkpoint as CheckpointMessage;
 
 use super::state::State;
 use super::view::View;
-use crate::disk::{Disk, File};
+use crate::disk::{Disk, File, Map, ReadDisk};
 use crate::error::{Damage, OpenError};
 use crate::frame::{u32_at, u64_at};
 use crate::ledger::{COUNTS, Counts, KeptTicket, Ledger};
-use crate::log::{Recovery, Segments, Start};
+use crate::log::{Segments, Start};
 use crate::mutation::{Mutation, broken};
 use crate::ticket::{ANY_NUMBER_MAX, Municipality};
 use crate::{FORMAT_VERSION, StoreId};
@@ -67,7 +67,7 @@ pub enum CheckpointOutcome {
 pub(super) struct Captured {
     pub(super) view: Arc<View>,
     /// Ledgers with tails, and the counts of each.
-    counters: Vec<(Arc<Ledger>, Counts)>,
+    pub(super) counters: Vec<(Arc<Ledger>, Counts)>,
 }
 
 impl Captured {
@@ -130,7 +130,12 @@ fn write_file(disk: &dyn Disk, store_id: StoreId, captured: &Captured) -> Result
 }
 
 /// The newest event of a ticket before `end`, from its newest of all; `None` if it has none behind `folded`.
-fn newest_before(segments: &Segments, mut address: u64, end: u64, folded: u64) -> Result<Option<u64>, Damage> {
+pub(super) fn newest_before(
+    segments: &Segments,
+    mut address: u64,
+    end: u64,
+    folded: u64,
+) -> Result<Option<u64>, Damage> {
     while address >= end && !broken(Mutation::CheckpointOfNoMoment) {
         address = segments.event(address)?.previous;
     }
@@ -276,15 +281,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Checkpoint<'_>, &'static str> {
     Ok(Checkpoint { store_id: StoreId(store_id), start, tails })
 }
 
-/// Fills the tails from the checkpoint that the manifest names. `Ok(None)`: there is none. After an error the state is of no use.
-pub(super) fn restore(
-    disk: &dyn Disk,
-    store_id: StoreId,
-    message: Option<&CheckpointMessage>,
-    recovery: &Recovery,
-    state: &mut State,
-) -> Result<Option<Start>, Damage> {
-    let Some(message) = message else { return Ok(None) };
+/// The checkpoint that the manifest names, as a file: whether it fits the store is not looked at.
+pub(super) fn map(disk: &dyn ReadDisk, message: &CheckpointMessage) -> Result<Map, Damage> {
     let file = path(message.position);
     let damage = |what| Damage { file: file.clone(), offset: 0, municipality: None, what };
     let map = disk.map(&file, message.file_length).map_err(|error| match error.kind() {
@@ -296,23 +294,38 @@ pub(super) fn restore(
     if !same && !broken(Mutation::TrustAnyCheckpoint) {
         return Err(damage("the checkpoint is not the one that the manifest names"));
     }
+    Ok(map)
+}
+
+/// Fills the tails from the checkpoint that the manifest names. `Ok(None)`: there is none. After an error the state is of no use.
+pub(super) fn restore(
+    disk: &dyn ReadDisk,
+    store_id: StoreId,
+    message: Option<&CheckpointMessage>,
+    segments: &Segments,
+    state: &mut State,
+) -> Result<Option<Start>, Damage> {
+    let Some(message) = message else { return Ok(None) };
+    let file = path(message.position);
+    let damage = |what| Damage { file: file.clone(), offset: 0, municipality: None, what };
+    let map = map(disk, message)?;
     let checkpoint = decode(map.bytes()).map_err(damage)?;
     if checkpoint.store_id != store_id || checkpoint.start.position != message.position {
         return Err(damage("the checkpoint of another store or moment"));
     }
-    if !recovery.holds(checkpoint.start) {
+    if !segments.hold(checkpoint.start.position) {
         return Err(damage("the log does not reach the checkpoint"));
     }
     for tail in &checkpoint.tails {
         let ledger = state.ledger(tail.municipality);
         match tail.generation.cmp(&ledger.generation_number()) {
             _ if broken(Mutation::IgnoreGenerationOfCheckpoint) => {
-                ledger.restore(tail.tickets(), tail.counts, tail.oldest, recovery.segments());
+                ledger.restore(tail.tickets(), tail.counts, tail.oldest, segments);
             }
-            std::cmp::Ordering::Equal => ledger.restore(tail.tickets(), tail.counts, tail.oldest, recovery.segments()),
+            std::cmp::Ordering::Equal => ledger.restore(tail.tickets(), tail.counts, tail.oldest, segments),
             // A newer generation folds a part of it.
             std::cmp::Ordering::Less => {
-                ledger.refill(tail.tickets().map(|ticket| (ticket.number, ticket.newest)), recovery.segments())?
+                ledger.refill(tail.tickets().map(|ticket| (ticket.number, ticket.newest)), segments)?
             }
             std::cmp::Ordering::Greater => return Err(damage("a tail behind a generation that is not there")),
         }

@@ -64,6 +64,8 @@ pub struct Compacted {
     pub sequence: u64,
     /// Events that were folded.
     pub events: u64,
+    /// Tickets that they are about.
+    pub tickets: u64,
     /// Bytes of the generation before; 0 if there was none.
     pub bytes_before: u64,
     /// Bytes of the generation.
@@ -130,7 +132,9 @@ pub(super) fn compact(
     if available < needed {
         return Err(CompactError::NoRoom { municipality, needed, available });
     }
-    shared.platform.aside(|| fold_and_install(place, &forecast, limit, watch)).map(Some)
+    let compacted = shared.platform.aside(|| fold_and_install(place, &forecast, limit, watch))?;
+    shared.compactions.done(shared.platform.environment.now_ms(), &compacted);
+    Ok(Some(compacted))
 }
 
 impl Shared {
@@ -189,7 +193,8 @@ fn fold_and_install(
     next.place.shared.holds_none(municipality)?;
     let sequence = next.install()?;
     tracing::info!(%municipality, generation, events, "a ledger was compacted");
-    Ok(Compacted { municipality, generation, sequence, events, bytes_before: forecast.bytes_before, bytes_after })
+    let CompactionForecast { tickets, bytes_before, .. } = *forecast;
+    Ok(Compacted { municipality, generation, sequence, events, tickets, bytes_before, bytes_after })
 }
 
 /// Keeps the work from being faster than it may be.

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::view::View;
-use super::{Shared, compact, lock};
+use super::{Compacted, Shared, compact, lock};
 use crate::error::{CompactError, LoadError};
 use crate::ledger::Ledger;
 use crate::options::CompactionPolicy;
@@ -27,11 +27,22 @@ const LEAVE_ALONE_MS: u64 = 10 * 60 * 1000;
 pub(super) struct Compactions {
     /// Ordinals of ledgers that could not be compacted, and until when they are left alone, in milliseconds since 1970.
     left_alone: Mutex<HashMap<usize, u64>>,
+    /// The newest one, whoever asked for it, and when it ended.
+    newest: Mutex<Option<(u64, Compacted)>>,
     stop: Mutex<bool>,
     stopped: Condvar,
 }
 
 impl Compactions {
+    /// A ledger was compacted.
+    pub(super) fn done(&self, at_ms: u64, compacted: &Compacted) {
+        *lock(&self.newest) = Some((at_ms, compacted.clone()));
+    }
+
+    pub(super) fn newest(&self) -> Option<(u64, Compacted)> {
+        lock(&self.newest).clone()
+    }
+
     fn stop(&self) {
         *lock(&self.stop) = true;
         self.stopped.notify_one();

@@ -2,13 +2,13 @@
 
 use std::io;
 
-use crate::disk::File;
+use crate::disk::ReadFile;
 
 /// Bytes that are read at a time.
 const CHUNK_BYTES: u64 = 1 << 20;
 
 /// The BLAKE3 of a file's first `length` bytes; `told` hears of the bytes that were read since it was told last.
-pub(super) fn file_hash(file: &dyn File, length: u64, told: &mut dyn FnMut(u64)) -> io::Result<blake3::Hash> {
+pub(super) fn file_hash(file: &dyn ReadFile, length: u64, told: &mut dyn FnMut(u64)) -> io::Result<blake3::Hash> {
     let mut hasher = blake3::Hasher::new();
     let mut chunk = vec![0; CHUNK_BYTES.min(length) as usize];
     let mut at = 0;

@@ -18,9 +18,8 @@ use crate::ledger::{Links, Person};
 use crate::life::Life;
 use crate::limits::SAMPLES_MAX;
 use crate::mutation::{Mutation, broken};
-use crate::stored::{RowView, SenderView};
+use crate::stored::{RowView, SenderView, counts_as_resident};
 use crate::ticket::{Date, Municipality, Ticket};
-use crate::wire::{Value, take_field};
 
 /// A row that waits in a load's arena.
 #[derive(Clone, Copy)]
@@ -265,12 +264,6 @@ pub(super) fn fold_as_it_is(
 
 fn to_fold<'a>(life: &Life<'a>) -> ShotToFold<'a> {
     ShotToFold { shot: life.shot, events: if life.is_amended() { life.events() } else { Cow::Borrowed(&[]) } }
-}
-
-/// Whether an encoded `Resident` is neither removed (its field 6) nor replaced by another ticket's (10); looked for without reading the texts.
-fn counts_as_resident(mut row: &[u8]) -> bool {
-    let removed = (6, Value::Number(ResidentStatus::Removed as u64));
-    !std::iter::from_fn(|| take_field(&mut row)).any(|field| field == removed || field.0 == 10)
 }
 
 fn resident_of(row: &RowView<'_>) -> Resident {

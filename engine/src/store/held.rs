@@ -24,7 +24,7 @@ use super::state::{identity, sender_of};
 use super::successor::{Successor, failed};
 use super::view::View;
 use super::{Shared, Store, lock};
-use crate::disk::Disk;
+use crate::disk::{Disk, ReadDisk};
 use crate::error::{Damage, HeldError, LoadError, OpenError, RecordError};
 use crate::generation::{self, Built, Generation, Identity, OpenGenerationError};
 use crate::mutation::{Mutation, broken};
@@ -121,6 +121,7 @@ impl BuiltLoad {
                 salt: salt.0,
                 folded_position,
                 blake3: built.blake3.to_vec().into(),
+                entries: built.entries,
                 installed_sequence: 0,
                 installed_at: 0,
                 who: sender.who().to_owned(),
@@ -230,7 +231,7 @@ impl Shared {
                 file: Some(path.clone()),
                 home: Some(path.clone()),
                 identity: identity(self.mark, &held.generation),
-                built: Built { file_length: held.generation.file_length, blake3 },
+                built: Built { file_length: held.generation.file_length, blake3, entries: held.generation.entries },
                 sender: sender_of(&held.generation),
             },
             report: held.report.clone(),
@@ -281,8 +282,8 @@ impl Shared {
 }
 
 /// The BLAKE3 of a whole file; `None` if it does not have this length.
-fn whole_hash(disk: &dyn Disk, path: &Path, length: u64) -> io::Result<Option<blake3::Hash>> {
-    let file = disk.open(path, false)?;
+fn whole_hash(disk: &dyn ReadDisk, path: &Path, length: u64) -> io::Result<Option<blake3::Hash>> {
+    let file = disk.open(path)?;
     if file.length()? != length {
         return Ok(None);
     }

@@ -20,7 +20,7 @@ use super::held::Held;
 use super::hold::HoldReason;
 use super::load::LoadReport;
 use super::manifest;
-use crate::disk::Disk;
+use crate::disk::{Disk, ReadDisk};
 use crate::error::HeldError;
 use crate::mutation::{Mutation, broken};
 use crate::ticket::Municipality;
@@ -124,8 +124,8 @@ pub(super) fn remove(disk: &dyn Disk, id: HeldId) -> io::Result<()> {
 }
 
 /// Reads a file of the directory; `None` if it is no whole one of this store under its own name.
-pub(super) fn read(disk: &dyn Disk, store_id: StoreId, id: HeldId) -> io::Result<Option<Held>> {
-    let file = disk.open(&id.path(), false)?;
+pub(super) fn read(disk: &dyn ReadDisk, store_id: StoreId, id: HeldId) -> io::Result<Option<Held>> {
+    let file = disk.open(&id.path())?;
     let length = file.length()?;
     if length > BYTES_MAX {
         return Ok(None);

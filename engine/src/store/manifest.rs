@@ -17,7 +17,7 @@ use sesshu_proto::v1::{
 };
 
 use super::view::View;
-use crate::disk::Disk;
+use crate::disk::{Disk, ReadDisk};
 use crate::error::{Damage, OpenError};
 use crate::frame::{u32_at, u64_at};
 use crate::lookup::LookupKey;
@@ -113,6 +113,7 @@ impl ManifestFile {
                 installed_at: ledger.installed.since.1,
                 who: ledger.installed.sender.who().to_owned(),
                 reason: ledger.installed.sender.reason().to_owned(),
+                entries: generation.counters().entries,
             });
         }
         Manifest {
@@ -194,10 +195,10 @@ pub(super) fn create(disk: &dyn Disk, manifest: &Manifest) -> Result<(), OpenErr
 }
 
 /// Reads the manifest; `None` if there is none.
-pub(super) fn read(disk: &dyn Disk) -> Result<Option<(Manifest, StoreMark)>, OpenError> {
+pub(super) fn read(disk: &dyn ReadDisk) -> Result<Option<(Manifest, StoreMark)>, OpenError> {
     let path = Path::new(PATH);
     let failed = |source| OpenError::Disk { doing: "reading", path: PATH.into(), source };
-    let file = match disk.open(path, false) {
+    let file = match disk.open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file.map_err(failed)?,
     };

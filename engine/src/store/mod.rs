@@ -22,6 +22,7 @@
 //! | `amend`, `locate`, `history`, `select` | a recorded shot that is set right, where it is now, what became of it, and which have something in common |
 //! | `upkeep`, `trim` | when checkpoints and manifests are written, and which segments of the log go then |
 //! | `snapshot` | the store at one moment, kept beside it, copied elsewhere, made a store again |
+//! | `verify`, `scrubber` | every byte read and checked, and what follows from others made again and compared; when nobody asks for it |
 //! | `file_hash` | what a file is known by |
 //! | `status`, `statistics` | what operators ask for |
 
@@ -56,6 +57,7 @@ mod provisional;
 mod queue;
 mod record;
 mod scans;
+mod scrubber;
 mod select;
 mod snapshot;
 mod state;
@@ -64,6 +66,7 @@ mod status;
 mod successor;
 mod trim;
 mod upkeep;
+mod verify;
 mod view;
 
 use std::path::{Path, PathBuf};
@@ -88,6 +91,7 @@ pub use my_number::{MyNumberQuestion, OpenDataKeys};
 pub use open::Opened;
 pub use prints::{SHARED_LISTED_MAX, SharedCounts};
 pub use record::{Completion, RecordOutcome, Recorded};
+pub use scrubber::Verification;
 pub use select::ShotsOf;
 pub use snapshot::{
     Exporting, ListedSnapshot, ReadFile, RestoreStep, RestoredStore, Restoring, Snapshot, SnapshotExport, SnapshotName,
@@ -95,11 +99,12 @@ pub use snapshot::{
 };
 pub use statistics::CommitStatistics;
 pub use status::Status;
+pub use verify::{ClosedStore, Finding, Verified, Verifying, Watcher};
 pub use view::{LedgerReader, Match, View, ViewGuard};
 
 use crate::StoreId;
 use crate::error::OpenError;
-use crate::options::CompactionPolicy;
+use crate::options::{CompactionPolicy, ScrubPolicy};
 use crate::platform::Platform;
 use crate::rules::Rules;
 use crate::sync::Swap;
@@ -144,6 +149,8 @@ pub(crate) struct Shared {
     removals: Mutex<()>,
     compaction: CompactionPolicy,
     compactions: compactor::Compactions,
+    scrub: ScrubPolicy,
+    scrubs: scrubber::Scrubs,
     held: Mutex<held::HeldLoads>,
     /// Why the store takes no writes, if it takes none.
     trouble: Mutex<Option<String>>,

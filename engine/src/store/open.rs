@@ -23,13 +23,14 @@ use super::manifest::{self, ManifestFile, StoreMark};
 use super::pipeline;
 use super::place;
 use super::queue::Queue;
+use super::scrubber;
 use super::snapshot;
 use super::state::{State, open_generation, sender_of};
 use super::upkeep::Upkeep;
 use super::view::View;
 use super::{Shared, Store};
 use crate::StoreId;
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{Disk, ReadDisk, RealDisk};
 use crate::error::{Damage, KeyError, OpenError};
 use crate::generation;
 use crate::keys::{DataKey, OutsideKey};
@@ -41,6 +42,9 @@ use crate::options::{KeyLocation, Options};
 use crate::platform::Platform;
 use crate::sync::Swap;
 use crate::ticket::Municipality;
+
+/// The file that is locked, in a store's directory.
+const LOCK: &str = "LOCK";
 
 /// What opening found and did.
 #[derive(Clone, Debug)]
@@ -103,8 +107,9 @@ impl Store {
         };
         let mut file = ManifestFile::new(&manifest, mark);
         let mut state = map_generations(disk, mark, &manifest)?;
-        let recovery = log::Recovery::begin(&platform, mark.id, vouched(&manifest))?;
-        let restored = checkpoint::restore(disk, mark.id, manifest.checkpoint.as_ref(), &recovery, &mut state);
+        let recovery = log::Recovery::begin(disk, mark.id, vouched(&manifest))?;
+        let restored =
+            checkpoint::restore(disk, mark.id, manifest.checkpoint.as_ref(), recovery.segments(), &mut state);
         let (checkpoint, start) = match restored {
             Ok(None) => (CheckpointOutcome::None, None),
             Ok(Some(start)) => (CheckpointOutcome::Restored { position: start.position }, Some(start)),
@@ -116,7 +121,7 @@ impl Store {
             }
         };
         let mut events = 0;
-        let (writer, outcome) = recovery.replay(start, &mut |segments, event| {
+        let (writer, outcome) = recovery.replay(&platform, start, &mut |segments, event| {
             events += 1;
             // One that the manifest names, or an older one, may be of the store that this one was restored from.
             if let Some(installed) = State::installed_by(event)
@@ -169,7 +174,11 @@ impl Store {
             path: path.to_owned(),
             mark,
             key: Mutex::new(options.key.path(path)),
-            upkeep: Upkeep::new(checkpointed, if full { 0 } else { view.horizon.segments.newest() }),
+            upkeep: Upkeep::new(
+                checkpointed,
+                start.map_or(0, |start| start.time_ms),
+                if full { 0 } else { view.horizon.segments.newest() },
+            ),
             view: Swap::new(Arc::new(view)),
             queue: Queue::default(),
             committer: Mutex::new(Committer::new(writer, state, full && !broken(Mutation::WriteBeforeManifest))),
@@ -184,6 +193,8 @@ impl Store {
             removals: Mutex::default(),
             compaction: options.compaction,
             compactions: compactor::Compactions::default(),
+            scrub: options.scrub,
+            scrubs: scrubber::Scrubs::default(),
             held: Mutex::new(held_loads),
             trouble: Mutex::new(trouble),
             opened: opened.clone(),
@@ -197,7 +208,7 @@ impl Store {
 }
 
 /// What the manifest says of the log.
-fn vouched(manifest: &Manifest) -> Vouched {
+pub(super) fn vouched(manifest: &Manifest) -> Vouched {
     let folded = manifest.generations.iter().map(|generation| generation.folded_position).max().unwrap_or(0);
     Vouched {
         position: manifest.log_vouched_position.max(folded),
@@ -211,9 +222,9 @@ fn vouched(manifest: &Manifest) -> Vouched {
 
 /// Whether a store can be made on a disk: nothing is there. What an interrupted making of a store leaves behind is no obstacle to making it again: its
 /// directories are empty until there is a manifest.
-pub(super) fn is_free(disk: &dyn Disk) -> io::Result<bool> {
+pub(super) fn is_free(disk: &dyn ReadDisk) -> io::Result<bool> {
     let strange = |name: &PathBuf| match name.to_str() {
-        Some("LOCK" | "MANIFEST.tmp") => false,
+        Some(LOCK | "MANIFEST.tmp") => false,
         Some(
             log::DIRECTORY
             | generation::DIRECTORY
@@ -246,18 +257,25 @@ fn real_disk(path: &Path, create: bool) -> Result<Arc<dyn Disk>, OpenError> {
 }
 
 pub(super) fn take_lock(disk: &dyn Disk, path: &Path) -> Result<Box<dyn Send + Sync>, OpenError> {
-    disk.lock(Path::new("LOCK")).map_err(|source| {
-        if source.kind() != io::ErrorKind::WouldBlock {
-            return OpenError::Disk { doing: "locking", path: path.to_owned(), source };
-        }
-        let holder = read_small(disk, Path::new("LOCK")).unwrap_or_default();
-        let holder = holder.trim().parse::<u32>().map_or(String::new(), |id| format!(" (process {id})"));
-        OpenError::InUse(path.to_owned(), holder)
-    })
+    disk.lock(Path::new(LOCK)).map_err(|source| in_use(disk, path, source))
 }
 
-fn read_small(disk: &dyn Disk, path: &Path) -> io::Result<String> {
-    let file = disk.open(path, false)?;
+/// As [`take_lock`], for whoever only reads.
+pub(super) fn locked_to_read(disk: &dyn ReadDisk, path: &Path) -> Result<Box<dyn Send + Sync>, OpenError> {
+    disk.lock_to_read(Path::new(LOCK)).map_err(|source| in_use(disk, path, source))
+}
+
+fn in_use(disk: &dyn ReadDisk, path: &Path, source: io::Error) -> OpenError {
+    if source.kind() != io::ErrorKind::WouldBlock {
+        return OpenError::Disk { doing: "locking", path: path.to_owned(), source };
+    }
+    let holder = read_small(disk, Path::new(LOCK)).unwrap_or_default();
+    let holder = holder.trim().parse::<u32>().map_or(String::new(), |id| format!(" (process {id})"));
+    OpenError::InUse(path.to_owned(), holder)
+}
+
+fn read_small(disk: &dyn ReadDisk, path: &Path) -> io::Result<String> {
+    let file = disk.open(path)?;
     let mut bytes = vec![0; file.length()?.min(64) as usize];
     file.read_at(&mut bytes, 0)?;
     String::from_utf8(bytes).map_err(io::Error::other)
@@ -298,7 +316,7 @@ fn create(
     Ok((manifest, StoreMark { id: StoreId(id), lookup_key: LookupKey(lookup_key) }, key_created))
 }
 
-fn map_generations(disk: &dyn Disk, mark: StoreMark, manifest: &Manifest) -> Result<State, OpenError> {
+fn map_generations(disk: &dyn ReadDisk, mark: StoreMark, manifest: &Manifest) -> Result<State, OpenError> {
     let mut state = State { ledgers: Arc::new(Ledgers::none()) };
     let none = log::Segments::default();
     for message in &manifest.generations {

@@ -22,6 +22,7 @@ use super::committer::Committer;
 use super::compactor::Compactor;
 use super::queue::Taken;
 use super::record::RecordCommand;
+use super::scrubber::Scrubber;
 use super::upkeep::Keeper;
 use super::{Shared, lock};
 use crate::error::{OpenError, RecordError};
@@ -103,10 +104,12 @@ pub(super) fn start(shared: &Arc<Shared>) -> io::Result<JoinHandle<Result<(), Op
     let syncer = Syncer::start(Arc::clone(shared))?;
     let keeper = Keeper::start(shared)?;
     let compactor = Compactor::start(shared)?;
+    let scrubber = Scrubber::start(shared)?;
     let closing = Closing(Arc::clone(shared));
     std::thread::Builder::new().name("sesshu-committer".into()).spawn(move || {
         take_short_turns();
         run(&closing.0, &syncer);
+        drop(scrubber);
         drop(compactor);
         drop(keeper);
         closing.0.end()

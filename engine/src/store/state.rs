@@ -11,7 +11,7 @@ use sesshu_proto::v1::{Generation as GenerationMessage, GenerationInstalled};
 use super::ledgers::Ledgers;
 use super::manifest::StoreMark;
 use crate::FORMAT_VERSION;
-use crate::disk::Disk;
+use crate::disk::ReadDisk;
 use crate::error::{Damage, OpenError};
 use crate::frame::{Salt, kind};
 use crate::generation::{Generation, Identity, OpenGenerationError};
@@ -74,7 +74,7 @@ impl State {
     /// Does again what an event of the log did.
     pub(super) fn replay(
         &mut self,
-        disk: &dyn Disk,
+        disk: &dyn ReadDisk,
         mark: StoreMark,
         segments: &Segments,
         event: &Event<'_>,
@@ -144,7 +144,7 @@ pub(super) fn identity(StoreMark { id: store_id, lookup_key }: StoreMark, messag
 
 /// Opens the generation that a message names.
 pub(super) fn open_generation(
-    disk: &dyn Disk,
+    disk: &dyn ReadDisk,
     mark: StoreMark,
     municipality: Municipality,
     message: &GenerationMessage,

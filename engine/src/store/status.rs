@@ -1,6 +1,8 @@
 //! What operators ask of a running store: counts and bytes, from what is in memory.
 
-use super::{Store, lock};
+use std::sync::Arc;
+
+use super::{Compacted, Store, Verification, Verifying, lock};
 
 /// The store at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +30,16 @@ pub struct Status {
     pub log_to_read_bytes: u64,
     /// Segments of the log.
     pub log_segments: u64,
+    /// Ledgers with a generation.
+    pub generations: u64,
+    /// Commit time of the newest event in the newest checkpoint, milliseconds since 1970; 0 if there is none.
+    pub checkpoint_time_ms: u64,
+    /// The newest compaction since the store was opened, and when it ended, milliseconds since 1970.
+    pub compacted: Option<(u64, Compacted)>,
+    /// The newest time that the store was verified since it was opened.
+    pub verification: Option<Arc<Verification>>,
+    /// How far verifying it has come, if that is under way.
+    pub verifying: Option<Verifying>,
     /// Shots that wait for the committer.
     pub queued_shots: u64,
     /// Why no writes are taken, if none are.
@@ -53,6 +65,10 @@ impl Store {
             log_to_read_bytes: view.end.saturating_sub(checkpointed.max(view.horizon.segments.begin())),
             log_segments: view.horizon.segments.count() as u64,
             queued_shots: self.shared.queue.depth() as u64,
+            checkpoint_time_ms: self.shared.upkeep.checkpoint_time_ms(),
+            compacted: self.shared.compactions.newest(),
+            verification: self.shared.scrubs.newest(),
+            verifying: self.shared.scrubs.under_way(),
             trouble: lock(&self.shared.trouble).clone(),
             ..Status::default()
         };
@@ -71,6 +87,7 @@ impl Store {
                 status.residents += counters.rows;
                 status.orphans += counters.orphans;
                 status.shots += counters.shots;
+                status.generations += 1;
                 status.generation_bytes += generation.file_length();
             }
         }

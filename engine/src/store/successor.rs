@@ -144,6 +144,7 @@ impl Successor {
             installed_at: 0,
             who: self.sender.who().to_owned(),
             reason: self.sender.reason().to_owned(),
+            entries: self.built.entries,
         };
         lock(&self.place.shared.manifest).remember(&message);
         let municipality = self.place.municipality;

@@ -23,6 +23,8 @@ pub(super) struct Upkeep {
     checkpoint_at: AtomicU64,
     /// The newest segment that a manifest names.
     named_segment: AtomicU64,
+    /// Commit time of the newest event in the newest checkpoint, milliseconds since 1970; 0 if there is none.
+    checkpoint_time_ms: AtomicU64,
     /// Held by whoever writes a checkpoint.
     writing: Mutex<()>,
 }
@@ -34,12 +36,18 @@ struct Wanted {
 }
 
 impl Upkeep {
-    /// Of a store whose newest checkpoint is at `checkpoint`, and whose manifest names log segment `segment`.
-    pub(super) fn new(checkpoint: u64, segment: u64) -> Upkeep {
+    /// Of a store whose newest checkpoint is at `checkpoint`, as of `time_ms`, and whose manifest names log segment `segment`.
+    pub(super) fn new(checkpoint: u64, time_ms: u64, segment: u64) -> Upkeep {
         let upkeep = Upkeep::default();
         upkeep.checkpoint_at.store(checkpoint + CHECKPOINT_LOG_BYTES, Ordering::Relaxed);
         upkeep.named_segment.store(segment, Ordering::Relaxed);
+        upkeep.checkpoint_time_ms.store(time_ms, Ordering::Relaxed);
         upkeep
+    }
+
+    /// Commit time of the newest event in the newest checkpoint, milliseconds since 1970; 0 if there is none.
+    pub(super) fn checkpoint_time_ms(&self) -> u64 {
+        self.checkpoint_time_ms.load(Ordering::Relaxed)
     }
 
     /// Takes note of how far the log has come.
@@ -148,6 +156,7 @@ impl Shared {
         let before = lock(&self.manifest).name_checkpoint(written);
         self.name_what_is_there(false)?;
         self.upkeep.checkpoint_at.store(next, Ordering::Relaxed);
+        self.upkeep.checkpoint_time_ms.store(captured.view.time_ms, Ordering::Relaxed);
         if let Some(before) = before {
             let path = checkpoint::path(before.position);
             disk.remove(&path).map_err(|source| OpenError::Disk { doing: "removing", path, source })?;

@@ -31,6 +31,7 @@ mod status;
 mod table;
 mod target;
 mod upkeep;
+mod verify;
 mod who;
 
 use clap::{Parser, Subcommand};
@@ -39,7 +40,7 @@ use crate::failure::{Done, Failure};
 
 /// From an inoculation ticket to its resident, and from a shot to the ledger.
 ///
-/// Exit codes: 0 done; 1 done, with some rows rejected or some tickets not matched; 2 the request is at fault, or a load or an act is held; 3 the store or the machine is at fault.
+/// Exit codes: 0 done; 1 done, with some rows rejected or some tickets not matched; 2 the request is at fault, or a load or an act is held; 3 the store or the machine is at fault, or a store is damaged.
 /// Results go to standard output, errors and progress to standard error. SESSHU_LOG sets the log level.
 #[derive(Debug, Parser)]
 #[command(name = "sesshu", version, propagate_version = true, max_term_width = 110)]
@@ -57,6 +58,7 @@ enum Command {
     Compact(compact::Compact),
     Snapshot(snapshot::Snapshot),
     Restore(restore::Restore),
+    Verify(verify::Verify),
     Match(matching::Match),
     Find(find::Find),
     Access(access::Access),
@@ -94,6 +96,7 @@ impl Cli {
             Command::Compact(command) => command.run(),
             Command::Snapshot(command) => command.run(),
             Command::Restore(command) => command.run(),
+            Command::Verify(command) => command.run(),
             Command::Match(command) => command.run(),
             Command::Find(command) => command.run(),
             Command::Access(command) => command.run(),

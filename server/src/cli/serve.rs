@@ -65,7 +65,7 @@ impl Serve {
         runtime.block_on(async {
             // The port before the store: a port in use must not cost an open of a large store.
             let listener = app::listen(self.listen, self.insecure).await?;
-            let store = Arc::new(self.key.open_to_serve(&self.store, &self.rules, self.upkeep.policy())?);
+            let store = Arc::new(self.key.open_to_serve(&self.store, &self.rules, self.upkeep.policies())?);
             if let Some(address) = self.metrics {
                 metrics::serve(address, &store).map_err(app::ServeError::Metrics)?;
             }

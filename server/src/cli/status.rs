@@ -6,7 +6,8 @@ use clap::Args;
 
 use super::table;
 use super::target::Target;
-use crate::answer::{self, StatusAnswer};
+use crate::answer;
+use crate::answer_status::StatusAnswer;
 use crate::failure::{Done, Failure};
 
 /// Show what a store holds, and whether it takes writes
@@ -46,6 +47,19 @@ impl Status {
             }
             _ => "none".to_owned(),
         };
+        let last = |at_ms: u64, none: &str| if at_ms == 0 { none.to_owned() } else { answer::time(at_ms) };
+        let compacted = match &status.compaction {
+            Some(ledger) => format!("{} of {:06}", answer::time(status.compacted_at), ledger.municipality),
+            None => "none since it was opened".to_owned(),
+        };
+        let verified = match (&status.verified, &status.verifying) {
+            (_, Some(now)) => format!("{} of {} now", table::bytes(now.bytes), table::bytes(now.bytes_expected)),
+            (Some(verified), None) if verified.findings == 0 => format!("{}, whole", answer::time(status.verified_at)),
+            (Some(verified), None) => {
+                format!("{}, {} findings", answer::time(status.verified_at), table::count(verified.findings))
+            }
+            (None, None) => "not since it was opened".to_owned(),
+        };
         let rows = [
             ("store", status.store_id),
             ("format version", status.format_version.to_string()),
@@ -57,14 +71,23 @@ impl Status {
             ("orphans", table::count(status.orphans)),
             ("shots", table::count(status.shots)),
             ("tickets in tails", table::count(status.tail_tickets)),
-            ("generations", table::bytes(status.generation_bytes)),
+            (
+                "generations",
+                format!("{} in {}", table::bytes(status.generation_bytes), table::count(status.generations)),
+            ),
             ("log", format!("{} in {} segments", table::bytes(status.log_bytes), status.log_segments)),
             ("log written", table::bytes(status.log_written_bytes)),
             ("log read by an open", table::bytes(status.log_to_read_bytes)),
+            ("checkpoint", last(status.checkpoint_time, "none")),
+            ("compacted", compacted),
+            ("verified", verified),
             ("snapshots", snapshots),
             ("left on the disk", table::bytes(status.available_bytes)),
         ];
         writeln!(std::io::stdout(), "{}", table::pairs(rows))?;
+        for finding in status.findings {
+            writeln!(std::io::stdout(), "  {}", super::verify::line(finding))?;
+        }
         Ok(Done::Whole)
     }
 }

@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use clap::Args;
 use sesshu_engine::rules::Rules;
-use sesshu_engine::{CompactionPolicy, KeyLocation, LogOutcome, Options, Store};
+use sesshu_engine::{CompactionPolicy, KeyLocation, LogOutcome, Options, ScrubPolicy, Store};
 
 use super::rules::RulesFile;
 use crate::backend::Backend;
 use crate::client::Client;
 use crate::failure::Failure;
 
-/// A command that has a store open for a moment compacts what it is asked to.
-const BY_HAND: CompactionPolicy = CompactionPolicy::NEVER;
+/// A command that has a store open for a moment compacts and verifies what it is asked to.
+const BY_HAND: (CompactionPolicy, ScrubPolicy) = (CompactionPolicy::NEVER, ScrubPolicy::NEVER);
 
 /// `--store` or `--server`.
 #[derive(Debug, Args)]
@@ -124,9 +124,9 @@ impl KeyFile {
         &self,
         path: &Path,
         rules: &RulesFile,
-        compaction: CompactionPolicy,
+        upkeep: (CompactionPolicy, ScrubPolicy),
     ) -> Result<Store, Failure> {
-        self.open_by(path, true, rules.read()?, compaction)
+        self.open_by(path, true, rules.read()?, upkeep)
     }
 
     fn open_by(
@@ -134,10 +134,10 @@ impl KeyFile {
         path: &Path,
         create: bool,
         rules: Arc<Rules>,
-        compaction: CompactionPolicy,
+        (compaction, scrub): (CompactionPolicy, ScrubPolicy),
     ) -> Result<Store, Failure> {
         let key = self.key_file.clone().map_or(KeyLocation::BesideStore, KeyLocation::File);
-        let (store, opened) = Store::open(path, Options { create, key, rules, compaction })?;
+        let (store, opened) = Store::open(path, Options { create, key, rules, compaction, scrub })?;
         if let Some(key) = opened.key_created {
             let key = key.display();
             eprintln!("sesshu: made the key {key}: My Numbers cannot be read without it; keep a copy elsewhere");

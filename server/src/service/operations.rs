@@ -4,12 +4,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use sesshu_engine::{SnapshotName, Store};
-use sesshu_proto::v1::compact_reply::What;
 use sesshu_proto::v1::operations_server::Operations;
 use sesshu_proto::v1::{
     CompactReply, CompactRequest, CreateSnapshotRequest, DeleteSnapshotReply, DeleteSnapshotRequest,
     ListSnapshotsReply, ListSnapshotsRequest, ReadSnapshotReply, ReadSnapshotRequest, SnapshotInfo, StatusReply,
-    StatusRequest,
+    StatusRequest, VerifyReply, VerifyRequest, compact_reply, verify_reply,
 };
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -18,7 +17,7 @@ use tonic::{Request, Response, Status};
 
 use super::aside::aside;
 use super::{Replies, STREAM_AHEAD, is_here};
-use crate::{compaction, reply, snapshots, status};
+use crate::{compaction, reply, snapshots, status, verification};
 
 /// The service on a store.
 pub struct OperationsService(pub Arc<Store>);
@@ -27,6 +26,7 @@ pub struct OperationsService(pub Arc<Store>);
 impl Operations for OperationsService {
     type CompactStream = Replies<CompactReply>;
     type ReadSnapshotStream = Replies<ReadSnapshotReply>;
+    type VerifyStream = Replies<VerifyReply>;
 
     async fn status(&self, _request: Request<StatusRequest>) -> Result<Response<StatusReply>, Status> {
         Ok(Response::new(reply::of_status(&self.0)))
@@ -34,29 +34,20 @@ impl Operations for OperationsService {
 
     async fn compact(&self, request: Request<CompactRequest>) -> Result<Response<Self::CompactStream>, Status> {
         let (store, request) = (Arc::clone(&self.0), request.into_inner());
-        let (replies, stream) = mpsc::channel(STREAM_AHEAD);
-        let spare = replies.clone();
-        tokio::spawn(async move {
-            let work = aside(move || {
-                let done = compaction::compact(&store, &request, &mut |reply| {
-                    let is_progress = matches!(reply.what, Some(What::Progress(_)));
-                    let sent = match is_progress {
-                        // A client that does not read must not keep the ledger from being loaded.
-                        true => !matches!(replies.try_send(Ok(reply)), Err(TrySendError::Closed(_))),
-                        false => replies.blocking_send(Ok(reply)).is_ok(),
-                    };
-                    // Otherwise whoever wanted it has gone.
-                    if sent { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-                });
-                if let Err(error) = done {
-                    drop(replies.blocking_send(Err(status::of_compaction(&error))));
-                }
-            });
-            if let Err(status) = work.await {
-                drop(spare.send(Err(status)).await);
-            }
-        });
-        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+        Ok(told(move |tell| {
+            let is_progress = |reply: &CompactReply| matches!(reply.what, Some(compact_reply::What::Progress(_)));
+            compaction::compact(&store, &request, &mut |reply| tell(is_progress(&reply), reply))
+                .map_err(|error| status::of_compaction(&error))
+        }))
+    }
+
+    async fn verify(&self, request: Request<VerifyRequest>) -> Result<Response<Self::VerifyStream>, Status> {
+        let (store, request) = (Arc::clone(&self.0), request.into_inner());
+        Ok(told(move |tell| {
+            let is_progress = |reply: &VerifyReply| matches!(reply.what, Some(verify_reply::What::Progress(_)));
+            verification::verify(&store, &request, &mut |reply| tell(is_progress(&reply), reply))
+                .map_err(|error| status::of_open(&error))
+        }))
     }
 
     async fn create_snapshot(&self, request: Request<CreateSnapshotRequest>) -> Result<Response<SnapshotInfo>, Status> {
@@ -115,6 +106,37 @@ impl Operations for OperationsService {
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
+}
+
+/// Hands on a reply; the first argument says whether it may be left out.
+type Tell<'a, T> = dyn FnMut(bool, T) -> ControlFlow<()> + Send + 'a;
+
+/// Does long work on a thread of its own, which tells of itself; it ends when nobody listens any more.
+fn told<T: Send + 'static>(
+    work: impl FnOnce(&mut Tell<'_, T>) -> Result<(), Status> + Send + 'static,
+) -> Response<Replies<T>> {
+    let (replies, stream) = mpsc::channel(STREAM_AHEAD);
+    let spare = replies.clone();
+    tokio::spawn(async move {
+        let work = aside(move || {
+            let done = work(&mut |is_progress, reply| {
+                let sent = match is_progress {
+                    // A client that does not read must not keep a ledger from being loaded.
+                    true => !matches!(replies.try_send(Ok(reply)), Err(TrySendError::Closed(_))),
+                    false => replies.blocking_send(Ok(reply)).is_ok(),
+                };
+                // Otherwise whoever wanted it has gone.
+                if sent { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+            if let Err(status) = done {
+                drop(replies.blocking_send(Err(status)));
+            }
+        });
+        if let Err(status) = work.await {
+            drop(spare.send(Err(status)).await);
+        }
+    });
+    Response::new(Box::pin(ReceiverStream::new(stream)))
 }
 
 fn name(text: &str) -> Result<SnapshotName, Status> {

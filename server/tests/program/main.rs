@@ -43,4 +43,5 @@ mod served;
 mod shutdown;
 mod snapshot;
 mod status;
+mod verify;
 mod warnings;

@@ -139,6 +139,14 @@ faults! {
         damage::a_checkpoint_that_leads_astray_leads_to_nobody;
     "skip-section-check" breaks "index, look-ups and dictionary are used only after their checksums matched":
         damage::no_changed_byte_of_a_generation_changes_an_answer;
+    "skip-file-hash" breaks "verifying compares the BLAKE3 of a generation":
+        verify::no_changed_byte_of_a_generation_goes_unnoticed_and_one_of_an_entry_concerns_its_ticket_alone;
+    "skip-derived-comparison" breaks "verifying makes index, look-ups and order of kana again, and compares":
+        verify::what_was_written_wrong_is_found_though_every_checksum_is_right;
+    "skip-recount" breaks "verifying counts a generation's entries again":
+        verify::what_was_written_wrong_is_found_though_every_checksum_is_right;
+    "skip-tail-comparison" breaks "verifying compares the tails with a recount of the log":
+        verify::what_was_written_wrong_is_found_though_every_checksum_is_right;
     "stop-walk-early" breaks "a ticket has all its events":
         views::a_view_shows_nothing_newer_and_loses_nothing_while_the_log_grows;
     "walk-into-folded" breaks "an event that is folded is not told twice":

@@ -6,7 +6,7 @@
 //! | `world` | clock and chance |
 //! | `model` | what a store should hold |
 //! | `properties` | what must hold at every moment |
-//! | `runner`, `acts`, `held`, `compaction`, `snapshots` | the run: programs start, work, end; every answer is judged |
+//! | `runner`, `acts`, `held`, `compaction`, `snapshots`, `verified` | the run: programs start, work, end; every answer is judged |
 //! | `warned`, `amended`, `history` | what the rules say of a shot, what becomes of recorded ones, and what is told of that |
 //! | `crash_points` | small workloads, ended after every single operation, in the recovery too |
 //! | `shrink` | the smallest workload that fails the same way |
@@ -26,6 +26,7 @@ mod rows;
 mod runner;
 mod shrink;
 mod snapshots;
+mod verified;
 mod warned;
 pub mod workload;
 mod world;
@@ -92,6 +93,10 @@ pub struct Ran {
     pub snapshots: u64,
     /// Stores that were restored from them.
     pub snapshots_restored: u64,
+    /// Times that the store was verified, open or not.
+    pub verified: u64,
+    /// What was found then.
+    pub findings: u64,
     /// Registers that were said to be held.
     pub held: u64,
     /// Of them, confirmed.
@@ -163,6 +168,8 @@ impl Ran {
         self.trimmed += other.trimmed;
         self.snapshots += other.snapshots;
         self.snapshots_restored += other.snapshots_restored;
+        self.verified += other.verified;
+        self.findings += other.findings;
         self.held += other.held;
         self.confirmed += other.confirmed;
         self.rotated += other.rotated;
@@ -200,8 +207,9 @@ impl fmt::Display for Ran {
             ended_recoveries,
             ..
         } = self;
-        let Ran { snapshots, snapshots_restored, .. } = self;
+        let Ran { snapshots, snapshots_restored, verified, findings, .. } = self;
         writeln!(f, "{snapshots} snapshots made, {snapshots_restored} stores restored from them")?;
+        writeln!(f, "{verified} times verified, {findings} findings")?;
         let Ran { torn, restored, rebuilt, doubts, doubts_present, doubts_absent, no_room, .. } = self;
         writeln!(f, "{calls} calls of the disk, {operations} of them operations")?;
         writeln!(

@@ -146,6 +146,9 @@ impl Runner {
             shows(view, model, &self.damaged)?;
         }
         self.holds_the_held(false)?;
+        if index % 16 == 7 {
+            self.verifies()?;
+        }
         if index.is_multiple_of(4) || !self.damaged.is_empty() { self.shows_the_model() } else { Ok(()) }
     }
 
@@ -234,6 +237,8 @@ impl Runner {
             attempts += 1;
             self.calm = self.disk.faults();
             (self.astray, self.flipped_generation) = (self.disk.misdirected().len(), false);
+            // Every third of those that nobody cut short.
+            let whole = attempts == 1 && self.disk.calls().is_multiple_of(3) && self.verifies_closed()?;
             let platform = Platform { disk: self.disk.mount(), environment: self.world.clone(), threads: false };
             // What is compacted, and when, is the workload's to say.
             let options = Options { compaction: CompactionPolicy::NEVER, ..Options::default() };
@@ -262,6 +267,7 @@ impl Runner {
                     }
                 }
                 Err(OpenError::Damaged(damage)) => {
+                    ensure(!whole, "a store that is whole opens", || damage.to_string())?;
                     blame(&damage, &self.damaged)?;
                     self.ran.refused += 1;
                     self.ran.over = true;

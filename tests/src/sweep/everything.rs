@@ -68,7 +68,7 @@ impl Everything {
         let mut status = store.status();
         // How far the log reaches is not told to whoever asks for people, and depends on how often it was opened.
         (status.log_bytes, status.log_segments, status.log_written_bytes) = (0, 0, 0);
-        status.log_to_read_bytes = 0;
+        (status.log_to_read_bytes, status.checkpoint_time_ms) = (0, 0);
         Everything {
             ledgers: LEDGERS.map(|code| (code, ledger(&view, code))).into(),
             resident_numbers: asked

@@ -1,16 +1,19 @@
 //! What must come of a harm.
 //!
-//! Owns the rule. A harmed store is refused, with the right file named and nothing changed; or it opens, and every answer is that of the whole store or names
+//! Owns the rule. Verifying the closed store changes nothing and finds whatever costs an answer. A harmed store is refused, with the right file named and nothing changed; or it opens, and every answer is that of the whole store or names
 //! the harmed file. The checkpoint is derived and never costs an answer. What was acknowledged is missing only behind the last thing that vouches for
 //! anything, and then the report says where and how much. A held load is held whole, or gone with one of its files; whoever asked for a My Number is in the
 //! access log, as far as the manifest vouches for it. More may be recorded on what was opened, and all of it still holds.
 
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 
+use sesshu_engine::disk::RealDisk;
 use sesshu_engine::error::{AccessError, Damage, HeldError, LoadError, OpenError, RecordError};
 use sesshu_engine::intake::ShotRecord;
-use sesshu_engine::{CheckpointOutcome, LogOutcome, Opened, Options, RecordOutcome, Store, Torn};
+use sesshu_engine::{CheckpointOutcome, ClosedStore, LogOutcome, Opened, Options, RecordOutcome, Store, Torn};
 
 use super::everything::{Compared, Everything, OSAKA, accesses};
 use super::harm::{Choice, Harm, mix};
@@ -21,6 +24,9 @@ use crate::seeded::Seeded;
 use crate::{CHIYODA, answer, line, resident, shot, ticket};
 
 const MANIFEST: &str = "MANIFEST";
+
+/// One harm of so many is verified too, and every one of a whole file.
+const VERIFIED: u64 = 8;
 
 /// Harms the store, opens it, judges what it says, and restores it. The error says which rule was broken.
 pub(super) fn of(
@@ -34,12 +40,20 @@ pub(super) fn of(
     let whole_file = harm.at().is_none() && !matches!(harm, Harm::Truncate { .. });
     let drawn = mix(choice.seed ^ !(trial as u64));
     let judged = catch_unwind(AssertUnwindSafe(|| {
+        let is_verified = whole_file || drawn.is_multiple_of(VERIFIED);
+        let found = if is_verified { verified(bench, harm)? } else { Found::NotLooked };
         let opened = if whole_file { bench.open_with_threads() } else { open(bench, trial) };
         match opened {
+            Err(_) if found == Found::Nothing => Err("verified as whole, and refused".into()),
             Err(error) => refused(bench, harm, &error),
             Ok((store, opened)) => {
                 let expected = Expected::of(subject, harm);
                 let outcome = accepted(subject, harm, &expected, &store, &opened)?;
+                let must_be_found =
+                    matches!(outcome, Outcome::Told | Outcome::Rebuilt) && !is_gone_for_good(subject, harm);
+                if found == Found::Nothing && must_be_found && !exchanges_manifest(harm) {
+                    return Err(format!("verified as whole, and {outcome:?}"));
+                }
                 if whole_file || drawn.is_multiple_of(choice.aftermath as u64) {
                     aftermath(bench, harm, &expected, store, trial, drawn >> 32 & 1 == 0)?;
                 }
@@ -50,6 +64,37 @@ pub(super) fn of(
     let changed = if matches!(judged, Ok(Ok(Outcome::Refused))) { Vec::new() } else { bench.changed() };
     bench.restore(harm, changed);
     judged.unwrap_or_else(|_| Err("a panic".into()))
+}
+
+/// What verifying the closed store came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    Something,
+    NotLooked,
+}
+
+/// Verifies the store. Only what was harmed is called damaged, and nothing is changed.
+fn verified(bench: &Workbench<'_>, harm: &Harm) -> Result<Found, String> {
+    let path = bench.place.path();
+    let store = ClosedStore::open_on(Arc::new(RealDisk::existing(&path)), 1, &path);
+    let verified = store.and_then(|store| store.verify(&mut |_| ControlFlow::Continue(())));
+    let findings = match verified {
+        Ok(verified) => verified.expect("nobody ended it").findings,
+        Err(OpenError::Newer { file, .. }) if harm.files().contains(&file) => return Ok(Found::Something),
+        Err(error) => return Err(format!("verifying came to no end: {error:?}")),
+    };
+    let strange = findings.iter().find(|finding| !harm.files().contains(&finding.damage.file));
+    if let Some(strange) = strange.filter(|_| !exchanges_manifest(harm)) {
+        return Err(format!("what was not harmed was found: {strange:?}"));
+    }
+    Ok(if findings.is_empty() { Found::Nothing } else { Found::Something })
+}
+
+/// What nothing in the store tells of: a held load that is not there any more, and the end of an access log that nobody closed.
+fn is_gone_for_good(subject: &Subject, harm: &Harm) -> bool {
+    let removed = matches!(harm, Harm::Remove { .. });
+    removed && of_held_load(subject, harm) || of_access_log(harm) && subject.ending != Ending::Closed
 }
 
 /// Opens the store without threads, which is faster.

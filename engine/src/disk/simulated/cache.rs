@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::contents::{Sparse, zero};
 use super::platter::Platter;
-use crate::disk::{Disk, Map, RealDisk};
+use crate::disk::{Disk as _, Map, ReadDisk as _, RealDisk};
 
 pub(super) struct Cache {
     root: PathBuf,

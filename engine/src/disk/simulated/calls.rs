@@ -14,7 +14,7 @@ use super::faults::{Call, Fault};
 use super::platter::FileId;
 use super::trace::Traced;
 use super::{Machine, Misdirected, cache, lock};
-use crate::disk::{Disk, File, Map};
+use crate::disk::{Disk, File, Map, ReadDisk, ReadFile};
 
 /// A simulated disk as one incarnation of a program sees it.
 #[derive(Clone)]
@@ -78,8 +78,15 @@ impl Program {
         self.call(call, path, extent, |machine, fault| fault.map_or(Ok(()), failure).and_then(|()| act(machine)))
     }
 
-    fn file(&self, path: &Path, id: FileId, cached: fs::File, write: bool) -> Arc<dyn File> {
-        Arc::new(SimulatedFile { program: self.clone(), path: path.to_owned(), id, cached, write })
+    fn file(&self, path: &Path, id: FileId, cached: fs::File, write: bool) -> SimulatedFile {
+        SimulatedFile { program: self.clone(), path: path.to_owned(), id, cached, write }
+    }
+
+    fn opened(&self, path: &Path, write: bool) -> io::Result<SimulatedFile> {
+        let (id, cached) = self.whole(Call::Open, path, Extent::default(), |machine| {
+            Ok((machine.platter.id(path).ok_or(io::ErrorKind::NotFound)?, machine.cache.open(path)?))
+        })?;
+        Ok(self.file(path, id, cached, write))
     }
 }
 
@@ -97,25 +104,40 @@ fn ended() -> io::Error {
     io::Error::other("the program was ended, or the disk has no power")
 }
 
+impl ReadDisk for Program {
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn ReadFile>> {
+        Ok(Arc::new(self.opened(path, false)?))
+    }
+
+    fn map(&self, path: &Path, length: u64) -> io::Result<Map> {
+        let extent = Extent { length, ..Extent::default() };
+        self.whole(Call::Map, path, extent, |machine| machine.cache.map(path, length))
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        self.whole(Call::List, path, Extent::default(), |machine| machine.cache.list(path))
+    }
+
+    fn lock_to_read(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        let mut machine = self.running()?;
+        if !machine.locks.insert(path.to_owned()) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(Box::new(Locked { program: self.clone(), path: path.to_owned() }))
+    }
+}
+
 impl Disk for Program {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
         let (id, cached) = self.whole(Call::Create, path, Extent::default(), |machine| {
             let cached = machine.cache.create(path)?;
             Ok((machine.platter.create(path), cached))
         })?;
-        Ok(self.file(path, id, cached, true))
+        Ok(Arc::new(self.file(path, id, cached, true)))
     }
 
-    fn open(&self, path: &Path, write: bool) -> io::Result<Arc<dyn File>> {
-        let (id, cached) = self.whole(Call::Open, path, Extent::default(), |machine| {
-            Ok((machine.platter.id(path).ok_or(io::ErrorKind::NotFound)?, machine.cache.open(path)?))
-        })?;
-        Ok(self.file(path, id, cached, write))
-    }
-
-    fn map(&self, path: &Path, length: u64) -> io::Result<Map> {
-        let extent = Extent { length, ..Extent::default() };
-        self.whole(Call::Map, path, extent, |machine| machine.cache.map(path, length))
+    fn open_to_write(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        Ok(Arc::new(self.opened(path, true)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -170,10 +192,6 @@ impl Disk for Program {
         })
     }
 
-    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
-        self.whole(Call::List, path, Extent::default(), |machine| machine.cache.list(path))
-    }
-
     fn available(&self) -> io::Result<u64> {
         Ok(if self.running()?.faults.is_full() { 0 } else { u64::MAX })
     }
@@ -213,7 +231,7 @@ struct SimulatedFile {
     write: bool,
 }
 
-impl File for SimulatedFile {
+impl ReadFile for SimulatedFile {
     fn length(&self) -> io::Result<u64> {
         let machine = self.program.running()?;
         Ok(machine.platter.file(self.id).length() as u64)
@@ -227,7 +245,9 @@ impl File for SimulatedFile {
             Ok(())
         })
     }
+}
 
+impl File for SimulatedFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let at = usize::try_from(offset).map_err(io::Error::other)?;
         self.program.call(Call::Write, &self.path, Extent::of(offset, bytes), |machine, fault| {

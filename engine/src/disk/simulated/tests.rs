@@ -17,7 +17,7 @@ fn path(text: &str) -> &Path {
 }
 
 fn read(disk: &dyn Disk, name: &str) -> Vec<u8> {
-    let file = disk.open(path(name), false).unwrap();
+    let file = disk.open(path(name)).unwrap();
     let mut bytes = vec![0; file.length().unwrap() as usize];
     file.read_at(&mut bytes, 0).unwrap();
     let map = disk.map(path(name), bytes.len().max(1) as u64);
@@ -150,8 +150,8 @@ fn a_killed_program_leaves_its_cache_and_a_later_cut_may_still_take_it() {
     assert_eq!(disk.trace(), before, "an old handle does nothing");
     assert_eq!(read(&*next, "a"), b"unsynced");
     disk.cut(Unsynced::Lost).unwrap();
-    assert!(next.open(path("a"), false).is_err(), "the next one is old now");
-    assert_eq!(disk.mount().open(path("a"), false).err().unwrap().kind(), ErrorKind::NotFound);
+    assert!(next.open(path("a")).is_err(), "the next one is old now");
+    assert_eq!(disk.mount().open(path("a")).err().unwrap().kind(), ErrorKind::NotFound);
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn a_failed_sync_loses_what_waited_for_it_and_the_next_one_says_nothing_of_it() 
     assert!(mounted.sync_directory(path("")).is_err());
     mounted.sync_directory(path("")).unwrap();
     disk.cut(Unsynced::Zeros).unwrap();
-    assert!(disk.mount().open(path("b"), false).is_err(), "names too");
+    assert!(disk.mount().open(path("b")).is_err(), "names too");
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn a_call_that_fails_late_has_done_its_work() {
     let mounted = disk.mount();
     assert_eq!(mounted.list(path("")).unwrap(), [path("b")]);
     let mut found = [0; 512];
-    mounted.open(path("b"), false).unwrap().read_at(&mut found, 0).unwrap();
+    mounted.open(path("b")).unwrap().read_at(&mut found, 0).unwrap();
     assert_eq!(found, [7; 512]);
 }
 
@@ -223,7 +223,7 @@ fn the_call_that_was_named_fails_and_no_other() {
         let links = std::cell::Cell::new(0);
         let calls: [&dyn Fn() -> io::Result<()>; 13] = [
             &|| mounted.create(path("b")).map(drop),
-            &|| mounted.open(path("a"), false).map(drop),
+            &|| mounted.open(path("a")).map(drop),
             &|| mounted.map(path("a"), 512).map(drop),
             &|| file.read_at(&mut [0], 0),
             &|| file.write_at(&[1; 512], 0),
@@ -395,7 +395,7 @@ fn the_same_seed_and_calls_give_the_same_disk_and_trace() {
             disk.cut(Unsynced::Torn(seed)).unwrap();
             disk.heal();
             for (name, _) in disk.files() {
-                let _ = disk.mount().open(&name, false).unwrap().read_at(&mut [0; 600], 0);
+                let _ = disk.mount().open(&name).unwrap().read_at(&mut [0; 600], 0);
             }
         }
         assert_eq!(disk.recent_calls().len(), 3);

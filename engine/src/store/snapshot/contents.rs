@@ -14,7 +14,7 @@ use super::super::file_hash::file_hash;
 use super::super::lock;
 use super::super::manifest::{self, StoreMark, Unreadable};
 use super::{SnapshotName, failed};
-use crate::disk::{Disk, File, Instead, RealDisk};
+use crate::disk::{Disk, Instead, ReadDisk, ReadFile, RealDisk};
 use crate::error::{Damage, SnapshotError};
 use crate::ledger::Moment;
 use crate::mutation::{Mutation, broken};
@@ -51,7 +51,7 @@ impl Window {
 
 /// A snapshot, and where it lies.
 pub struct Snapshot {
-    pub(super) disk: Arc<dyn Disk>,
+    pub(super) disk: Arc<dyn ReadDisk>,
     pub(super) message: SnapshotMessage,
     pub(super) mark: StoreMark,
     name: SnapshotName,
@@ -75,8 +75,8 @@ impl Snapshot {
     }
 
     /// The one on a disk; `None` if there is none, or it is not whole yet.
-    pub(super) fn read(disk: Arc<dyn Disk>) -> Result<Option<Snapshot>, SnapshotError> {
-        let file = match disk.open(Path::new(PATH), false) {
+    pub(super) fn read(disk: Arc<dyn ReadDisk>) -> Result<Option<Snapshot>, SnapshotError> {
+        let file = match disk.open(Path::new(PATH)) {
             Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => {
                 return Ok(None);
             }
@@ -92,7 +92,7 @@ impl Snapshot {
     }
 
     /// The one that the bytes of a file `SNAPSHOT` say is on a disk.
-    pub(super) fn decode(disk: Arc<dyn Disk>, bytes: &[u8]) -> Result<Snapshot, SnapshotError> {
+    pub(super) fn decode(disk: Arc<dyn ReadDisk>, bytes: &[u8]) -> Result<Snapshot, SnapshotError> {
         let payload = manifest::message(bytes, MAGIC).map_err(|error| match error {
             Unreadable::Newer(found) => SnapshotError::Newer { file: PATH.into(), found, known: FORMAT_VERSION },
             Unreadable::Damaged(offset, what) => damage(what, offset).into(),
@@ -231,14 +231,14 @@ impl Snapshot {
     }
 
     /// As a disk on which its access log is the log.
-    pub(super) fn access_disk(&self) -> Instead {
+    pub(super) fn access_disk(&self) -> Instead<dyn ReadDisk> {
         Instead::new(Arc::clone(&self.disk), crate::log::DIRECTORY, super::ACCESS)
     }
 }
 
 /// The BLAKE3s of files' first bytes, in order, found on so many threads.
 pub(super) fn hashes(
-    disk: &dyn Disk,
+    disk: &dyn ReadDisk,
     files: &[(PathBuf, u64)],
     threads: usize,
     told: &mut (dyn FnMut(u64) + Send),
@@ -273,7 +273,7 @@ pub(super) fn hashes(
 
 /// The BLAKE3 of a file's first bytes.
 pub(super) fn hash(
-    disk: &dyn Disk,
+    disk: &dyn ReadDisk,
     path: &Path,
     length: u64,
     told: &mut dyn FnMut(u64),
@@ -281,8 +281,8 @@ pub(super) fn hash(
     file_hash(&*open(disk, path)?, length, told).map_err(reading(path))
 }
 
-pub(super) fn open(disk: &dyn Disk, path: &Path) -> Result<Arc<dyn File>, SnapshotError> {
-    disk.open(path, false).map_err(reading(path))
+pub(super) fn open(disk: &dyn ReadDisk, path: &Path) -> Result<Arc<dyn ReadFile>, SnapshotError> {
+    disk.open(path).map_err(reading(path))
 }
 
 /// What went wrong with a file of a snapshot: one that is not there, or too short, is damage.

@@ -55,7 +55,7 @@ impl Store {
     /// The snapshots of this store.
     #[must_use]
     pub fn snapshots(&self) -> Snapshots {
-        Snapshots::on(Arc::clone(&self.shared.platform.disk))
+        Snapshots::on(self.shared.platform.disk.clone())
     }
 
     /// Deletes a snapshot, durably. What only it had is free then.

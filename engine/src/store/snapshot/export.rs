@@ -92,7 +92,7 @@ impl SnapshotExport {
         names.retain(|name| name != Path::new(LOCK));
         let mut same = names.is_empty();
         for name in [PATH, UNFINISHED].map(Path::new).into_iter().filter(|name| names.iter().any(|it| it == name)) {
-            let file = disk.open(name, false).map_err(failed("opening", name))?;
+            let file = disk.open(name).map_err(failed("opening", name))?;
             let length = file.length().map_err(failed("reading", name))?.min(BYTES_MAX);
             let mut bytes = vec![0; length as usize];
             file.read_at(&mut bytes, 0).map_err(failed("reading", name))?;
@@ -106,7 +106,7 @@ impl SnapshotExport {
         if !same || !names.iter().all(ours) {
             return Err(SnapshotError::NotEmpty(to.to_owned()));
         }
-        let snapshot = Snapshot::decode(Arc::clone(&disk), encoded)?;
+        let snapshot = Snapshot::decode(disk.clone(), encoded)?;
         let lock = disk.lock(Path::new(LOCK)).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => SnapshotError::Busy(to.to_owned()),
             _ => failed("locking", to)(error),
@@ -167,7 +167,7 @@ impl SnapshotExport {
         blake3: blake3::Hash,
         told: &mut dyn FnMut(u64),
     ) -> Result<bool, SnapshotError> {
-        let file = match self.to.open(path, false) {
+        let file = match self.to.open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             file => file.map_err(failed("opening", path))?,
         };

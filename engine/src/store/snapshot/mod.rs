@@ -28,7 +28,7 @@ pub use export::{Exporting, ReadFile, SnapshotExport};
 pub use name::SnapshotName;
 pub use restore::{RestoreStep, RestoredStore, Restoring};
 
-use crate::disk::{Disk, Instead, RealDisk};
+use crate::disk::{Instead, ReadDisk, RealDisk};
 use crate::error::SnapshotError;
 use crate::generation;
 use crate::ticket::Municipality;
@@ -42,7 +42,7 @@ const ACCESS: &str = super::access::DIRECTORY;
 /// The snapshots of a store, which may be open or not.
 #[derive(Clone)]
 pub struct Snapshots {
-    disk: Arc<dyn Disk>,
+    disk: Arc<dyn ReadDisk>,
 }
 
 /// A snapshot in a list.
@@ -65,7 +65,7 @@ impl Snapshots {
 
     /// Of the store on a disk.
     #[must_use]
-    pub fn on(disk: Arc<dyn Disk>) -> Snapshots {
+    pub fn on(disk: Arc<dyn ReadDisk>) -> Snapshots {
         Snapshots { disk }
     }
 
@@ -96,7 +96,7 @@ impl Snapshots {
         for (listed, files) in listed.iter_mut().zip(&files) {
             let own = files.iter().filter(|path| holders[&***path] == 1 && !current.contains(*path));
             // Whole files: of a segment there is more than the snapshot's part.
-            let length = |path: &PathBuf| self.disk.open(&listed.name.directory().join(path), false)?.length();
+            let length = |path: &PathBuf| self.disk.open(&listed.name.directory().join(path))?.length();
             listed.own_bytes = own.filter_map(|path| length(path).ok()).sum();
         }
         let age = |snapshot: &Snapshot| (false, snapshot.created_at_ms(), snapshot.window().end.0);
@@ -125,7 +125,7 @@ impl Snapshots {
     }
 
     /// What the store has now, as a snapshot would name it.
-    fn current_files(&self) -> Result<std::collections::HashSet<PathBuf>, SnapshotError> {
+    pub(super) fn current_files(&self) -> Result<std::collections::HashSet<PathBuf>, SnapshotError> {
         let list = |directory: &Path| self.disk.list(directory).map_err(failed("listing", directory));
         let mut files = std::collections::HashSet::new();
         for directory in list(Path::new(generation::DIRECTORY))? {

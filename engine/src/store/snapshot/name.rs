@@ -26,7 +26,7 @@ impl SnapshotName {
     }
 
     /// The snapshot's directory, inside the store.
-    pub(super) fn directory(&self) -> PathBuf {
+    pub(in crate::store) fn directory(&self) -> PathBuf {
         Path::new(DIRECTORY).join(&self.0)
     }
 }
