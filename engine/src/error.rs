@@ -397,6 +397,27 @@ pub enum RestoreError {
     },
 }
 
+/// Repairing a store. What was repaired until then stays so.
+#[derive(Debug, thiserror::Error)]
+pub enum RepairError {
+    /// Neither the manifest nor the one before it can be read.
+    #[error(
+        "neither MANIFEST nor MANIFEST.before can be read, and nothing else says what the store has: name a snapshot of it (--snapshot) or an export (--from), or restore from one"
+    )]
+    NoManifest,
+    /// The snapshot is of another store.
+    #[error("the snapshot is of the store {snapshot}, and this is {store}: name one of this store's")]
+    OfAnotherStore {
+        /// The snapshot's.
+        snapshot: crate::StoreId,
+        /// The damaged one's.
+        store: crate::StoreId,
+    },
+    /// The store could not be read or written.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+}
+
 /// Confirming or discarding a held load.
 #[derive(Debug, thiserror::Error)]
 pub enum HeldError {

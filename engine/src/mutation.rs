@@ -58,6 +58,7 @@ mutations! {
     SkipLedgerDirectorySync = "skip-ledger-directory-sync",
     SkipGenerationSync = "skip-generation-sync",
     SkipManifestSync = "skip-manifest-sync",
+    KeepNoSpare = "keep-no-spare",
     SkipManifestDirectorySync = "skip-manifest-directory-sync",
     SkipCheckpointSync = "skip-checkpoint-sync",
     SkipCheckpointDirectorySync = "skip-checkpoint-directory-sync",

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use sesshu_engine::error::{
-    ChangeError, HeldError, Kind, LoadError, OpenError, RecordError, RestoreError, RotateError, SnapshotError,
+    ChangeError, HeldError, Kind, LoadError, OpenError, RecordError, RepairError, RestoreError, RotateError,
+    SnapshotError,
 };
 
 use crate::app::ServeError;
@@ -74,6 +75,9 @@ pub enum Failure {
     /// A restore.
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    /// A repair.
+    #[error(transparent)]
+    Repair(#[from] RepairError),
     /// A change of the register.
     #[error(transparent)]
     Change(#[from] ChangeError),
@@ -119,7 +123,9 @@ impl Failure {
             Failure::Find(FindError::Damaged(_)) | Failure::Rotate(RotateError::Manifest(_)) => false,
             Failure::Rotate(_) => true,
             Failure::Input(error) => !matches!(error, InputError::Read { .. } | InputError::WriteRejects { .. }),
-            Failure::Open(error) => matches!(
+            Failure::Repair(RepairError::OfAnotherStore { .. }) => true,
+            Failure::Repair(RepairError::NoManifest) => false,
+            Failure::Open(error) | Failure::Repair(RepairError::Store(error)) => matches!(
                 error,
                 OpenError::NoStore(_)
                     | OpenError::NotAStore(_)

@@ -11,7 +11,7 @@
 //! | [`service`], [`app`] | the gRPC services, and the server around them |
 //! | [`client`], [`client_load`], [`client_operations`], [`backend`] | the same work on a server or on a store |
 //! | [`cli`] | one file a command |
-//! | [`answer`], [`answer_load`], [`answer_record`], [`answer_shot`], [`answer_snapshot`], [`answer_status`], [`answer_verify`] | what programs read: one JSON object a line |
+//! | [`answer`], [`answer_load`], [`answer_record`], [`answer_repair`], [`answer_shot`], [`answer_snapshot`], [`answer_status`], [`answer_verify`] | what programs read: one JSON object a line |
 //! | [`metrics`], [`telemetry`] | what operators watch |
 
 pub mod across;
@@ -21,6 +21,7 @@ pub mod answer_compact;
 pub mod answer_key;
 pub mod answer_load;
 pub mod answer_record;
+pub mod answer_repair;
 pub mod answer_shot;
 pub mod answer_snapshot;
 pub mod answer_status;

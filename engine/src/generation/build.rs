@@ -15,7 +15,7 @@ use sesshu_proto::v1::SentRegister;
 use super::cold::{ColdSection, ColdShotView, ColdView};
 use super::derived::{Derivation, DerivedRow};
 use super::dictionary::DictionaryBuilder;
-use super::entry::{self, FoldedShot};
+use super::entry::{self, Entry, FoldedShot};
 use super::layout::{self, Footer, Identity, Section, tag};
 use super::senders;
 use crate::disk::{Disk, File};
@@ -23,7 +23,7 @@ use crate::frame::{self, Header, Salt, flag, kind};
 use crate::limits::{FILE_CHUNK_BYTES, FILE_HEADER_BYTES, GENERATION_BYTES_MAX};
 use crate::lookup::Kind;
 use crate::mutation::{Mutation, broken};
-use crate::stored::{SenderView, ShotView};
+use crate::stored::{SenderView, ShotView, counts_as_active};
 use crate::ticket::ANY_NUMBER_MAX;
 
 /// A row as an entry keeps it.
@@ -157,6 +157,27 @@ impl Builder {
         let shots = shots.iter().filter(|it| it.shot.standing.reassigned_to == 0).count();
         self.derived.push(number, address, row, shots as u64);
         Ok(())
+    }
+
+    /// Adds the row of an entry without anything else that was known of its ticket.
+    pub(crate) fn push_row_alone(&mut self, number: u64, entry: &Entry<'_>) -> Result<(), BuildError> {
+        let header = entry.header();
+        let row = RowToFold {
+            bytes: entry.row,
+            active: counts_as_active(entry.row),
+            linked: header.flags & flag::LINKED != 0,
+            known_since: (header.sequence, header.time_ms),
+            sealed_my_number: &[],
+            data_key_id: 0,
+            my_number_hash: 0,
+            older_rows: &[],
+            sender: SenderView::default(),
+        };
+        self.push(number, Some(row), &[])
+    }
+
+    pub(crate) fn salt(&self) -> Salt {
+        self.identity.salt
     }
 
     /// Writes what follows the entries, and syncs the file.

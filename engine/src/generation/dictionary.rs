@@ -74,6 +74,13 @@ impl<'a> Dictionary<'a> {
     }
 }
 
+/// How long the dictionary at the start of `bytes` is, by what it says of itself; `None` if it cannot be one.
+pub(super) fn length(bytes: &[u8]) -> Option<usize> {
+    let Dictionary { ends, texts } = Dictionary::new(bytes)?;
+    let last = ends.as_chunks::<4>().0.last().map_or(0, |end| u32::from_le_bytes(*end) as usize);
+    (last <= texts.len()).then_some(4 + ends.len() + last)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -90,6 +90,19 @@ impl Generation {
         Some(found)
     }
 
+    /// Hands on every entry whose frame is whole, in order, with whether all that it names is: number, entry, whether what is kept cold of it can be read.
+    pub(crate) fn each_whole<'a>(&'a self, visit: &mut dyn FnMut(u64, Entry<'a>, bool)) {
+        let is_index_sound = self.check_section(&self.details().index).is_ok();
+        let is_dictionary_sound = self.check_section(&self.details().dictionary).is_ok();
+        let derived = Derivation::new(self.identity().lookup_key);
+        let mut walk = Walk { generation: self, is_dictionary_sound, derived };
+        let mut found = Examined::default();
+        walk.walk(&mut found, is_index_sound, &mut |_, _, _, number, entry: &Entry<'a>| {
+            let is_cold_whole = is_dictionary_sound && self.cold(entry).is_ok();
+            visit(number, *entry, is_cold_whole || self.cold(entry).is_ok() && entry.shot_count == 0);
+        });
+    }
+
     /// Reads the file, and has it in memory then; `Some(None)`: the disk cannot.
     fn read_whole(
         &self,
@@ -131,6 +144,9 @@ impl Generation {
     }
 }
 
+/// What a walk does with an entry: its address, its number, itself.
+type Visit<'a, 'v> = dyn FnMut(&mut Walk<'a>, &mut Examined, u64, u64, &Entry<'a>) + 'v;
+
 /// A walk through the entries.
 struct Walk<'a> {
     generation: &'a Generation,
@@ -141,6 +157,13 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// Reads every entry, with all that it names. Whether all of them are whole.
     fn entries(&mut self, found: &mut Examined, is_index_sound: bool) -> bool {
+        self.walk(found, is_index_sound, &mut |walk, found, address, number, entry| {
+            walk.entry(found, address, number, entry);
+        })
+    }
+
+    /// Goes from entry to entry, also behind damage, of which it tells. Whether there is none.
+    fn walk(&mut self, found: &mut Examined, is_index_sound: bool, visit: &mut Visit<'a, '_>) -> bool {
         let generation = self.generation;
         let (mut address, mut last) = (generation.entries_range().start, None);
         // Where entries lie, once it matters.
@@ -150,7 +173,7 @@ impl<'a> Walk<'a> {
             match self.entry_behind(address, last) {
                 Ok((number, entry, size)) => {
                     last = Some(number);
-                    self.entry(found, address, number, &entry);
+                    visit(self, found, address, number, &entry);
                     address += size;
                 }
                 Err(damage) => {

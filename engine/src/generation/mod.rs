@@ -23,6 +23,7 @@ mod examine;
 mod kana_order;
 mod layout;
 mod read;
+mod rebuild;
 mod senders;
 mod slots;
 
@@ -36,6 +37,7 @@ pub use examine::Remedy;
 pub(crate) use examine::{Examined, Flaw};
 pub(crate) use layout::Identity;
 pub(crate) use read::{Candidates, Generation, KanaRows, OpenGenerationError};
+pub(crate) use rebuild::rebuild;
 pub(crate) use slots::HeldSlots;
 
 use crate::ticket::Municipality;

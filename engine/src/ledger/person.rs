@@ -138,7 +138,7 @@ fn walk(
             if kind::is_of_shot(event.header.kind) {
                 let amends = if event.header.kind == kind::SHOT_RECORDED { 0 } else { AMENDS };
                 events.shots.push(address | amends);
-            } else if events.row == 0 {
+            } else if events.row == 0 && event.header.kind == kind::RESIDENT_CHANGED {
                 events.row = address;
             }
             events.newest = events.newest.max(address);

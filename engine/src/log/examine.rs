@@ -96,7 +96,10 @@ pub(crate) fn examine(
     visit: &mut dyn FnMut(&Event<'_>),
     told: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> Option<ExaminedLog> {
-    let mut reading = Reading { vouched, until, visit, found: ExaminedLog::default(), is_begun: false };
+    // A log that was never shortened begins at its beginning, whatever is left of that.
+    let is_begun = vouched.first <= 1;
+    let found = ExaminedLog { next_sequence: is_begun.into(), ..ExaminedLog::default() };
+    let mut reading = Reading { vouched, until, visit, found, is_begun };
     for (index, segment) in segments.iter().enumerate() {
         if until.is_some_and(|until| segment.header.base >= until) {
             break;

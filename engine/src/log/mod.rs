@@ -14,6 +14,7 @@ mod batch;
 mod copy;
 mod event;
 mod examine;
+mod mend;
 mod recovery;
 mod segment;
 mod spare;
@@ -26,10 +27,11 @@ use crate::disk::ReadDisk;
 
 pub(crate) use copy::{Copied, Extent, Until, copy};
 pub(crate) use event::Event;
-pub(crate) use examine::{ExaminedLog, examine, open_whatever_is_there, torn_bytes};
+pub(crate) use examine::{ExaminedLog, Gap, examine, open_whatever_is_there, torn_bytes};
+pub(crate) use mend::{LostEvent, Named, empty_segment, fill, segment_bytes};
 pub use recovery::{LogOutcome, Torn};
 pub(crate) use recovery::{Recovery, Start, Vouched};
-pub(crate) use segment::Segments;
+pub(crate) use segment::{Segment, Segments};
 pub(crate) use writer::{Appended, LogError, Sealed, Writer, is_full};
 
 /// The directory of the segments, inside the store.

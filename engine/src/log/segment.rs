@@ -51,7 +51,7 @@ pub(super) enum SegmentStart {
 
 impl SegmentHeader {
     /// The first 8192 bytes of the file.
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut copy = [0u8; HEADER_BYTES];
         copy[0..8].copy_from_slice(MAGIC);
         copy[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
@@ -115,12 +115,12 @@ impl Segment {
         Segment { header, map, next: OnceLock::new() }
     }
 
-    pub(super) fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         super::path(self.header.number)
     }
 
     /// The position behind the file's last byte, where the next segment's base is.
-    pub(super) fn limit(&self) -> u64 {
+    pub(crate) fn limit(&self) -> u64 {
         self.header.base + self.header.size
     }
 
@@ -130,7 +130,7 @@ impl Segment {
     }
 
     /// The bytes from `position` to the end of the file.
-    pub(super) fn from(&self, position: u64) -> &[u8] {
+    pub(crate) fn from(&self, position: u64) -> &[u8] {
         let at = (position - self.header.base) as usize;
         &self.map.bytes()[at..]
     }
@@ -194,6 +194,17 @@ impl Segments {
     pub(crate) fn files_up_to(&self, end: u64) -> impl Iterator<Item = (PathBuf, u64)> {
         let segments = self.0.iter().filter(move |segment| segment.header.base < end);
         segments.map(move |segment| (segment.path(), segment.limit().min(end) - segment.header.base))
+    }
+
+    /// The one whose file has a position, or ends there.
+    pub(crate) fn of(&self, position: u64) -> Option<&Segment> {
+        let after = self.0.partition_point(|segment| segment.header.base <= position);
+        self.0.get(after.checked_sub(1)?).map(|segment| &**segment).filter(|segment| position <= segment.limit())
+    }
+
+    /// The one of this number.
+    pub(crate) fn number(&self, number: u64) -> Option<&Segment> {
+        self.0.iter().find(|segment| segment.header.number == number).map(|segment| &**segment)
     }
 
     /// Whether one of them holds `position`, or ends there: the log may be read from there on.

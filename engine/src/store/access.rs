@@ -225,6 +225,9 @@ impl Store {
         let damaged = |what| Damage { file: DIRECTORY.into(), offset: 0, municipality: None, what };
         let read = Recovery::begin(&*platform.disk, shared.mark.id, vouched).and_then(|recovery| {
             recovery.read(&mut |_, event| {
+                if event.header.kind == kind::EVENTS_LOST {
+                    return Ok(());
+                }
                 if event.header.kind != kind::ACCESSED {
                     return Err(damaged("an event of another log").into());
                 }

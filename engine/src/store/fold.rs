@@ -220,6 +220,8 @@ pub(super) fn fold(
             }
             // An orphan stays one.
             (None, None) if broken(Mutation::ForgetOrphansAtFold) => {}
+            // All that was known of it is lost.
+            (None, None) if shots.is_empty() => {}
             (None, None) => builder.push(number, None, &shots)?,
         }
     }
@@ -253,6 +255,8 @@ pub(super) fn fold_as_it_is(
                 let older_rows = person.older_rows(false)?;
                 builder.push(number, Some(unchanged(&row, &resident_of(&row), &older_rows)), &shots)?;
             }
+            // All that was known of it is lost.
+            None if shots.is_empty() => {}
             None => builder.push(number, None, &shots)?,
         }
         if go_on(builder).is_break() {
@@ -262,11 +266,11 @@ pub(super) fn fold_as_it_is(
     Ok(())
 }
 
-fn to_fold<'a>(life: &Life<'a>) -> ShotToFold<'a> {
+pub(super) fn to_fold<'a>(life: &Life<'a>) -> ShotToFold<'a> {
     ShotToFold { shot: life.shot, events: if life.is_amended() { life.events() } else { Cow::Borrowed(&[]) } }
 }
 
-fn resident_of(row: &RowView<'_>) -> Resident {
+pub(super) fn resident_of(row: &RowView<'_>) -> Resident {
     // A row that is no message keeps its bytes' checksum, so it was written so: nothing sensible is lost with it.
     Resident::decode(row.bytes).unwrap_or_default()
 }
@@ -285,7 +289,7 @@ impl<'a> Before<'a> {
     }
 }
 
-fn unchanged<'a>(row: &RowView<'a>, resident: &Resident, older_rows: &'a [u8]) -> RowToFold<'a> {
+pub(super) fn unchanged<'a>(row: &RowView<'a>, resident: &Resident, older_rows: &'a [u8]) -> RowToFold<'a> {
     RowToFold {
         older_rows,
         bytes: row.bytes,

@@ -282,7 +282,7 @@ impl Shared {
 }
 
 /// The BLAKE3 of a whole file; `None` if it does not have this length.
-fn whole_hash(disk: &dyn ReadDisk, path: &Path, length: u64) -> io::Result<Option<blake3::Hash>> {
+pub(super) fn whole_hash(disk: &dyn ReadDisk, path: &Path, length: u64) -> io::Result<Option<blake3::Hash>> {
     let file = disk.open(path)?;
     if file.length()? != length {
         return Ok(None);

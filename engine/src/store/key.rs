@@ -113,7 +113,8 @@ impl Store {
             OutsideKey::take_place(&path)?;
         }
         lock(&shared.manifest).data_keys = rewrapped;
-        if let Err(error) = shared.name_what_is_there(false) {
+        // Twice: the manifest before the current one must have the new keys, too.
+        if let Err(error) = shared.name_what_is_there(false).and_then(|()| shared.name_what_is_there(false)) {
             // What is sealed from now on must be open to whichever manifest is found: a data key that may not be listed seals nothing.
             lock(&shared.manifest).data_keys = wrapped;
             return Err(error.into());

@@ -9,7 +9,7 @@
 //! ```
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use prost::Message as _;
 use sesshu_proto::v1::{
@@ -22,9 +22,11 @@ use crate::error::{Damage, OpenError};
 use crate::frame::{u32_at, u64_at};
 use crate::lookup::LookupKey;
 use crate::mutation::{Mutation, broken};
-use crate::{FORMAT_VERSION, StoreId};
+use crate::{FORMAT_VERSION, StoreId, log};
 
 pub(super) const PATH: &str = "MANIFEST";
+/// The manifest before the one that is current: what is damaged of that can be made again from it and the log.
+pub(super) const SPARE: &str = "MANIFEST.before";
 const TEMPORARY: &str = "MANIFEST.tmp";
 const MAGIC: &[u8; 8] = b"SesshuMf";
 const HEADER_BYTES: usize = 24;
@@ -149,8 +151,17 @@ impl ManifestFile {
     }
 }
 
-/// Writes a manifest, durably.
+/// Writes a manifest, durably. The one before it gets another name, for which nothing is copied; where that fails there is none.
 pub(super) fn write(disk: &dyn Disk, manifest: &Manifest) -> io::Result<()> {
+    if !broken(Mutation::KeepNoSpare) {
+        let _ = disk.remove(Path::new(SPARE));
+        let _ = disk.link(Path::new(PATH), Path::new(SPARE));
+    }
+    write_over(disk, manifest)
+}
+
+/// As [`write`], in the place of one that is damaged; the one before it stays.
+pub(super) fn write_over(disk: &dyn Disk, manifest: &Manifest) -> io::Result<()> {
     replace(disk, (Path::new(PATH), Path::new(TEMPORARY)), &with_header(MAGIC, &manifest.encode_to_vec()))
 }
 
@@ -196,8 +207,34 @@ pub(super) fn create(disk: &dyn Disk, manifest: &Manifest) -> Result<(), OpenErr
 
 /// Reads the manifest; `None` if there is none.
 pub(super) fn read(disk: &dyn ReadDisk) -> Result<Option<(Manifest, StoreMark)>, OpenError> {
-    let path = Path::new(PATH);
-    let failed = |source| OpenError::Disk { doing: "reading", path: PATH.into(), source };
+    read_at(disk, Path::new(PATH))
+}
+
+/// Reads the manifest before it; `None` if there is none.
+pub(super) fn read_spare(disk: &dyn ReadDisk) -> Result<Option<(Manifest, StoreMark)>, OpenError> {
+    read_at(disk, Path::new(SPARE))
+}
+
+/// What stands in for a manifest that cannot be read: the one before it, without what may have changed since; `None` if that cannot be read either.
+pub(super) fn stand_in(disk: &dyn ReadDisk) -> Result<Option<(Manifest, StoreMark)>, OpenError> {
+    let before = match read_spare(disk) {
+        Err(OpenError::Damaged(_)) => None,
+        before => before?,
+    };
+    before.map(|(manifest, mark)| Ok((without_what_changes(disk, manifest)?, mark))).transpose()
+}
+
+/// An older manifest, as far as it still holds: segments that were removed since are not needed, and neither is a checkpoint. Everything else the log knows.
+pub(super) fn without_what_changes(disk: &dyn ReadDisk, manifest: Manifest) -> Result<Manifest, OpenError> {
+    let listed = disk.list(Path::new(log::DIRECTORY));
+    let listed = listed.map_err(|source| OpenError::Disk { doing: "listing", path: log::DIRECTORY.into(), source })?;
+    let oldest = listed.iter().filter_map(|path| log::number_of(path)).min().unwrap_or(0);
+    let log_first_segment = manifest.log_first_segment.max(oldest);
+    Ok(Manifest { log_first_segment, checkpoint: None, closed: false, ..manifest })
+}
+
+fn read_at(disk: &dyn ReadDisk, path: &Path) -> Result<Option<(Manifest, StoreMark)>, OpenError> {
+    let failed = |source| OpenError::Disk { doing: "reading", path: path.to_owned(), source };
     let file = match disk.open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file.map_err(failed)?,
@@ -207,9 +244,9 @@ pub(super) fn read(disk: &dyn ReadDisk) -> Result<Option<(Manifest, StoreMark)>,
     file.read_at(&mut bytes, 0).map_err(failed)?;
     match decode(&bytes) {
         Ok(manifest) => Ok(Some(manifest)),
-        Err(Unreadable::Newer(found)) => Err(OpenError::Newer { file: PATH.into(), found, known: FORMAT_VERSION }),
+        Err(Unreadable::Newer(found)) => Err(OpenError::Newer { file: path.to_owned(), found, known: FORMAT_VERSION }),
         Err(Unreadable::Damaged(offset, what)) => {
-            Err(Damage { file: PathBuf::from(PATH), offset, municipality: None, what }.into())
+            Err(Damage { file: path.to_owned(), offset, municipality: None, what }.into())
         }
     }
 }

@@ -23,6 +23,7 @@
 //! | `upkeep`, `trim` | when checkpoints and manifests are written, and which segments of the log go then |
 //! | `snapshot` | the store at one moment, kept beside it, copied elsewhere, made a store again |
 //! | `verify`, `scrubber` | every byte read and checked, and what follows from others made again and compared; when nobody asks for it |
+//! | `repair` | a damaged store made whole, and what that cost |
 //! | `file_hash` | what a file is known by |
 //! | `status`, `statistics` | what operators ask for |
 
@@ -56,6 +57,7 @@ mod prints;
 mod provisional;
 mod queue;
 mod record;
+mod repair;
 mod scans;
 mod scrubber;
 mod select;
@@ -91,6 +93,7 @@ pub use my_number::{MyNumberQuestion, OpenDataKeys};
 pub use open::Opened;
 pub use prints::{SHARED_LISTED_MAX, SharedCounts};
 pub use record::{Completion, RecordOutcome, Recorded};
+pub use repair::{Loss, RepairWatcher, Repaired, Repairs, repair, repair_on};
 pub use scrubber::Verification;
 pub use select::ShotsOf;
 pub use snapshot::{

@@ -20,6 +20,7 @@ mod load;
 mod matching;
 mod progress;
 mod record;
+mod repair;
 mod restore;
 mod results;
 mod rules;
@@ -59,6 +60,7 @@ enum Command {
     Snapshot(snapshot::Snapshot),
     Restore(restore::Restore),
     Verify(verify::Verify),
+    Repair(repair::Repair),
     Match(matching::Match),
     Find(find::Find),
     Access(access::Access),
@@ -97,6 +99,7 @@ impl Cli {
             Command::Snapshot(command) => command.run(),
             Command::Restore(command) => command.run(),
             Command::Verify(command) => command.run(),
+            Command::Repair(command) => command.run(),
             Command::Match(command) => command.run(),
             Command::Find(command) => command.run(),
             Command::Access(command) => command.run(),

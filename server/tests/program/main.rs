@@ -36,6 +36,7 @@ mod process;
 mod provisional;
 mod record;
 mod remarks;
+mod repair;
 mod resume;
 mod same_answers;
 mod serve;

@@ -94,6 +94,8 @@ faults! {
         power::acknowledged_shots_and_registers_survive_a_cut_after_any_operation;
     "skip-manifest-sync" breaks "a manifest's bytes are durable before it has its name":
         power::acknowledged_shots_and_registers_survive_a_cut_after_any_operation;
+    "keep-no-spare" breaks "a manifest that is damaged can be made of the one before it":
+        repair::a_manifest_is_made_of_the_one_before_it_and_the_log;
     "skip-manifest-directory-sync" breaks "a manifest's name is durable before anything is removed":
         power::acknowledged_shots_and_registers_survive_a_cut_after_any_operation;
     "skip-checkpoint-sync" breaks "a checkpoint's bytes are durable before the manifest names it":

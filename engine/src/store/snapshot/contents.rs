@@ -51,9 +51,9 @@ impl Window {
 
 /// A snapshot, and where it lies.
 pub struct Snapshot {
-    pub(super) disk: Arc<dyn ReadDisk>,
+    pub(in crate::store) disk: Arc<dyn ReadDisk>,
     pub(super) message: SnapshotMessage,
-    pub(super) mark: StoreMark,
+    pub(in crate::store) mark: StoreMark,
     name: SnapshotName,
 }
 
@@ -226,7 +226,7 @@ impl Snapshot {
         }
     }
 
-    pub(super) fn manifest(&self) -> &sesshu_proto::v1::Manifest {
+    pub(in crate::store) fn manifest(&self) -> &sesshu_proto::v1::Manifest {
         self.message.manifest.as_ref().expect("there is one, as was seen when it was read")
     }
 

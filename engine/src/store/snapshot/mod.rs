@@ -143,7 +143,7 @@ impl Snapshots {
 }
 
 /// Where a generation lies in a snapshot. One directory for all ledgers: names become durable by directories.
-fn generation_path(municipality: Municipality, generation: u64) -> PathBuf {
+pub(super) fn generation_path(municipality: Municipality, generation: u64) -> PathBuf {
     PathBuf::from(format!("{}/{municipality}-{generation:06}.gen", generation::DIRECTORY))
 }
 

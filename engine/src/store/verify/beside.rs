@@ -34,6 +34,10 @@ pub(super) fn verify(
             Err(error) => findings.of_error(error, Some(0), Remedy::Rebuild)?,
         }
     }
+    match manifest::read_spare(&*subject.disk) {
+        Err(error @ OpenError::Damaged(_)) => findings.of_error(error, Some(0), Remedy::Rebuild)?,
+        before => drop(before?),
+    }
     if log.is_whole {
         live_tails(subject, ledgers, findings);
     }
@@ -104,7 +108,7 @@ fn kept_tails(
     let Some(message) = &subject.manifest.checkpoint else { return Ok(0) };
     meter.read(message.file_length)?;
     let path = checkpoint::path(message.position);
-    if !log.is_whole || subject.lacks_generations {
+    if !log.is_whole || !subject.lacking.is_empty() {
         // Whether it fits them nobody can say.
         if let Err(damage) = checkpoint::map(&*subject.disk, message) {
             findings.add(damage, 0, Remedy::Rebuild);

@@ -54,19 +54,35 @@ impl ClosedStore {
     ///
     /// [`OpenError::Newer`]; [`OpenError::Disk`] of a directory that cannot be listed. What is wrong with a file is a finding.
     pub fn verify(&self, watcher: &mut Watcher<'_>) -> Result<Option<Verified>, OpenError> {
-        let only_manifest = |what| {
-            let mut findings = Findings::default();
-            findings.add(what, None, Remedy::Replace);
-            Ok(Some(Verified { findings: findings.0, files: 1, ..Verified::default() }))
-        };
-        let named = match manifest::read(&*self.disk) {
-            Ok(Some(named)) => named,
-            Ok(None) => return only_manifest(Subject::damage(Path::new(manifest::PATH), "the manifest is missing")),
-            Err(OpenError::Damaged(damage)) => return only_manifest(damage),
-            Err(error) => return Err(error),
-        };
-        let mut subject = Subject::pin(Arc::clone(&self.disk), named, None, self.threads)?;
-        let mut watcher = |verifying| watcher(verifying);
-        unless_ended(super::verify(&mut subject, &Meter::new(None, &mut watcher)))
+        verify_closed(Arc::clone(&self.disk), self.threads, watcher)
     }
+}
+
+/// See [`ClosedStore::verify`]; whoever calls it has the lock.
+pub(in crate::store) fn verify_closed(
+    disk: Arc<dyn ReadDisk>,
+    threads: usize,
+    watcher: &mut Watcher<'_>,
+) -> Result<Option<Verified>, OpenError> {
+    let mut findings = Findings::default();
+    let named = match manifest::read(&*disk) {
+        Ok(Some(named)) => named,
+        Err(error @ OpenError::Newer { .. }) => return Err(error),
+        unread => {
+            let stand_in = manifest::stand_in(&*disk)?;
+            let missing = || OpenError::from(Subject::damage(Path::new(manifest::PATH), "the manifest is missing"));
+            let (tickets, remedy) =
+                if stand_in.is_some() { (Some(0), Remedy::Rebuild) } else { (None, Remedy::Replace) };
+            findings.of_error(unread.err().unwrap_or_else(missing), tickets, remedy)?;
+            match stand_in {
+                Some(named) => named,
+                // Nothing else says what the store has.
+                None => return Ok(Some(Verified { findings: findings.0, files: 1, ..Verified::default() })),
+            }
+        }
+    };
+    let mut subject = Subject::pin(disk, named, None, threads)?;
+    subject.findings.0.append(&mut findings.0);
+    let mut watcher = |verifying| watcher(verifying);
+    unless_ended(super::verify(&mut subject, &Meter::new(None, &mut watcher)))
 }

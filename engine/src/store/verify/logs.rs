@@ -17,6 +17,7 @@ use crate::disk::{Instead, ReadDisk, exchanged};
 use crate::error::{Damage, OpenError};
 use crate::frame::{flag, kind};
 use crate::generation::Remedy;
+use crate::ledger::Effect;
 use crate::log::{self, Event, ExaminedLog, Segments};
 use crate::ticket::{Municipality, Ticket};
 
@@ -61,7 +62,7 @@ pub(super) fn verify(
     tell(findings, &examined, &|damage| damage);
     let is_whole = examined.gaps.is_empty() && examined.unreadable.is_empty() && !subject.lacks_segments;
     // Otherwise some lead to what is missing.
-    for damage in astray.into_iter().filter(|_| is_whole && !subject.lacks_generations) {
+    for damage in astray.into_iter().filter(|_| is_whole && subject.lacking.is_empty()) {
         findings.add(damage, 1, Remedy::Replace);
     }
     access_log(subject, findings, meter)?;
@@ -109,6 +110,8 @@ fn replay(
 
 /// An event names the one of its ticket before it, unless that is folded.
 fn way_back(subject: &Subject, segments: &Segments, event: &Event<'_>) -> Option<Damage> {
+    // Others name nothing before them.
+    Effect::of(event.header)?;
     let ticket = Ticket::from_bits(event.header.ticket_bits).ok()?;
     let ledger = subject.state.ledgers.get(ticket.ordinal());
     let folded = ledger.map_or(0, |ledger| ledger.folded_position());
@@ -155,7 +158,8 @@ fn access_log(subject: &Subject, findings: &mut Findings, meter: &Meter<'_>) -> 
     damaged.into_iter().for_each(|damage| findings.add(place(damage), None, Remedy::Replace));
     let mut strange = Vec::new();
     let mut visit = |event: &Event<'_>| {
-        if event.header.kind != kind::ACCESSED || AccessEntry::decode(event.message).is_err() {
+        let is_entry = event.header.kind == kind::ACCESSED && AccessEntry::decode(event.message).is_ok();
+        if !is_entry && event.header.kind != kind::EVENTS_LOST {
             strange.push(segments.damage(event.address, "no entry of an access log"));
         }
     };

@@ -27,9 +27,10 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 pub use closed::ClosedStore;
+pub(super) use closed::verify_closed;
 use meter::Meter;
 pub(super) use open::verify_open;
-use subject::Subject;
+pub(super) use subject::Subject;
 
 use crate::error::{Damage, OpenError};
 use crate::generation::{Flaw, Remedy};
@@ -115,10 +116,19 @@ impl Findings {
     }
 }
 
+/// Has a subject's tails and generations be what its log says, whatever is wrong with it.
+pub(super) fn read_log(subject: &mut Subject) -> Result<(), OpenError> {
+    let goes_on = &mut |_| ControlFlow::Continue(());
+    match logs::verify(subject, &mut Findings::default(), &Meter::new(None, goes_on)) {
+        Ok(_) | Err(VerifyError::Ended) => Ok(()),
+        Err(VerifyError::Failed(error)) => Err(error),
+    }
+}
+
 /// Verifies everything.
 pub(super) fn verify(subject: &mut Subject, meter: &Meter<'_>) -> Result<Verified, VerifyError> {
     meter.expect(subject.bytes()?);
-    let mut findings = std::mem::take(&mut subject.findings);
+    let mut findings = Findings::default();
     let log = logs::verify(subject, &mut findings, meter)?;
     let ledgers = ledgers::verify(subject, &log, &mut findings, meter)?;
     let beside = beside::verify(subject, (&log, &ledgers), &mut findings, meter)?;

@@ -2,7 +2,7 @@
 //!
 //! Owns the pinning of them: the generations and segments are mapped, and stay readable whatever becomes of their names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::ticket::Municipality;
 
 /// One moment of a store.
 pub(in crate::store) struct Subject {
-    pub(super) disk: Arc<dyn ReadDisk>,
+    pub(in crate::store) disk: Arc<dyn ReadDisk>,
     pub(super) mark: StoreMark,
     pub(super) manifest: Manifest,
     pub(super) segments: Segments,
@@ -34,21 +34,21 @@ pub(in crate::store) struct Subject {
     /// The tails that an open store has in memory.
     pub(super) live: Option<Captured>,
     /// Of the ledgers, the generations that the manifest names, and then those that the log installs. Their tails are what the log says.
-    pub(super) state: State,
+    pub(in crate::store) state: State,
     /// What names the current generation of each ledger.
-    pub(super) current: BTreeMap<Municipality, GenerationMessage>,
+    pub(in crate::store) current: BTreeMap<Municipality, GenerationMessage>,
     pub(super) threads: usize,
     /// A segment of the log cannot be read at all.
     pub(super) lacks_segments: bool,
-    /// A generation that the manifest names cannot be read at all.
-    pub(super) lacks_generations: bool,
+    /// Ledgers whose current generation cannot be read at all.
+    pub(super) lacking: BTreeSet<Municipality>,
     /// What was found on the way.
     pub(super) findings: Findings,
 }
 
 impl Subject {
     /// Pins what a manifest names.
-    pub(super) fn pin(
+    pub(in crate::store) fn pin(
         disk: Arc<dyn ReadDisk>,
         (manifest, mark): (Manifest, StoreMark),
         until: Option<u64>,
@@ -71,7 +71,7 @@ impl Subject {
             current: BTreeMap::new(),
             threads,
             lacks_segments,
-            lacks_generations: false,
+            lacking: BTreeSet::new(),
             findings,
         };
         for message in std::mem::take(&mut subject.manifest.generations) {
@@ -89,7 +89,12 @@ impl Subject {
 
     /// Makes a generation the current one of its ledger, behind the events that it folds.
     pub(super) fn install(&mut self, municipality: Municipality, message: &GenerationMessage) -> Result<(), OpenError> {
-        self.current.insert(municipality, message.clone());
+        if let Some(before) = self.current.insert(municipality, message.clone()) {
+            // Whatever became of that: nothing needs it any more.
+            let path = generation::path(municipality, before.generation);
+            self.findings.0.retain(|finding| finding.damage.file != path);
+            self.lacking.remove(&municipality);
+        }
         let since = (message.installed_sequence, message.installed_at);
         let generation = self.open(municipality, message)?;
         let installed = Installed { since, sender: sender_of(message) };
@@ -127,7 +132,7 @@ impl Subject {
                 (OpenError::Disk { doing: "mapping", path, source }, Remedy::Replace)
             }
         };
-        self.lacks_generations = true;
+        self.lacking.insert(municipality);
         self.findings.of_error(error, Some(message.entries), remedy)?;
         Ok(None)
     }

@@ -1,0 +1,284 @@
+//! Mending generations.
+//!
+//! Owns what takes the place of a damaged one: the same file, made again; the same file, from the snapshot; the next one, of what is whole.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use sesshu_proto::v1::{Generation as GenerationMessage, Manifest};
+
+use super::super::fold::{resident_of, to_fold, unchanged};
+use super::super::manifest::StoreMark;
+use super::super::snapshot::{Snapshot, generation_path};
+use super::super::state::identity;
+use super::super::verify::{Subject, read_log};
+use super::{Done, Loss, Repairs};
+use crate::disk::Disk;
+use crate::error::{Damage, OpenError, RepairError};
+use crate::frame::Salt;
+use crate::generation::{self, BuildError, Builder, Examined, Generation, Identity, ShotToFold};
+use crate::ledger::{Horizon, Ledger, Match, Person, join};
+use crate::log::Segments;
+use crate::platform::Platform;
+use crate::ticket::{Municipality, Ticket};
+
+/// Mends what the manifest and the log name, and has the manifest name what is there then. Whether that is something else than before. `by_another`: it is not the
+/// store's own manifest, and may name what is gone.
+pub(super) fn mend(
+    platform: &Platform,
+    (manifest, mark): (&mut Manifest, StoreMark),
+    by_another: bool,
+    repairs: Repairs<'_>,
+    done: &mut Done,
+) -> Result<bool, RepairError> {
+    let mut subject = Subject::pin(platform.disk.clone(), (manifest.clone(), mark), None, platform.cores())?;
+    read_log(&mut subject)?;
+    if by_another {
+        manifest.generations = subject.current.values().cloned().collect();
+    }
+    let mut is_other = by_another;
+    for (&municipality, message) in &subject.current {
+        let ledger = subject.state.ledgers.get(municipality.ordinal());
+        let generation = ledger.and_then(|ledger| ledger.generation.as_ref());
+        let examined = generation.map(|it| it.examine(&message.blake3, &mut |_| ControlFlow::Continue(())));
+        let examined = examined.map(|it| it.expect("nobody ends it"));
+        if examined.as_ref().is_some_and(|examined| examined.flaws.is_empty()) {
+            continue;
+        }
+        let mending = Mending { platform, mark, municipality, message, repairs };
+        if mending.make_again(done)? || mending.take_over(done)? || !repairs.accept_loss {
+            continue;
+        }
+        let next = match (ledger, generation, examined) {
+            (Some(ledger), Some(generation), Some(examined)) => mending.salvage(ledger, generation, &examined, done)?,
+            _ => mending.begin_anew(done)?,
+        };
+        match manifest.generations.iter_mut().find(|it| it.municipality == message.municipality) {
+            Some(named) => *named = next,
+            None => manifest.generations.push(next),
+        }
+        is_other = true;
+    }
+    Ok(is_other)
+}
+
+/// One damaged generation.
+struct Mending<'r> {
+    platform: &'r Platform,
+    mark: StoreMark,
+    municipality: Municipality,
+    message: &'r GenerationMessage,
+    repairs: Repairs<'r>,
+}
+
+impl Mending<'_> {
+    fn failed(&self, doing: &'static str) -> impl Fn(io::Error) -> RepairError {
+        let path = generation::path(self.municipality, self.message.generation);
+        move |source| OpenError::Disk { doing, path: path.clone(), source }.into()
+    }
+
+    fn unbuilt(&self, error: BuildError) -> RepairError {
+        match error {
+            BuildError::Disk(error) => self.failed("writing")(error),
+            // There is less than there was.
+            BuildError::TooLarge => self.failed("writing")(io::Error::other("the generation would be too large")),
+        }
+    }
+
+    fn identity(&self) -> Identity {
+        identity(self.mark, self.message)
+    }
+
+    /// The file that is built, empty of what an attempt before has left.
+    fn staging(&self, number: u64) -> Result<std::path::PathBuf, RepairError> {
+        let disk = &*self.platform.disk;
+        let staging = generation::staging_path(self.municipality, number);
+        let directory = Path::new(generation::STAGING);
+        disk.create_directory(directory).map_err(self.failed("making"))?;
+        if disk.list(directory).map_err(self.failed("listing"))?.contains(&staging) {
+            disk.remove(&staging).map_err(self.failed("removing"))?;
+        }
+        Ok(staging)
+    }
+
+    fn move_into_place(&self, staging: &Path, number: u64) -> Result<(), RepairError> {
+        let disk = &*self.platform.disk;
+        let directory = generation::directory(self.municipality);
+        let moved = disk
+            .create_directory(&directory)
+            .and_then(|()| disk.rename(staging, &generation::path(self.municipality, number)))
+            .and_then(|()| disk.sync_directory(&directory));
+        moved.map_err(self.failed("moving into place"))
+    }
+
+    /// The same file, of what is whole of it.
+    fn make_again(&self, done: &mut Done) -> Result<bool, RepairError> {
+        let path = generation::path(self.municipality, self.message.generation);
+        let staging = self.staging(self.message.generation)?;
+        let GenerationMessage { file_length, blake3, .. } = self.message;
+        let disk = &*self.platform.disk;
+        let made = generation::rebuild(disk, (&path, &staging), &self.identity(), (*file_length, blake3));
+        if !made.map_err(self.failed("making again"))? {
+            return Ok(false);
+        }
+        self.move_into_place(&staging, self.message.generation)?;
+        done.made_again.insert(path);
+        Ok(true)
+    }
+
+    /// The same file, from the snapshot.
+    fn take_over(&self, done: &mut Done) -> Result<bool, RepairError> {
+        let Some(source) = self.repairs.source else { return Ok(false) };
+        let GenerationMessage { generation, file_length, blake3, .. } = self.message;
+        let from = generation_path(self.municipality, *generation);
+        let has_it = source
+            .files()
+            .any(|(path, length, hash)| path == from && length == *file_length && hash.as_bytes()[..] == blake3[..]);
+        if !has_it {
+            return Ok(false);
+        }
+        let staging = self.staging(*generation)?;
+        if !copy(source, &from, &*self.platform.disk, &staging, (*file_length, blake3))
+            .map_err(self.failed("copying"))?
+        {
+            return Ok(false);
+        }
+        self.move_into_place(&staging, *generation)?;
+        done.replaced.insert(generation::path(self.municipality, *generation));
+        Ok(true)
+    }
+
+    /// The next generation, of the entries that are whole.
+    fn salvage(
+        &self,
+        ledger: &Ledger,
+        generation: &Generation,
+        examined: &Examined,
+        done: &mut Done,
+    ) -> Result<GenerationMessage, RepairError> {
+        let number = self.message.generation + 1;
+        let (staging, identity) = (self.staging(number)?, self.next_identity(number)?);
+        let mut builder = Builder::create(&*self.platform.disk, &staging, identity).map_err(self.failed("making"))?;
+        builder.sent_before(generation.senders().unwrap_or_default());
+        let horizon = Horizon { segments: Segments::default(), sequence: u64::MAX };
+        let (mut failed, mut lost) = (None, BTreeMap::new());
+        generation.each_whole(&mut |number, entry, is_cold_whole| {
+            let Some(ticket) = Ticket::of_any_number(self.municipality, number) else { return };
+            let (Match::Matched(person) | Match::Orphan(person)) = join(ticket, ledger, Some(entry), 0, &horizon)
+            else {
+                return;
+            };
+            let mut shots = Vec::new();
+            let is_whole = is_cold_whole && person.each_own_life(|life| shots.push(to_fold(&life))).is_ok();
+            let pushed = match is_whole {
+                true => push(&mut builder, &person, number, &shots, &|error| self.unbuilt(error)),
+                false if entry.row.is_empty() => Ok(()),
+                // What became of the shots is not known.
+                false => builder.push_row_alone(number, &entry).map_err(|error| self.unbuilt(error)),
+            };
+            if !is_whole {
+                let loss = if entry.row.is_empty() { Loss::Person { ticket } } else { Loss::Shots { ticket } };
+                lost.insert(number, loss);
+            }
+            if let Err(error) = pushed {
+                failed.get_or_insert(error);
+            }
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        for &number in &examined.lost {
+            let ticket = Ticket::of_any_number(self.municipality, number);
+            lost.entry(number).or_insert_with_key(|_| match ticket {
+                Some(ticket) => Loss::Person { ticket },
+                None => Loss::People { municipality: self.municipality, count: Some(1) },
+            });
+        }
+        // What the index cannot name either.
+        let known = examined.entries + examined.lost.len() as u64;
+        if let Some(count) = self.message.entries.checked_sub(known).filter(|&count| count > 0) {
+            done.lost.push(Loss::People { municipality: self.municipality, count: Some(count) });
+        }
+        done.lost.extend(lost.into_values());
+        self.finish(builder, &staging, number)
+    }
+
+    /// The next generation, of nothing.
+    fn begin_anew(&self, done: &mut Done) -> Result<GenerationMessage, RepairError> {
+        let number = self.message.generation + 1;
+        let (staging, identity) = (self.staging(number)?, self.next_identity(number)?);
+        let builder = Builder::create(&*self.platform.disk, &staging, identity).map_err(self.failed("making"))?;
+        let count = Some(self.message.entries).filter(|&count| count > 0);
+        done.lost.push(Loss::People { municipality: self.municipality, count });
+        self.finish(builder, &staging, number)
+    }
+
+    fn next_identity(&self, generation: u64) -> Result<Identity, RepairError> {
+        let salt = self.platform.environment.random_u64().map_err(self.failed("making"))?;
+        Ok(Identity { generation, salt: Salt(salt), ..self.identity() })
+    }
+
+    fn finish(&self, builder: Builder, staging: &Path, number: u64) -> Result<GenerationMessage, RepairError> {
+        let salt = builder.salt();
+        let built = builder.finish().map_err(|error| self.unbuilt(error))?;
+        self.move_into_place(staging, number)?;
+        Ok(GenerationMessage {
+            generation: number,
+            file_length: built.file_length,
+            salt: salt.0,
+            blake3: built.blake3.to_vec().into(),
+            entries: built.entries,
+            ..self.message.clone()
+        })
+    }
+}
+
+/// Adds a person as they are.
+fn push(
+    builder: &mut Builder,
+    person: &Person<'_>,
+    number: u64,
+    shots: &[ShotToFold<'_>],
+    unbuilt: &dyn Fn(BuildError) -> RepairError,
+) -> Result<(), RepairError> {
+    let damaged = |damage: Damage| RepairError::from(OpenError::from(damage));
+    match person.own_row().map_err(damaged)? {
+        Some(row) => {
+            let older_rows = person.older_rows(false).map_err(damaged)?;
+            let row = unchanged(&row, &resident_of(&row), &older_rows);
+            builder.push(number, Some(row), shots).map_err(unbuilt)
+        }
+        None => builder.push(number, None, shots).map_err(unbuilt),
+    }
+}
+
+/// Copies a file that must have this length and BLAKE3; false, and no file, if it has not.
+fn copy(
+    source: &Snapshot,
+    from: &Path,
+    disk: &dyn Disk,
+    to: &Path,
+    (length, blake3): (u64, &[u8]),
+) -> io::Result<bool> {
+    let Ok(file) = source.disk.open(from) else { return Ok(false) };
+    let copy = disk.create(to)?;
+    let (mut hasher, mut chunk, mut at) = (blake3::Hasher::new(), vec![0; 1 << 20], 0);
+    while at < length {
+        let part = &mut chunk[..(length - at).min(1 << 20) as usize];
+        if file.read_at(part, at).is_err() {
+            disk.remove(to)?;
+            return Ok(false);
+        }
+        hasher.update(part);
+        copy.write_at(part, at)?;
+        at += part.len() as u64;
+    }
+    if hasher.finalize().as_bytes()[..] != *blake3 {
+        disk.remove(to)?;
+        return Ok(false);
+    }
+    copy.sync()?;
+    Ok(true)
+}
