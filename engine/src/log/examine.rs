@@ -108,6 +108,7 @@ pub(crate) fn examine(
         let next = segments.iter().nth(index + 1);
         if reading.load(segment, told)? {
             reading.segment(segment, next.map(|next| &**next));
+            reading.header(segment, next.is_none());
         }
     }
     reading.finish(segments);
@@ -126,14 +127,6 @@ impl Reading<'_> {
     /// Goes on with a segment, which says what was before it.
     fn follow(&mut self, segments: &Segments, segment: &Segment) {
         let header = &segment.header;
-        let copies = segment.from(header.base);
-        let (expected, half) = (header.encode(), FILE_HEADER_BYTES as usize / 2);
-        for at in [0, half] {
-            if copies[at..at + half] != expected[at..at + half] {
-                let what = "this copy of the segment's header is not the expected one";
-                self.found.headers.push(segment.damage(header.base + at as u64, what));
-            }
-        }
         if !self.is_begun {
             (self.found.end, self.found.next_sequence) = (header.previous_end, header.base_sequence);
             self.is_begun = true;
@@ -143,6 +136,23 @@ impl Reading<'_> {
             self.gap(segments, header.previous_end, header.base_sequence, what);
         }
         self.found.end = segment.first_batch();
+    }
+
+    /// Looks at both copies of a segment's header. They were synced before anything was written behind them; until then one may be missing.
+    fn header(&mut self, segment: &Segment, is_last: bool) {
+        let header = &segment.header;
+        let is_used = self.found.end > segment.first_batch() || self.vouched.segment >= header.number;
+        if is_last && !is_used && self.until.is_none() {
+            return;
+        }
+        let copies = segment.from(header.base);
+        let (expected, half) = (header.encode(), FILE_HEADER_BYTES as usize / 2);
+        for at in [0, half] {
+            if copies[at..at + half] != expected[at..at + half] {
+                let what = "this copy of the segment's header is not the expected one";
+                self.found.headers.push(segment.damage(header.base + at as u64, what));
+            }
+        }
     }
 
     /// Has a segment in memory, as far as it is read; false if the disk cannot.
