@@ -2,12 +2,12 @@
 //! before and behind that snapshots are made, checked, exported and restored. Requests come at a fixed rate, each by itself, whatever became of those before, and
 //! are timed from when they were due. Client and server share the machine.
 //!
-//! Prints a line each. Reading the files of a snapshot in order, and doing nothing with them, is the limit of checking it.
+//! Prints a line each. Reading the files of a snapshot, or of a store, in order, and doing nothing with them, is the limit of checking it.
 
 use std::fs;
 use std::io::Read as _;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use sesshu::client::record_request;
 use sesshu_benches::{Nation, RESIDENTS, SEED, Served, shot_record, sizes};
 use sesshu_engine::intake::ShotRecord;
 use sesshu_engine::ticket::Ticket;
-use sesshu_engine::{Options, Snapshot, SnapshotName, Store};
+use sesshu_engine::{ClosedStore, Options, Snapshot, SnapshotName, Store};
 use sesshu_proto::v1::MatchRequest;
 use sesshu_proto::v1::match_request::Ticket as MatchTicket;
 use sesshu_proto::v1::matching_client::MatchingClient;
@@ -33,7 +33,11 @@ fn main() {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let residents = *RESIDENTS;
     // What is compacted, and when, is the bench's to say.
-    let options = Options { compaction: sesshu_engine::CompactionPolicy::NEVER, ..Options::default() };
+    let options = Options {
+        compaction: sesshu_engine::CompactionPolicy::NEVER,
+        scrub: sesshu_engine::ScrubPolicy::NEVER,
+        ..Options::default()
+    };
     let nation = Nation::settle_with(directory, residents, options).with_shots();
     let store = &nation.store;
     let snapshot = snapshots(store, "log", residents);
@@ -84,6 +88,66 @@ fn main() {
             error => panic!("it is restored: {error}"),
         })
     });
+    whole(store, "open", residents);
+    verifies(&target.path().join("store"), residents);
+}
+
+/// Verifies an open store, beside nothing.
+fn whole(store: &Store, what: &str, residents: u64) {
+    for _ in 0..3 {
+        let begun = Instant::now();
+        let verified = store.verify(None, &mut |_| ControlFlow::Continue(())).expect("it is read").expect("to its end");
+        told(&format!("verify/{what}"), residents, verified.bytes, begun);
+        assert!(verified.findings.is_empty(), "{:?}", verified.findings);
+    }
+}
+
+/// Verifies a closed store, and reads its files in order, all of them in memory or none.
+fn verifies(store: &Path, residents: u64) {
+    let files: Vec<_> = files_below(store);
+    let bytes = files.iter().map(|file| fs::metadata(file).expect("it is there").len()).sum();
+    for (what, is_cold) in [("memory", false), ("disk", true)] {
+        for _ in 0..3 {
+            forget(&files, is_cold);
+            let begun = Instant::now();
+            let mut buffer = vec![0; 1 << 20];
+            for file in &files {
+                let mut file = fs::File::open(file).expect("it is there");
+                while file.read(&mut buffer).expect("it is read") > 0 {}
+            }
+            told(&format!("read/closed/{what}"), residents, bytes, begun);
+            forget(&files, is_cold);
+            let begun = Instant::now();
+            let closed = ClosedStore::open(store).expect("nobody has it");
+            let verified = closed.verify(&mut |_| ControlFlow::Continue(())).expect("it is read").expect("to its end");
+            told(&format!("verify/closed/{what}"), residents, verified.bytes, begun);
+            assert!(verified.findings.is_empty(), "{:?}", verified.findings);
+        }
+    }
+}
+
+/// Has the kernel forget what it holds of files, if it is to.
+fn forget(files: &[PathBuf], is_cold: bool) {
+    for file in files.iter().filter(|_| is_cold) {
+        let file = fs::File::open(file).expect("it is there");
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).expect("a hint");
+    }
+}
+
+fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).expect("a directory").flatten() {
+        match entry.path() {
+            path if path.is_dir() => files.extend(files_below(&path)),
+            path => files.push(path),
+        }
+    }
+    files
+}
+
+fn told(what: &str, residents: u64, bytes: u64, begun: Instant) {
+    let seconds = begun.elapsed().as_secs_f64();
+    println!("{what}/residents={residents}: {seconds:.2} s, {:.0} MB/s", bytes as f64 / seconds / 1e6);
 }
 
 fn name(text: &str) -> SnapshotName {

@@ -62,7 +62,7 @@ fn exported() -> (Place, Snapshot, tempfile::TempDir) {
 }
 
 fn mend(place: &Place, source: Option<&Snapshot>, accept_loss: bool) -> Repaired {
-    repair(&place.path(), Repairs { source, accept_loss }, &mut |_| {}).unwrap()
+    repair(&place.path(), Repairs { source, accept_loss }, &mut |_| {}, &mut |_| Ok(())).unwrap()
 }
 
 /// What a store says of every ticket.
@@ -272,11 +272,12 @@ fn without_any_manifest_a_snapshot_of_the_store_has_one_and_no_other_will_do() {
     for file in ["MANIFEST", "MANIFEST.before"] {
         flip(&place.file(file), 40, 1);
     }
-    let refused = repair(&place.path(), Repairs::default(), &mut |_| {});
+    let refused = repair(&place.path(), Repairs::default(), &mut |_| {}, &mut |_| Ok(()));
     assert!(matches!(refused, Err(RepairError::NoManifest)), "{refused:?}");
     let (_, other, _other_directory) = exported();
     let (another, ..) = exported();
-    let refused = repair(&another.path(), Repairs { source: Some(&other), accept_loss: true }, &mut |_| {});
+    let refused =
+        repair(&another.path(), Repairs { source: Some(&other), accept_loss: true }, &mut |_| {}, &mut |_| Ok(()));
     assert!(matches!(refused, Err(RepairError::OfAnotherStore { .. })), "{refused:?}");
     let repaired = mend(&place, Some(&snapshot), false);
     assert_eq!(repaired.left, []);
@@ -458,12 +459,12 @@ fn a_repair_that_is_cut_anywhere_is_gone_on_with() {
         let platform =
             |disk: &SimulatedDisk| Platform { disk: disk.mount(), environment: environment.clone(), threads: false };
         let repairs = Repairs { source: Some(&snapshot), accept_loss: false };
-        let done = repair_on(platform(&disk), &place.path(), repairs, &mut |_| {});
+        let done = repair_on(platform(&disk), &place.path(), repairs, &mut |_| {}, &mut |_| Ok(()));
         let stopped = disk.stopped();
         disk.cut(if after % 2 == 0 { Unsynced::Lost } else { Unsynced::Torn(after) }).unwrap();
         if stopped {
             assert!(done.is_err());
-            let again = repair_on(platform(&disk), &place.path(), repairs, &mut |_| {}).unwrap();
+            let again = repair_on(platform(&disk), &place.path(), repairs, &mut |_| {}, &mut |_| Ok(())).unwrap();
             assert_eq!((&again.lost[..], &again.left[..]), (&[][..], &[][..]), "cut after {after}");
             disk.cut(Unsynced::Lost).unwrap();
             cuts += 1;
@@ -475,4 +476,99 @@ fn a_repair_that_is_cut_anywhere_is_gone_on_with() {
         }
     }
     assert!(cuts > 15, "{cuts}");
+}
+
+#[test]
+fn the_first_of_two_shots_of_one_batch_and_ticket_is_given_up_alone() {
+    let place = Place::in_memory();
+    let store = lived(&place);
+    let twice = |content| shot(ticket(NAHA, 9), content, "");
+    let recorded = store.record_many(vec![twice(1), twice(2), shot(ticket(CHIYODA, 4), 3, "")]);
+    assert!(recorded.iter().all(Result::is_ok));
+    let last = store.view().sequence();
+    store.compact(municipality(CHIYODA), None, &mut |_| ControlFlow::Continue(())).unwrap();
+    drop(store);
+    let whole = place.bytes();
+    let segment = segment(&place);
+    let batch = *raw_batches(&whole[&segment]).iter().find(|batch| batch.count == 3).unwrap();
+    for at in batch.at + 48..batch.at + batch.size {
+        flip(&place.file(&segment), at, 64);
+        let repaired = mend(&place, None, true);
+        let [Loss::Event { sequence, .. }] = repaired.lost[..] else { panic!("byte {at}: {:?}", repaired.lost) };
+        assert!((last - 2..=last).contains(&sequence) && repaired.left.is_empty(), "byte {at}: {repaired:?}");
+        place.restore(&whole);
+    }
+}
+
+#[test]
+fn a_register_whose_install_is_gone_is_found_again_by_its_file() {
+    // Killed before a manifest named it: nothing but the event says that it is the ledger's.
+    let (place, disk) = (Place::in_memory(), Place::in_memory());
+    let store = lived(&place);
+    let before = place.copy();
+    fs::copy(place.file("MANIFEST"), disk.key()).unwrap();
+    load(&store, NAHA, 1..=8, 2);
+    record(&store, shot(ticket(NAHA, 6), 50, "behind"));
+    let expected: Vec<Answer> = (1..=9).map(|number| answer(&store.view(), ticket(NAHA, number))).collect();
+    let killed = place.copy();
+    drop(store);
+    // The manifest that was before the register, and what names nothing of it.
+    fs::copy(disk.key(), killed.file("MANIFEST")).unwrap();
+    let generation = Path::new("ledgers/472018/000001.gen");
+    fs::write(killed.file(generation), &before.bytes()[generation]).unwrap();
+    let segment = segment(&killed);
+    let installs: Vec<_> = raw_batches(&fs::read(killed.file(&segment)).unwrap());
+    let behind = installs.iter().rev().filter(|batch| batch.count == 1).nth(1).unwrap();
+    flip(&killed.file(&segment), behind.at + 60, 1);
+    let repaired = mend(&killed, None, true);
+    assert!(matches!(repaired.lost[..], [Loss::Event { .. }]) && repaired.left.is_empty(), "{repaired:?}");
+    let store = killed.open();
+    let now: Vec<Answer> = (1..=9).map(|number| answer(&store.view(), ticket(NAHA, number))).collect();
+    assert_eq!(now, expected);
+}
+
+#[test]
+fn what_is_given_up_is_listed_though_the_repair_is_cut_or_the_list_cannot_be_kept() {
+    let whole = Place::in_memory();
+    drop(lived(&whole));
+    let segment = segment(&whole);
+    let batch = raw_batches(&whole.bytes()[&segment])[6];
+    let damaged = || {
+        let place = whole.copy();
+        flip(&place.file(GENERATION), 8192 + 40, 1);
+        flip(&place.file(&segment), batch.at + 60, 1);
+        place
+    };
+    let place = damaged();
+    let repairs = Repairs { source: None, accept_loss: true };
+    let not_kept = repair(&place.path(), repairs, &mut |_| {}, &mut |_| Err(std::io::ErrorKind::StorageFull.into()));
+    assert!(matches!(not_kept, Err(RepairError::NotKept(_))), "{not_kept:?}");
+    let expected = mend(&place, None, true).lost;
+    assert_eq!(expected.len(), 2, "{expected:?}");
+    assert_eq!(mend(&place, None, true), Repaired::default(), "it was kept");
+    for after in 0.. {
+        let place = damaged();
+        let disk = SimulatedDisk::on(&place.path(), after).unwrap();
+        disk.stop_after(after);
+        let environment = std::sync::Arc::new(sesshu_tests::Clock::standing());
+        let mut kept = Vec::new();
+        let mut mend = || {
+            let platform = Platform { disk: disk.mount(), environment: environment.clone(), threads: false };
+            repair_on(platform, &place.path(), repairs, &mut |_| {}, &mut |lost| {
+                kept.extend(lost.iter().copied());
+                Ok(())
+            })
+        };
+        let done = mend();
+        let stopped = disk.stopped();
+        disk.cut(if after % 2 == 0 { Unsynced::Lost } else { Unsynced::Torn(after) }).unwrap();
+        let done = if stopped { mend() } else { done };
+        assert!(done.unwrap().left.is_empty(), "cut after {after}");
+        kept.sort_unstable();
+        kept.dedup();
+        assert_eq!(kept, expected, "cut after {after}");
+        if !stopped {
+            break;
+        }
+    }
 }

@@ -20,7 +20,7 @@ fn a_simulated_store_holds_what_a_model_holds() {
     // Always the same ones, and new ones each time.
     let drawn = seed();
     let (begun, mut sum) = (Instant::now(), Ran::default());
-    for seed in (0..1200).chain((0..300).map(|index| drawn.wrapping_add(index))) {
+    for seed in (0..500).chain((0..150).map(|index| drawn.wrapping_add(index))) {
         let workload = Workload::draw(seed);
         match run_twice(&workload) {
             Ok(ran) => sum.add(&ran),
@@ -30,11 +30,11 @@ fn a_simulated_store_holds_what_a_model_holds() {
             }
         }
     }
-    println!("1500 seeds, twice each, in {:?}\n{sum}", begun.elapsed());
+    println!("650 seeds, twice each, in {:?}\n{sum}", begun.elapsed());
     let reached = [sum.recorded, sum.installed, sum.compacted, sum.trimmed, sum.stopped, sum.ended_recoveries];
     let reached = [&reached[..], &[sum.torn, sum.restored, sum.doubts_present, sum.doubts_absent]].concat();
     assert!(reached.iter().all(|&count| count > 10), "every kind of thing came to happen: {sum}");
-    assert!(sum.held > 100 && sum.confirmed > 20, "{sum}");
+    assert!(sum.held > 50 && sum.confirmed > 10, "{sum}");
     let Ran { amended, reassigned, returned, held_writes, held_again, settled, stale, unchanged, unknown, .. } = sum;
     let Ran { linked, other_person, .. } = sum;
     let became = [
@@ -53,6 +53,7 @@ fn a_simulated_store_holds_what_a_model_holds() {
     assert!(became.iter().all(|&count| count > 10), "everything became of shots: {sum}");
     assert!(sum.changed > 10 && sum.by_left_ticket > 10 && sum.by_other_ticket > 10, "{sum}");
     assert!(sum.moves_in_doubt > 0, "{sum}");
+    assert!(sum.verified > 100 && sum.findings > 10 && sum.repaired > 10 && sum.given_up > 0, "{sum}");
     assert!(sum.no_room > 5 && sum.refused > 5 && sum.rebuilt > 0, "{sum}");
 }
 

@@ -96,8 +96,8 @@ pub use priority::give_way;
 pub use store::{
     Access, Amended, AmendmentOutcome, BuiltLoad, ChangeOutcome, Changed, CheckpointOutcome, ClosedStore,
     CommitStatistics, Compacted, CompactionForecast, CompactionProgress, Completion, Exporting, Finding, Found, Held,
-    HeldId, HoldPolicy, HoldReason, Kept, LedgerReader, ListedKey, ListedSnapshot, Load, LoadOutcome, LoadReport, Loss,
-    Match, MyNumberQuestion, OpenDataKeys, Opened, PersonHistory, ReadFile, RecordOutcome, Recorded, Rejected,
+    HeldId, HoldPolicy, HoldReason, Keep, Kept, LedgerReader, ListedKey, ListedSnapshot, Load, LoadOutcome, LoadReport,
+    Loss, Match, MyNumberQuestion, OpenDataKeys, Opened, PersonHistory, ReadFile, RecordOutcome, Recorded, Rejected,
     RepairWatcher, Repaired, Repairs, RestoreStep, RestoredStore, Restoring, Rotated, Rotation, SHARED_LISTED_MAX,
     Samples, Share, SharedCounts, ShotHistory, ShotsOf, Snapshot, SnapshotExport, SnapshotName, Snapshots, Status,
     Store, Verification, Verified, Verifying, View, ViewGuard, Watch, Watcher, Window, Within, repair, repair_on,

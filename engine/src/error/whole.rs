@@ -137,6 +137,11 @@ pub enum RepairError {
         /// The damaged one's.
         store: crate::StoreId,
     },
+    /// The list of what is gone could not be kept: the store has it in its file `REPAIR`, and tells it the next time.
+    #[error(
+        "the store is repaired, and the list of what is gone could not be written; repair it again, to another --report"
+    )]
+    NotKept(#[source] io::Error),
     /// The store could not be read or written.
     #[error(transparent)]
     Store(#[from] OpenError),

@@ -110,6 +110,22 @@ pub(super) fn encode_header(identity: &Identity) -> Vec<u8> {
     bytes
 }
 
+/// What a header says of the file; either copy will do. `lookup_key` is the store's.
+pub(super) fn read_header(bytes: &[u8], lookup_key: LookupKey) -> Option<Identity> {
+    [0, SECOND_COPY].into_iter().find_map(|at| {
+        let copy = bytes.get(at..at + HEADER_BYTES)?;
+        let identity = Identity {
+            store_id: StoreId(copy[16..32].try_into().ok()?),
+            lookup_key,
+            five_digits: u32_at(copy, 32),
+            generation: u64_at(copy, 40),
+            salt: Salt(u64_at(copy, 48)),
+            folded_position: u64_at(copy, 56),
+        };
+        (encode_header(&identity)[..HEADER_BYTES] == *copy).then_some(identity)
+    })
+}
+
 /// Whether either copy of the header says that the file is what `identity` says.
 pub(super) fn header_is(bytes: &[u8], identity: &Identity) -> bool {
     let expected = encode_header(identity);

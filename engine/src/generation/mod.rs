@@ -22,12 +22,13 @@ mod entry;
 mod examine;
 mod kana_order;
 mod layout;
+mod look_up;
 mod read;
 mod rebuild;
 mod senders;
 mod slots;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(crate) use build::{BuildError, Builder, Built, RowToFold, ShotToFold};
 pub(crate) use cold::ColdShotView;
@@ -36,10 +37,14 @@ pub(crate) use entry::{Entry, FoldedShot};
 pub use examine::Remedy;
 pub(crate) use examine::{Examined, Flaw};
 pub(crate) use layout::Identity;
-pub(crate) use read::{Candidates, Generation, KanaRows, OpenGenerationError};
+pub(crate) use look_up::{Candidates, KanaRows};
+pub(crate) use read::{Generation, OpenGenerationError};
 pub(crate) use rebuild::rebuild;
 pub(crate) use slots::HeldSlots;
 
+use crate::disk::ReadDisk;
+use crate::limits::FILE_HEADER_BYTES;
+use crate::lookup::LookupKey;
 use crate::ticket::Municipality;
 
 /// The directory of all ledgers, inside the store.
@@ -53,6 +58,25 @@ pub(crate) fn directory(municipality: Municipality) -> PathBuf {
 /// The file of a generation.
 pub(crate) fn path(municipality: Municipality, generation: u64) -> PathBuf {
     directory(municipality).join(format!("{generation:06}.gen"))
+}
+
+/// The number of the generation in a file of a ledger's directory, if that is a generation's name.
+pub(crate) fn number_of(path: &Path) -> Option<u64> {
+    let digits = path.file_name()?.to_str()?.strip_suffix(".gen")?;
+    (digits.len() >= 6 && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok()).flatten()
+}
+
+/// What a generation's file says of itself, and how long it is. `lookup_key` is the store's.
+pub(crate) fn identity_of(
+    disk: &dyn ReadDisk,
+    path: &Path,
+    lookup_key: LookupKey,
+) -> std::io::Result<Option<(Identity, u64)>> {
+    let file = disk.open(path)?;
+    let length = file.length()?;
+    let mut bytes = vec![0; FILE_HEADER_BYTES.min(length) as usize];
+    file.read_at(&mut bytes, 0)?;
+    Ok(layout::read_header(&bytes, lookup_key).map(|identity| (identity, length)))
 }
 
 /// The file of a generation that is held. In the ledger's directory: another name there is one step, which no crash cuts in two.

@@ -23,9 +23,8 @@ use crate::error::Damage;
 use crate::frame::{self, Salt, kind};
 use crate::life::{Life, shot_of};
 use crate::limits::FILE_HEADER_BYTES;
-use crate::lookup::{Kind, RowFields};
+use crate::lookup::Kind;
 use crate::mutation::{Mutation, broken};
-use crate::names::fold_kana;
 use crate::stored::{ShotView, Standing};
 use crate::ticket::{ANY_NUMBER_MAX, Municipality};
 
@@ -50,10 +49,10 @@ const _: () = assert!(cfg!(miri) || size_of::<Generation>() == 64, "one line");
 /// What only opening, look-ups, folding and the expansion of shots need.
 pub(super) struct Details {
     /// By [`Kind`]; a file may lack one.
-    lookups: [Option<Lookup>; Kind::ALL.len()],
-    kana_order: Option<Lookup>,
-    senders: Option<Lookup>,
-    without_ticket: Option<Lookup>,
+    pub(super) lookups: [Option<Lookup>; Kind::ALL.len()],
+    pub(super) kana_order: Option<Lookup>,
+    pub(super) senders: Option<Lookup>,
+    pub(super) without_ticket: Option<Lookup>,
     municipality: Municipality,
     identity: Identity,
     counters: Counters,
@@ -65,21 +64,9 @@ pub(super) struct Details {
 }
 
 /// A section that is checked when it is first asked.
-struct Lookup {
-    section: Section,
-    checked: OnceLock<Result<(), Damage>>,
-}
-
-/// Folded kana and ticket number of rows, in this order.
-pub(crate) type KanaRows<'a> = Box<dyn Iterator<Item = Result<(String, u64), Damage>> + 'a>;
-
-/// A question that one look-up of a generation was asked.
-#[derive(Debug)]
-pub(crate) enum Candidates {
-    /// The ticket numbers of the entries whose row it may be: the look-up holds hashes, the caller compares.
-    These(Vec<u64>),
-    /// The file has no such look-up: it may be every entry's.
-    Any,
+pub(super) struct Lookup {
+    pub(super) section: Section,
+    pub(super) checked: OnceLock<Result<(), Damage>>,
 }
 
 /// Opening failed.
@@ -283,53 +270,6 @@ impl Generation {
         })
     }
 
-    /// The table of a look-up, which was checked; `None` if the file has none.
-    pub(crate) fn lookup_table(&self, kind: Kind) -> Result<Option<&[u8]>, Damage> {
-        let Some(lookup) = &self.details.lookups[kind as usize] else { return Ok(None) };
-        self.check_lookup(lookup)?;
-        Ok(Some(self.bytes(&lookup.section)))
-    }
-
-    /// Asks a look-up.
-    pub(crate) fn look_up(&self, kind: Kind, hash: u64) -> Result<Candidates, Damage> {
-        let Some(table) = self.lookup_table(kind)? else { return Ok(Candidates::Any) };
-        let Some(slots) = Slots::new(table) else {
-            let offset = self.details.lookups[kind as usize].as_ref().map_or(0, |lookup| lookup.section.offset);
-            return Err(self.damage(offset, "the look-up is no slot table"));
-        };
-        slots.find_all(hash).map(|address| self.number_at(address)).collect::<Result<_, _>>().map(Candidates::These)
-    }
-
-    /// The ticket number of the entry at `address`, which a look-up names.
-    pub(crate) fn number_at(&self, address: u64) -> Result<u64, Damage> {
-        self.number(address, &self.entry_at(address)?.0)
-    }
-
-    /// Folded kana and ticket number of the rows whose folded kana begins with `prefix`, in this order. `None` if the file has no order of kana.
-    pub(crate) fn beginning_with<'a>(&'a self, prefix: &'a str) -> Result<Option<KanaRows<'a>>, Damage> {
-        let Some(lookup) = &self.details.kana_order else { return Ok(None) };
-        self.check_lookup(lookup)?;
-        let (places, rest) = self.bytes(&lookup.section).as_chunks::<4>();
-        if !rest.is_empty() {
-            return Err(self.damage(lookup.section.offset, "the order of kana is none"));
-        }
-        let row = |place: &[u8; 4]| {
-            let address = u64::from(u32::from_le_bytes(*place)) * 8;
-            let (entry, _) = self.entry_at(address)?;
-            let kana = fold_kana(RowFields::of(entry.row).unwrap_or_default().name_kana);
-            Ok((kana, self.number(address, &entry)?))
-        };
-        let (mut from, mut to) = (0, places.len());
-        while from < to {
-            let middle = from.midpoint(to);
-            if *row(&places[middle])?.0 < *prefix { from = middle + 1 } else { to = middle }
-        }
-        let rows = places[from..].iter().map(row);
-        let begins_so =
-            move |row: &Result<(String, u64), Damage>| row.as_ref().map_or(true, |(kana, _)| kana.starts_with(prefix));
-        Ok(Some(Box::new(rows.take_while(begins_so))))
-    }
-
     /// A folded shot with its texts.
     #[inline]
     pub(crate) fn shot(&self, shot: &FoldedShot) -> Result<ShotView<'_>, Damage> {
@@ -434,22 +374,6 @@ impl Generation {
         self.entries_offset..self.entries_end
     }
 
-    pub(super) fn lookup_section(&self, kind: Kind) -> Option<Section> {
-        self.details.lookups[kind as usize].as_ref().map(|lookup| lookup.section)
-    }
-
-    pub(super) fn kana_order_section(&self) -> Option<Section> {
-        self.details.kana_order.as_ref().map(|lookup| lookup.section)
-    }
-
-    pub(super) fn senders_section(&self) -> Option<Section> {
-        self.details.senders.as_ref().map(|lookup| lookup.section)
-    }
-
-    pub(super) fn without_ticket_section(&self) -> Option<Section> {
-        self.details.without_ticket.as_ref().map(|lookup| lookup.section)
-    }
-
     pub(super) fn footer_offset(&self) -> u64 {
         self.file_length() - layout::FOOTER_BYTES as u64
     }
@@ -489,11 +413,6 @@ impl Generation {
             return Err(self.damage(address, "an entry of no ticket of this municipality"));
         }
         Ok(number)
-    }
-
-    /// Checks a look-up, once.
-    fn check_lookup(&self, lookup: &Lookup) -> Result<(), Damage> {
-        lookup.checked.get_or_init(|| self.check_section(&lookup.section)).clone()
     }
 
     pub(super) fn check_section(&self, section: &Section) -> Result<(), Damage> {

@@ -93,7 +93,7 @@ pub use my_number::{MyNumberQuestion, OpenDataKeys};
 pub use open::Opened;
 pub use prints::{SHARED_LISTED_MAX, SharedCounts};
 pub use record::{Completion, RecordOutcome, Recorded};
-pub use repair::{Loss, RepairWatcher, Repaired, Repairs, repair, repair_on};
+pub use repair::{Keep, Loss, RepairWatcher, Repaired, Repairs, repair, repair_on};
 pub use scrubber::Verification;
 pub use select::ShotsOf;
 pub use snapshot::{

@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use sesshu_engine::{Loss, Repairs, Snapshot, SnapshotName, repair};
+use sesshu_engine::{Loss, Repairs, Snapshot, SnapshotName, Verifying, repair};
 
 use super::results::results;
 use super::{progress, table};
@@ -51,15 +51,19 @@ impl Repair {
         };
         let bar = progress::bytes(0, "repairing");
         let repairs = Repairs { source: source.as_ref(), accept_loss: self.accept_loss };
-        let repaired = repair(&self.store, repairs, &mut |verifying| {
+        let mut told = |verifying: Verifying| {
             bar.set_message("verifying");
             bar.set_length(verifying.bytes_expected);
             bar.set_position(verifying.bytes);
-        });
+        };
+        let mut report = None;
+        let mut keep = |lost: &[Loss]| {
+            report = Some(self.write_report(lost)?);
+            Ok(())
+        };
+        let repaired = repair(&self.store, repairs, &mut told, &mut keep);
         bar.finish_and_clear();
         let repaired = repaired?;
-        // Before anything else is said: it is nowhere else.
-        let report = if repaired.lost.is_empty() { None } else { Some(self.write_report(&repaired.lost)?) };
         let summary = RepairAnswer::new(&repaired, report.as_deref());
         if self.json {
             for loss in &repaired.lost {
@@ -102,7 +106,7 @@ impl Repair {
         })
     }
 
-    fn write_report(&self, lost: &[Loss]) -> Result<PathBuf, Failure> {
+    fn write_report(&self, lost: &[Loss]) -> std::io::Result<PathBuf> {
         let path = self.report.clone().unwrap_or_else(|| {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
             let time = answer::time(now.as_millis() as u64).replace(':', "");
@@ -114,19 +118,11 @@ impl Repair {
         for loss in lost {
             answer::write_line(&mut text, &LossAnswer::from(loss))?;
         }
-        write_durably(&path, &text).map_err(|error| {
-            // Nobody may learn of it later: it is told here and now.
-            eprint!("{}", String::from_utf8_lossy(&text));
-            Failure::Machine(format!("writing {}: {error}; what is gone is listed above", path.display()))
-        })?;
+        let mut file = fs::File::create(&path)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
         Ok(path)
     }
-}
-
-fn write_durably(path: &Path, text: &[u8]) -> std::io::Result<()> {
-    let mut file = fs::File::create(path)?;
-    file.write_all(text)?;
-    file.sync_all()
 }
 
 /// What is gone, for people.

@@ -6,7 +6,7 @@
 //! | `world` | clock and chance |
 //! | `model` | what a store should hold |
 //! | `properties` | what must hold at every moment |
-//! | `runner`, `acts`, `held`, `compaction`, `snapshots`, `verified` | the run: programs start, work, end; every answer is judged |
+//! | `runner`, `acts`, `held`, `compaction`, `snapshots`, `verified`, `repaired` | the run: programs start, work, end; every answer is judged |
 //! | `warned`, `amended`, `history` | what the rules say of a shot, what becomes of recorded ones, and what is told of that |
 //! | `crash_points` | small workloads, ended after every single operation, in the recovery too |
 //! | `shrink` | the smallest workload that fails the same way |
@@ -22,6 +22,7 @@ mod history;
 mod model;
 mod people;
 mod properties;
+mod repaired;
 mod rows;
 mod runner;
 mod shrink;
@@ -97,6 +98,10 @@ pub struct Ran {
     pub verified: u64,
     /// What was found then.
     pub findings: u64,
+    /// Stores that were repaired.
+    pub repaired: u64,
+    /// What was given up then.
+    pub given_up: u64,
     /// Registers that were said to be held.
     pub held: u64,
     /// Of them, confirmed.
@@ -170,6 +175,8 @@ impl Ran {
         self.snapshots_restored += other.snapshots_restored;
         self.verified += other.verified;
         self.findings += other.findings;
+        self.repaired += other.repaired;
+        self.given_up += other.given_up;
         self.held += other.held;
         self.confirmed += other.confirmed;
         self.rotated += other.rotated;
@@ -207,9 +214,12 @@ impl fmt::Display for Ran {
             ended_recoveries,
             ..
         } = self;
-        let Ran { snapshots, snapshots_restored, verified, findings, .. } = self;
+        let Ran { snapshots, snapshots_restored, verified, findings, repaired, given_up, .. } = self;
         writeln!(f, "{snapshots} snapshots made, {snapshots_restored} stores restored from them")?;
-        writeln!(f, "{verified} times verified, {findings} findings")?;
+        writeln!(
+            f,
+            "{verified} times verified, {findings} findings; {repaired} stores repaired, {given_up} times something given up"
+        )?;
         let Ran { torn, restored, rebuilt, doubts, doubts_present, doubts_absent, no_room, .. } = self;
         writeln!(f, "{calls} calls of the disk, {operations} of them operations")?;
         writeln!(

@@ -131,11 +131,11 @@ impl Runner {
     }
 
     fn after_step(&mut self, index: usize) -> Result<(), Failure> {
-        if self.disk.stopped() {
-            return self.end(None);
-        }
         if self.ran.over {
             return Ok(());
+        }
+        if self.disk.stopped() {
+            return self.end(None);
         }
         if self.rots_while_mapped() {
             return self.end(Some(Fate::Killed));
@@ -185,7 +185,14 @@ impl Runner {
         }
         self.disk.heal();
         self.reopen()?;
-        if self.disk.stopped() { self.end(None) } else { Ok(()) }
+        if self.disk.stopped() {
+            return self.end(None);
+        }
+        if self.damaged.is_empty() || self.ran.over {
+            return Ok(());
+        }
+        self.end_program(Some(Fate::Killed))?;
+        self.repairs()
     }
 
     fn set_end(&mut self) {
@@ -202,7 +209,7 @@ impl Runner {
         self.open()
     }
 
-    fn end_program(&mut self, fate: Option<Fate>) -> Result<(), Failure> {
+    pub(super) fn end_program(&mut self, fate: Option<Fate>) -> Result<(), Failure> {
         // An end that was set and has not come is of no use any more, except that it came now.
         let drawn = [Fate::Killed, Fate::Cut(Unsynced::Torn(self.disk.calls())), Fate::Cut(Unsynced::Lost)];
         let stopped = self.disk.stopped();
@@ -270,8 +277,7 @@ impl Runner {
                     ensure(!whole, "a store that is whole opens", || damage.to_string())?;
                     blame(&damage, &self.damaged)?;
                     self.ran.refused += 1;
-                    self.ran.over = true;
-                    return Ok(());
+                    return self.repairs();
                 }
                 Err(error) => return ensure(false, "a store opens again", || format!("{error:?}")),
             }

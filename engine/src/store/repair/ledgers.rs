@@ -9,6 +9,7 @@ use std::path::Path;
 
 use sesshu_proto::v1::{Generation as GenerationMessage, Manifest};
 
+use super::super::file_hash::file_hash;
 use super::super::fold::{resident_of, to_fold, unchanged};
 use super::super::manifest::StoreMark;
 use super::super::snapshot::{Snapshot, generation_path};
@@ -31,7 +32,7 @@ pub(super) fn mend(
     (manifest, mark): (&mut Manifest, StoreMark),
     by_another: bool,
     repairs: Repairs<'_>,
-    done: &mut Done,
+    done: &mut Done<'_>,
 ) -> Result<bool, RepairError> {
     let mut subject = Subject::pin(platform.disk.clone(), (manifest.clone(), mark), None, platform.cores())?;
     read_log(&mut subject)?;
@@ -39,6 +40,13 @@ pub(super) fn mend(
         manifest.generations = subject.current.values().cloned().collect();
     }
     let mut is_other = by_another;
+    for message in unnamed(&subject, mark)? {
+        let municipality =
+            Municipality::from_five_digits(message.municipality).expect("a ledger's directory has its name");
+        subject.install(municipality, &message)?;
+        name(manifest, message);
+        is_other = true;
+    }
     for (&municipality, message) in &subject.current {
         let ledger = subject.state.ledgers.get(municipality.ordinal());
         let generation = ledger.and_then(|ledger| ledger.generation.as_ref());
@@ -55,13 +63,70 @@ pub(super) fn mend(
             (Some(ledger), Some(generation), Some(examined)) => mending.salvage(ledger, generation, &examined, done)?,
             _ => mending.begin_anew(done)?,
         };
-        match manifest.generations.iter_mut().find(|it| it.municipality == message.municipality) {
-            Some(named) => *named = next,
-            None => manifest.generations.push(next),
-        }
+        name(manifest, next);
         is_other = true;
     }
     Ok(is_other)
+}
+
+/// Has a manifest name a generation as its ledger's.
+fn name(manifest: &mut Manifest, message: GenerationMessage) {
+    match manifest.generations.iter_mut().find(|it| it.municipality == message.municipality) {
+        Some(named) => *named = message,
+        None => manifest.generations.push(message),
+    }
+}
+
+/// Whole generations that come after the ones that manifest and log name: the events that installed them are among those that are gone. Events behind them lead
+/// on to nothing that they fold, so without them shots would be out of reach.
+fn unnamed(subject: &Subject, mark: StoreMark) -> Result<Vec<GenerationMessage>, RepairError> {
+    let Some((address, installed_sequence, installed_at)) = subject.newest_lost else { return Ok(Vec::new()) };
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| OpenError::Disk { doing: "reading", path, source }
+    };
+    let (disk, mut found) = (&*subject.disk, Vec::new());
+    for municipality in Municipality::all() {
+        let directory = generation::directory(municipality);
+        let current = subject.current.get(&municipality).map_or(0, |current| current.generation);
+        let mut later = disk.list(&directory).map_err(failed(&directory))?;
+        later.retain(|path| generation::number_of(path).is_some_and(|number| number > current));
+        for path in later.iter().rev() {
+            let identity = generation::identity_of(disk, path, mark.lookup_key).map_err(failed(path))?;
+            let Some((identity, length)) = identity.filter(|(identity, _)| {
+                is_of(identity, path, mark, municipality) && identity.folded_position <= address
+            }) else {
+                continue;
+            };
+            let Ok(generation) = Generation::open(disk, municipality, identity, length) else { continue };
+            let hash =
+                file_hash(&*disk.open(path).map_err(failed(path))?, length, &mut |_| {}).map_err(failed(path))?;
+            let examined = generation.examine(hash.as_bytes(), &mut |_| ControlFlow::Continue(()));
+            if examined.is_none_or(|examined| !examined.flaws.is_empty()) {
+                continue;
+            }
+            found.push(GenerationMessage {
+                municipality: identity.five_digits,
+                generation: identity.generation,
+                file_length: length,
+                salt: identity.salt.0,
+                folded_position: identity.folded_position,
+                blake3: hash.as_bytes().to_vec().into(),
+                installed_sequence,
+                installed_at,
+                entries: generation.counters().entries,
+                ..GenerationMessage::default()
+            });
+            break;
+        }
+    }
+    Ok(found)
+}
+
+fn is_of(identity: &Identity, path: &Path, mark: StoreMark, municipality: Municipality) -> bool {
+    identity.store_id == mark.id
+        && identity.five_digits == municipality.five_digits()
+        && Some(identity.generation) == generation::number_of(path)
 }
 
 /// One damaged generation.
@@ -114,7 +179,7 @@ impl Mending<'_> {
     }
 
     /// The same file, of what is whole of it.
-    fn make_again(&self, done: &mut Done) -> Result<bool, RepairError> {
+    fn make_again(&self, done: &mut Done<'_>) -> Result<bool, RepairError> {
         let path = generation::path(self.municipality, self.message.generation);
         let staging = self.staging(self.message.generation)?;
         let GenerationMessage { file_length, blake3, .. } = self.message;
@@ -129,7 +194,7 @@ impl Mending<'_> {
     }
 
     /// The same file, from the snapshot.
-    fn take_over(&self, done: &mut Done) -> Result<bool, RepairError> {
+    fn take_over(&self, done: &mut Done<'_>) -> Result<bool, RepairError> {
         let Some(source) = self.repairs.source else { return Ok(false) };
         let GenerationMessage { generation, file_length, blake3, .. } = self.message;
         let from = generation_path(self.municipality, *generation);
@@ -156,7 +221,7 @@ impl Mending<'_> {
         ledger: &Ledger,
         generation: &Generation,
         examined: &Examined,
-        done: &mut Done,
+        done: &mut Done<'_>,
     ) -> Result<GenerationMessage, RepairError> {
         let number = self.message.generation + 1;
         let (staging, identity) = (self.staging(number)?, self.next_identity(number)?);
@@ -199,19 +264,19 @@ impl Mending<'_> {
         // What the index cannot name either.
         let known = examined.entries + examined.lost.len() as u64;
         if let Some(count) = self.message.entries.checked_sub(known).filter(|&count| count > 0) {
-            done.lost.push(Loss::People { municipality: self.municipality, count: Some(count) });
+            done.journal.give_up([Loss::People { municipality: self.municipality, count: Some(count) }])?;
         }
-        done.lost.extend(lost.into_values());
+        done.journal.give_up(lost.into_values())?;
         self.finish(builder, &staging, number)
     }
 
     /// The next generation, of nothing.
-    fn begin_anew(&self, done: &mut Done) -> Result<GenerationMessage, RepairError> {
+    fn begin_anew(&self, done: &mut Done<'_>) -> Result<GenerationMessage, RepairError> {
         let number = self.message.generation + 1;
         let (staging, identity) = (self.staging(number)?, self.next_identity(number)?);
         let builder = Builder::create(&*self.platform.disk, &staging, identity).map_err(self.failed("making"))?;
         let count = Some(self.message.entries).filter(|&count| count > 0);
-        done.lost.push(Loss::People { municipality: self.municipality, count });
+        done.journal.give_up([Loss::People { municipality: self.municipality, count }])?;
         self.finish(builder, &staging, number)
     }
 

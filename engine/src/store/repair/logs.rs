@@ -8,11 +8,14 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::{Done, Loss};
 use crate::StoreId;
 use crate::disk::{Disk, ReadDisk, exchanged};
 use crate::error::{OpenError, RepairError};
+use crate::ledger::Effect;
 use crate::log::{self, ExaminedLog, Gap, LostEvent, Named, Segment, Segments, Vouched};
 use crate::platform::Platform;
+use crate::ticket::Ticket;
 
 /// A log that may be damaged.
 pub(super) struct Log {
@@ -25,23 +28,19 @@ pub(super) struct Log {
     pub(super) place: &'static str,
 }
 
-/// What was done to it.
-#[derive(Default)]
-pub(super) struct Mended {
-    pub(super) made_again: BTreeSet<PathBuf>,
-    pub(super) replaced: BTreeSet<PathBuf>,
-    pub(super) lost: Vec<LostEvent>,
-}
-
-impl Mended {
-    pub(super) fn is_something(&self) -> bool {
-        !(self.made_again.is_empty() && self.replaced.is_empty() && self.lost.is_empty())
-    }
-}
+/// What the loss of an event is: of its sequence, its ticket, its commit time.
+pub(super) type LossOf<'a> = dyn Fn(u64, Option<Ticket>, u64) -> Loss + 'a;
 
 impl Log {
-    pub(super) fn mend(&self, platform: &Platform, accept_loss: bool) -> Result<Mended, RepairError> {
-        let mut mended = Mended::default();
+    /// Whether anything was done.
+    pub(super) fn mend(
+        &self,
+        platform: &Platform,
+        accept_loss: bool,
+        done: &mut Done<'_>,
+        loss: &LossOf<'_>,
+    ) -> Result<bool, RepairError> {
+        let mut is_something = false;
         // What was tried and did not help is not tried again.
         let mut tried = BTreeSet::new();
         loop {
@@ -50,8 +49,9 @@ impl Log {
             let missing = damaged.iter().filter_map(|damage| log::number_of(&damage.file));
             let mut changed = false;
             for number in missing.filter(|&number| tried.insert((number, 0))) {
-                changed |= self.bring_back(platform, number, &segments, &examined, accept_loss, &mut mended)?;
+                changed |= self.bring_back(platform, number, &segments, &examined, accept_loss, done)?;
             }
+            is_something |= changed;
             if changed {
                 continue;
             }
@@ -62,22 +62,24 @@ impl Log {
                 };
                 let number = segment.header.number;
                 if tried.insert((number, gap.positions.start)) && self.take_over(segment, gap)? {
-                    mended.replaced.insert(self.place_of(segment));
+                    done.replaced.insert(self.place_of(segment));
                     changed = true;
                 }
             }
+            is_something |= changed;
             if changed {
                 continue;
             }
-            self.fill(&segments, &examined, accept_loss, &mut mended)?;
+            is_something |= self.fill(&segments, &examined, accept_loss, done, loss)?;
             for damage in &examined.headers {
                 let Some(segment) = log::number_of(&damage.file).and_then(|number| segments.number(number)) else {
                     continue;
                 };
                 self.write(segment, segment.header.base, &segment.header.encode())?;
-                mended.made_again.insert(self.place_of(segment));
+                done.made_again.insert(self.place_of(segment));
+                is_something = true;
             }
-            return Ok(mended);
+            return Ok(is_something);
         }
     }
 
@@ -102,14 +104,14 @@ impl Log {
         segments: &Segments,
         examined: &ExaminedLog,
         accept_loss: bool,
-        mended: &mut Mended,
+        done: &mut Done<'_>,
     ) -> Result<bool, RepairError> {
         let path = log::path(number);
         let name = exchanged(&path, log::DIRECTORY.as_ref(), self.place.as_ref());
         let kept = self.source.as_ref().and_then(|source| log::segment_bytes(&**source, self.store_id, &path));
         if let Some(bytes) = kept {
             self.put(&path, &bytes)?;
-            mended.replaced.insert(name);
+            done.replaced.insert(name);
             return Ok(true);
         }
         let gap = examined.gaps.iter().find(|gap| gap.damage.file == path);
@@ -178,8 +180,10 @@ impl Log {
         segments: &Segments,
         examined: &ExaminedLog,
         accept_loss: bool,
-        mended: &mut Mended,
-    ) -> Result<(), RepairError> {
+        done: &mut Done<'_>,
+        loss: &LossOf<'_>,
+    ) -> Result<bool, RepairError> {
+        let mut is_something = false;
         let gaps: Vec<&Gap> = examined.gaps.iter().filter(|gap| accept_loss || gap.lost() == 0).collect();
         let named = self.named(segments, &gaps);
         for gap in gaps {
@@ -187,13 +191,15 @@ impl Log {
             let before = self.time_before(segments, gap.positions.start);
             let filled = segment.and_then(|segment| Some((segment, log::fill(gap, segment, &named, before)?)));
             let Some((segment, (bytes, lost))) = filled else { continue };
+            let ticket = |lost: &LostEvent| Ticket::from_bits(lost.ticket_bits).ok();
+            done.journal.give_up(lost.iter().map(|lost| loss(lost.sequence, ticket(lost), lost.time_ms)))?;
             self.write(segment, gap.positions.start, &bytes)?;
-            mended.lost.extend(&lost);
+            is_something = true;
             if lost.is_empty() {
-                mended.made_again.insert(self.place_of(segment));
+                done.made_again.insert(self.place_of(segment));
             }
         }
-        Ok(())
+        Ok(is_something)
     }
 
     /// Places in gaps that later events lead to, and where those lead on.
@@ -204,7 +210,7 @@ impl Log {
             gaps.iter().any(|gap| gap.positions.contains(&address) && gap.whole.binary_search(&address).is_err())
         };
         let mut find = |event: &log::Event<'_>| {
-            if event.previous != 0 && is_gone(event.previous) {
+            if event.previous != 0 && is_gone(event.previous) && Effect::of(event.header).is_some() {
                 named.insert(event.previous, Named { ticket_bits: event.header.ticket_bits, previous: 0 });
             }
         };
@@ -218,7 +224,9 @@ impl Log {
             places.entry(*ticket_bits).or_default().insert(address);
         }
         let mut collect = |event: &log::Event<'_>| {
-            if let Some(places) = places.get_mut(&event.header.ticket_bits) {
+            // An installed register names its ledger as a ticket, and is none's.
+            let of_ticket = Effect::of(event.header).and_then(|_| places.get_mut(&event.header.ticket_bits));
+            if let Some(places) = of_ticket {
                 places.insert(event.address);
             }
         };

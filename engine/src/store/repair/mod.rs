@@ -6,6 +6,7 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | `journal` | what is given up, before it is |
 //! | `manifest` | the manifest, from the one before it and the log |
 //! | `logs` | segments and batches: headers made again, bytes taken from a snapshot, places of events that are gone |
 //! | `ledgers` | generations: made again, taken from a snapshot, or made of what is whole |
@@ -16,15 +17,18 @@
 //! | damaged generations get a file beside them, which takes their name, or the next number | the same; a file that no manifest names |
 //! | the manifest is written | the store |
 
+mod journal;
 mod ledgers;
 mod logs;
 mod manifest;
 
 use std::collections::BTreeSet;
+use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use self::journal::Journal;
 use super::held_file::{self, HeldId};
 use super::open::take_lock;
 use super::snapshot::Snapshot;
@@ -43,6 +47,9 @@ pub struct Repairs<'s> {
     /// Give up what nothing brings back.
     pub accept_loss: bool,
 }
+
+/// Keeps the list of what is gone, durably; until it returns, the store does.
+pub type Keep<'a> = dyn FnMut(&[Loss]) -> io::Result<()> + 'a;
 
 /// Something that is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,11 +113,10 @@ pub struct Repaired {
 pub type RepairWatcher<'a> = dyn FnMut(super::Verifying) + Send + 'a;
 
 /// What was done so far.
-#[derive(Default)]
-struct Done {
+struct Done<'d> {
     made_again: BTreeSet<PathBuf>,
     replaced: BTreeSet<PathBuf>,
-    lost: Vec<Loss>,
+    journal: Journal<'d>,
 }
 
 /// Repairs the closed store in a directory.
@@ -118,7 +124,12 @@ struct Done {
 /// # Errors
 ///
 /// [`RepairError`]. What was repaired until then stays so; again does the rest.
-pub fn repair(path: &Path, repairs: Repairs<'_>, told: &mut RepairWatcher<'_>) -> Result<Repaired, RepairError> {
+pub fn repair(
+    path: &Path,
+    repairs: Repairs<'_>,
+    told: &mut RepairWatcher<'_>,
+    keep: &mut Keep<'_>,
+) -> Result<Repaired, RepairError> {
     let disk = RealDisk::existing(path);
     let failed = |source| OpenError::Disk { doing: "opening", path: path.to_owned(), source };
     let names = disk.list(Path::new("")).map_err(failed)?;
@@ -126,7 +137,7 @@ pub fn repair(path: &Path, repairs: Repairs<'_>, told: &mut RepairWatcher<'_>) -
     if ![super::manifest::PATH, super::manifest::SPARE, crate::log::DIRECTORY].into_iter().any(is_there) {
         return Err(OpenError::NoStore(path.to_owned()).into());
     }
-    repair_on(Platform::on(Arc::new(disk)), path, repairs, told)
+    repair_on(Platform::on(Arc::new(disk)), path, repairs, told, keep)
 }
 
 /// As [`repair`], on another platform. `path` names the store in messages.
@@ -139,10 +150,12 @@ pub fn repair_on(
     path: &Path,
     repairs: Repairs<'_>,
     told: &mut RepairWatcher<'_>,
+    keep: &mut Keep<'_>,
 ) -> Result<Repaired, RepairError> {
     let disk = &platform.disk;
     let _lock = take_lock(&**disk, path)?;
-    let mut done = Done::default();
+    let journal = Journal::open(&**disk)?;
+    let mut done = Done { made_again: BTreeSet::new(), replaced: BTreeSet::new(), journal };
     let manifest::Found { mut manifest, mark, is_whole } = manifest::find(&**disk, repairs.source)?;
     if let Some(source) = repairs.source.filter(|source| source.store_id() != mark.id) {
         return Err(RepairError::OfAnotherStore { snapshot: source.store_id(), store: mark.id });
@@ -156,9 +169,8 @@ pub fn repair_on(
         vouched: super::open::vouched(&manifest),
         place: crate::log::DIRECTORY,
     };
-    let mended = log.mend(&platform, repairs.accept_loss)?;
-    let is_other_log = mended.is_something();
-    done.take(&mended, |sequence, ticket, time_ms| Loss::Event { sequence, ticket, time_ms });
+    let of_event = |sequence, ticket, time_ms| Loss::Event { sequence, ticket, time_ms };
+    let is_other_log = log.mend(&platform, repairs.accept_loss, &mut done, &of_event)?;
     if let Some(named) = manifest.access {
         let log = logs::Log {
             disk: Arc::new(crate::disk::Instead::new(Arc::clone(disk), crate::log::DIRECTORY, access::DIRECTORY)),
@@ -169,8 +181,8 @@ pub fn repair_on(
             vouched: access::vouched(Some(&named)),
             place: access::DIRECTORY,
         };
-        let mended = log.mend(&platform, repairs.accept_loss)?;
-        done.take(&mended, |sequence, _, time_ms| Loss::Access { sequence, time_ms });
+        let of_entry = |sequence, _, time_ms| Loss::Access { sequence, time_ms };
+        log.mend(&platform, repairs.accept_loss, &mut done, &of_entry)?;
     }
 
     let is_other = ledgers::mend(&platform, (&mut manifest, mark), !is_whole, repairs, &mut done)?;
@@ -209,23 +221,16 @@ pub fn repair_on(
     };
     let verified = verify_closed(platform.disk.clone(), platform.cores(), &mut watcher)?;
     let left = verified.expect("nobody ends it").findings;
-    let Done { made_again, replaced, mut lost } = done;
-    lost.sort_unstable();
-    lost.dedup();
+    let Done { made_again, replaced, journal } = done;
+    if !journal.lost().is_empty() {
+        keep(journal.lost()).map_err(RepairError::NotKept)?;
+    }
+    let lost = journal.close()?;
     Ok(Repaired { made_again: made_again.into_iter().collect(), replaced: replaced.into_iter().collect(), lost, left })
 }
 
-impl Done {
-    fn take(&mut self, mended: &logs::Mended, loss: impl Fn(u64, Option<Ticket>, u64) -> Loss) {
-        self.made_again.extend(mended.made_again.iter().cloned());
-        self.replaced.extend(mended.replaced.iter().cloned());
-        let ticket = |bits: u64| Ticket::from_bits(bits).ok();
-        self.lost.extend(mended.lost.iter().map(|lost| loss(lost.sequence, ticket(lost.ticket_bits), lost.time_ms)));
-    }
-}
-
 /// Held loads that are not whole go: they wait for somebody's word, and nobody can say what it would mean.
-fn give_up_held(disk: &dyn Disk, store_id: crate::StoreId, done: &mut Done) -> Result<(), RepairError> {
+fn give_up_held(disk: &dyn Disk, store_id: crate::StoreId, done: &mut Done<'_>) -> Result<(), RepairError> {
     let directory = Path::new(held_file::DIRECTORY);
     let failed = |doing, path: &Path| {
         let path = path.to_owned();
@@ -241,8 +246,8 @@ fn give_up_held(disk: &dyn Disk, store_id: crate::StoreId, done: &mut Done) -> R
             hash.is_some_and(|hash| hash.as_bytes()[..] == held.generation.blake3[..])
         });
         if !is_whole {
+            done.journal.give_up([Loss::Held { id }])?;
             held_file::remove(disk, id).map_err(failed("removing", &path))?;
-            done.lost.push(Loss::Held { id });
         }
     }
     Ok(())

@@ -108,7 +108,7 @@ fn kept_tails(
     let Some(message) = &subject.manifest.checkpoint else { return Ok(0) };
     meter.read(message.file_length)?;
     let path = checkpoint::path(message.position);
-    if !log.is_whole || !subject.lacking.is_empty() {
+    if !log.is_whole || subject.lacked {
         // Whether it fits them nobody can say.
         if let Err(damage) = checkpoint::map(&*subject.disk, message) {
             findings.add(damage, 0, Remedy::Rebuild);

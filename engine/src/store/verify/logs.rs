@@ -48,6 +48,9 @@ pub(super) fn verify(
         if event.header.kind == kind::RESIDENT_CHANGED && event.header.flags & flag::LINKED != 0 {
             linked.extend(Ticket::from_bits(event.header.ticket_bits));
         }
+        if event.header.kind == kind::EVENTS_LOST {
+            subject.newest_lost = Some((event.address, event.header.sequence, event.header.time_ms));
+        }
         if failed.is_none() {
             astray.extend(way_back(subject, &segments, event));
             failed = replay(subject, findings, &segments, event).err();
@@ -62,7 +65,7 @@ pub(super) fn verify(
     tell(findings, &examined, &|damage| damage);
     let is_whole = examined.gaps.is_empty() && examined.unreadable.is_empty() && !subject.lacks_segments;
     // Otherwise some lead to what is missing.
-    for damage in astray.into_iter().filter(|_| is_whole && subject.lacking.is_empty()) {
+    for damage in astray.into_iter().filter(|_| is_whole && !subject.lacked) {
         findings.add(damage, 1, Remedy::Replace);
     }
     access_log(subject, findings, meter)?;

@@ -42,6 +42,10 @@ pub(in crate::store) struct Subject {
     pub(super) lacks_segments: bool,
     /// Ledgers whose current generation cannot be read at all.
     pub(super) lacking: BTreeSet<Municipality>,
+    /// One could not be read, which another has replaced since: what its tail would be nobody can say.
+    pub(super) lacked: bool,
+    /// The newest event of the log that was given up: address, sequence, commit time.
+    pub(in crate::store) newest_lost: Option<(u64, u64, u64)>,
     /// What was found on the way.
     pub(super) findings: Findings,
 }
@@ -72,6 +76,8 @@ impl Subject {
             threads,
             lacks_segments,
             lacking: BTreeSet::new(),
+            lacked: false,
+            newest_lost: None,
             findings,
         };
         for message in std::mem::take(&mut subject.manifest.generations) {
@@ -88,7 +94,11 @@ impl Subject {
     }
 
     /// Makes a generation the current one of its ledger, behind the events that it folds.
-    pub(super) fn install(&mut self, municipality: Municipality, message: &GenerationMessage) -> Result<(), OpenError> {
+    pub(in crate::store) fn install(
+        &mut self,
+        municipality: Municipality,
+        message: &GenerationMessage,
+    ) -> Result<(), OpenError> {
         if let Some(before) = self.current.insert(municipality, message.clone()) {
             // Whatever became of that: nothing needs it any more.
             let path = generation::path(municipality, before.generation);
@@ -133,6 +143,7 @@ impl Subject {
             }
         };
         self.lacking.insert(municipality);
+        self.lacked = true;
         self.findings.of_error(error, Some(message.entries), remedy)?;
         Ok(None)
     }
