@@ -1,8 +1,7 @@
-//! The drill: whatever is damaged is brought back, from what is whole or from a snapshot, and what cannot be is listed, each ticket and event.
+//! The drill: whatever is damaged is brought back, from what is whole or from a snapshot, and what cannot be is listed, each ticket. `repair_log` is that of the log.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -10,78 +9,9 @@ use std::path::{Path, PathBuf};
 use rand::RngExt;
 use sesshu_engine::disk::{SimulatedDisk, Unsynced};
 use sesshu_engine::error::RepairError;
-use sesshu_engine::{
-    ClosedStore, Loss, MyNumberQuestion, Platform, Remedy, Repaired, Repairs, Snapshot, SnapshotName, Store, repair,
-    repair_on,
-};
-use sesshu_tests::{
-    Answer, CHIYODA, NAHA, Place, answer, flip, load, municipality, my_number, raw_batches, record, resident, rng,
-    shot, ticket,
-};
-
-const GENERATION: &str = "ledgers/131016/000001.gen";
-
-/// Tickets that are asked for.
-fn tickets() -> impl Iterator<Item = (u32, u64)> {
-    (1..=20).map(|number| (CHIYODA, number)).chain((1..=9).map(|number| (NAHA, number)))
-}
-
-/// A register with My Numbers and shots that are folded, one without, shots and changes that are not folded, and an access log.
-fn lived(place: &Place) -> Store {
-    let store = place.open();
-    for number in [2, 5, 7] {
-        record(&store, shot(ticket(CHIYODA, number), number as u32, &format!("c-{number}")));
-    }
-    let mut register = store.load(municipality(CHIYODA)).unwrap();
-    for number in 1..=18u64 {
-        let my_number = number.is_multiple_of(2).then(|| my_number(number));
-        register.push(sesshu_engine::intake::Row::check(number, my_number, resident(number, 1), 0).unwrap()).unwrap();
-    }
-    register.commit(None).unwrap();
-    load(&store, NAHA, 1..=8, 1);
-    for (at, number) in [1, 2, 3, 1, 4, 2, 1].into_iter().enumerate() {
-        record(&store, shot(ticket(CHIYODA, number), 20 + at as u32, &format!("t-{at}")));
-        record(&store, shot(ticket(NAHA, number + 5), 30 + at as u32, &format!("n-{at}")));
-    }
-    let question = MyNumberQuestion { my_number: my_number(2), purpose: "a test", who: "nobody" };
-    store.with_my_number(&store.view(), &question, 10).unwrap();
-    store
-}
-
-/// A closed store, and an export of a snapshot of it that has all of it.
-fn exported() -> (Place, Snapshot, tempfile::TempDir) {
-    let place = Place::in_memory();
-    let store = lived(&place);
-    let name = SnapshotName::parse("noon").unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let to = directory.path().join("exported");
-    store.create_snapshot(&name).unwrap().export(&to, &mut |_| {}).unwrap();
-    store.delete_snapshot(&name).unwrap();
-    drop(store);
-    (place, Snapshot::exported(&to).unwrap(), directory)
-}
-
-fn mend(place: &Place, source: Option<&Snapshot>, accept_loss: bool) -> Repaired {
-    repair(&place.path(), Repairs { source, accept_loss }, &mut |_| {}, &mut |_| Ok(())).unwrap()
-}
-
-/// What a store says of every ticket.
-fn everything(place: &Place) -> BTreeMap<(u32, u64), Answer> {
-    let store = place.open();
-    let view = store.view();
-    tickets().map(|(code, number)| ((code, number), answer(&view, ticket(code, number)))).collect()
-}
-
-fn findings(place: &Place) -> usize {
-    let store = ClosedStore::open(&place.path()).unwrap();
-    store.verify(&mut |_| ControlFlow::Continue(())).unwrap().unwrap().findings.len()
-}
-
-fn is_whole_again(place: &Place, before: &BTreeMap<(u32, u64), Answer>, what: &str) {
-    assert_eq!(findings(place), 0, "{what}");
-    assert!(everything(place) == *before, "{what}");
-    assert_eq!(findings(place), 0, "{what}, opened and closed");
-}
+use sesshu_engine::{Loss, MyNumberQuestion, Platform, Remedy, Repaired, Repairs, repair, repair_on};
+use sesshu_tests::drill::{GENERATION, everything, exported, findings, is_whole_again, lived, mend, segment};
+use sesshu_tests::{CHIYODA, NAHA, Place, flip, load, municipality, my_number, raw_batches, record, rng, shot, ticket};
 
 /// Ticket numbers of Chiyoda whose row or folded shots are gone.
 fn numbers(lost: &[Loss]) -> Vec<u64> {
@@ -284,111 +214,6 @@ fn without_any_manifest_a_snapshot_of_the_store_has_one_and_no_other_will_do() {
     is_whole_again(&place, &before, "a manifest from a snapshot");
 }
 
-/// The segment that has the shots.
-fn segment(place: &Place) -> PathBuf {
-    place.segments()[0].clone()
-}
-
-#[test]
-fn the_header_of_a_batch_costs_nothing_and_an_event_costs_itself() {
-    let place = Place::in_memory();
-    drop(lived(&place));
-    let before = everything(&place);
-    let whole = place.bytes();
-    let segment = segment(&place);
-    let batches = raw_batches(&whole[&segment]);
-    let shots: Vec<_> = batches.iter().filter(|batch| batch.count == 1).collect();
-    for batch in &shots {
-        flip(&place.file(&segment), batch.at + 20, 1);
-        let repaired = mend(&place, None, false);
-        assert_eq!((&repaired.made_again[..], &repaired.left[..]), (&[segment.clone()][..], &[][..]), "{batch:?}");
-        is_whole_again(&place, &before, "a batch whose header was made again");
-        place.restore(&whole);
-    }
-    // The first of three shots of one ticket: later ones lead to it.
-    let first = shots.iter().find(|batch| batch.first_sequence == 6).unwrap();
-    flip(&place.file(&segment), first.at + 60, 1);
-    let repaired = mend(&place, None, false);
-    assert_eq!((repaired.left.len(), repaired.left[0].tickets), (1, Some(1)), "{:?}", repaired.left);
-    let repaired = mend(&place, None, true);
-    let [Loss::Event { sequence: 6, ticket: Some(gone), .. }] = repaired.lost[..] else {
-        panic!("{:?}", repaired.lost)
-    };
-    assert_eq!((gone, &repaired.left[..]), (ticket(CHIYODA, 1), &[][..]));
-    for (asked, now) in everything(&place) {
-        let shots = before[&asked].shots().iter().filter(|shot| shot.shot_id != 6);
-        assert!(now.shots().iter().eq(shots), "{asked:?}: {now:?}");
-    }
-    // It goes on as any other.
-    let store = place.open();
-    record(&store, shot(gone, 77, "again"));
-    store.compact(municipality(CHIYODA), None, &mut |_| ControlFlow::Continue(())).unwrap();
-    drop(store);
-    assert_eq!(findings(&place), 0);
-}
-
-#[test]
-fn whatever_happens_to_a_log_what_is_whole_of_it_stays_and_what_is_gone_is_counted() {
-    let mut rng = rng();
-    let place = Place::in_memory();
-    drop(lived(&place));
-    let before = everything(&place);
-    let whole = place.bytes();
-    let segment = segment(&place);
-    let written = whole[&segment].iter().rposition(|&byte| byte != 0).unwrap();
-    let (mut events, mut nothing) = (0, 0);
-    for trial in 0..300 {
-        let mut bytes = whole[&segment].clone();
-        for _ in 0..=trial % 3 {
-            let at = rng.random_range(8192..written);
-            let end = (at + [1, 8, 100, 512, 3000][trial % 5]).min(written);
-            let zeros = trial % 2 == 0;
-            bytes[at..end].iter_mut().for_each(|byte| *byte = if zeros { 0 } else { rng.random() });
-        }
-        fs::write(place.file(&segment), &bytes).unwrap();
-        let repaired = mend(&place, None, true);
-        assert_eq!(repaired.left, [], "trial {trial}");
-        let gone: Vec<u64> = repaired
-            .lost
-            .iter()
-            .map(|loss| if let Loss::Event { sequence, .. } = loss { *sequence } else { panic!("{loss:?}") })
-            .collect();
-        assert_eq!(findings(&place), 0, "trial {trial}");
-        // An install that is gone leaves a generation that nobody names, which the manifest does.
-        for (asked, now) in everything(&place) {
-            let shots = before[&asked].shots().iter().filter(|shot| !gone.contains(&shot.shot_id));
-            let expected: Vec<u64> = shots.map(|shot| shot.shot_id).collect();
-            let now: Vec<u64> = now.shots().iter().map(|shot| shot.shot_id).collect();
-            // What is folded is there though the event is gone.
-            assert!(expected.iter().all(|shot| now.contains(shot)), "trial {trial}, {asked:?}: {now:?}, {expected:?}");
-        }
-        events += gone.len();
-        nothing += usize::from(gone.is_empty());
-        place.restore(&whole);
-    }
-    assert!(events > 300 && nothing > 10, "{events} events gone, {nothing} times none");
-}
-
-#[test]
-fn a_segment_that_is_gone_is_listed_event_by_event() {
-    let place = Place::in_memory();
-    drop(lived(&place));
-    let before = everything(&place);
-    let segment = segment(&place);
-    fs::remove_file(place.file(&segment)).unwrap();
-    assert!(!mend(&place, None, false).left.is_empty());
-    let repaired = mend(&place, None, true);
-    assert_eq!(repaired.left, []);
-    let events = repaired.lost.iter().filter(|loss| matches!(loss, Loss::Event { ticket: None, .. })).count();
-    assert_eq!(events, 19, "{:?}", repaired.lost);
-    for (asked, now) in everything(&place) {
-        let before = before[&asked].shots().iter().filter(|shot| shot.shot_id <= 3);
-        assert!(now.shots().iter().eq(before), "{asked:?}: what is folded is there");
-    }
-    let store = place.open();
-    assert_eq!(record(&store, shot(ticket(CHIYODA, 1), 3, "")).sequence, 20, "no sequence is given twice");
-}
-
 #[test]
 fn a_generation_that_is_gone_is_begun_anew() {
     let place = Place::in_memory();
@@ -476,55 +301,6 @@ fn a_repair_that_is_cut_anywhere_is_gone_on_with() {
         }
     }
     assert!(cuts > 15, "{cuts}");
-}
-
-#[test]
-fn the_first_of_two_shots_of_one_batch_and_ticket_is_given_up_alone() {
-    let place = Place::in_memory();
-    let store = lived(&place);
-    let twice = |content| shot(ticket(NAHA, 9), content, "");
-    let recorded = store.record_many(vec![twice(1), twice(2), shot(ticket(CHIYODA, 4), 3, "")]);
-    assert!(recorded.iter().all(Result::is_ok));
-    let last = store.view().sequence();
-    store.compact(municipality(CHIYODA), None, &mut |_| ControlFlow::Continue(())).unwrap();
-    drop(store);
-    let whole = place.bytes();
-    let segment = segment(&place);
-    let batch = *raw_batches(&whole[&segment]).iter().find(|batch| batch.count == 3).unwrap();
-    for at in batch.at + 48..batch.at + batch.size {
-        flip(&place.file(&segment), at, 64);
-        let repaired = mend(&place, None, true);
-        let [Loss::Event { sequence, .. }] = repaired.lost[..] else { panic!("byte {at}: {:?}", repaired.lost) };
-        assert!((last - 2..=last).contains(&sequence) && repaired.left.is_empty(), "byte {at}: {repaired:?}");
-        place.restore(&whole);
-    }
-}
-
-#[test]
-fn a_register_whose_install_is_gone_is_found_again_by_its_file() {
-    // Killed before a manifest named it: nothing but the event says that it is the ledger's.
-    let (place, disk) = (Place::in_memory(), Place::in_memory());
-    let store = lived(&place);
-    let before = place.copy();
-    fs::copy(place.file("MANIFEST"), disk.key()).unwrap();
-    load(&store, NAHA, 1..=8, 2);
-    record(&store, shot(ticket(NAHA, 6), 50, "behind"));
-    let expected: Vec<Answer> = (1..=9).map(|number| answer(&store.view(), ticket(NAHA, number))).collect();
-    let killed = place.copy();
-    drop(store);
-    // The manifest that was before the register, and what names nothing of it.
-    fs::copy(disk.key(), killed.file("MANIFEST")).unwrap();
-    let generation = Path::new("ledgers/472018/000001.gen");
-    fs::write(killed.file(generation), &before.bytes()[generation]).unwrap();
-    let segment = segment(&killed);
-    let installs: Vec<_> = raw_batches(&fs::read(killed.file(&segment)).unwrap());
-    let behind = installs.iter().rev().filter(|batch| batch.count == 1).nth(1).unwrap();
-    flip(&killed.file(&segment), behind.at + 60, 1);
-    let repaired = mend(&killed, None, true);
-    assert!(matches!(repaired.lost[..], [Loss::Event { .. }]) && repaired.left.is_empty(), "{repaired:?}");
-    let store = killed.open();
-    let now: Vec<Answer> = (1..=9).map(|number| answer(&store.view(), ticket(NAHA, number))).collect();
-    assert_eq!(now, expected);
 }
 
 #[test]

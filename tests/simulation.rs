@@ -61,7 +61,7 @@ fn a_simulated_store_holds_what_a_model_holds() {
 fn every_operation_of_a_small_workload_is_a_crash_point() {
     let drawn = seed();
     let (begun, mut sum, mut all) = (Instant::now(), Ran::default(), 0);
-    for seed in (1..10).chain([drawn]) {
+    for seed in (1..6).chain([drawn]) {
         let workload = Workload::draw_small(seed);
         match crash_everywhere(&workload) {
             Ok((runs, ran)) => {
@@ -82,7 +82,7 @@ fn every_operation_of_a_small_workload_is_a_crash_point() {
 fn every_operation_of_a_recovery_is_a_crash_point() {
     let drawn = seed();
     let (begun, mut sum, mut all) = (Instant::now(), Ran::default(), 0);
-    for seed in (11..20).chain([drawn]) {
+    for seed in (11..15).chain([drawn]) {
         let workload = Workload::draw_small(seed);
         match crash_in_every_recovery(&workload, 3) {
             Ok((runs, ran)) => {

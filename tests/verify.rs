@@ -291,7 +291,8 @@ fn whatever_else_is_damaged_is_named() {
     let entry = raw_batches(&fs::read(place.file(access)).unwrap())[0].at + 60;
     let files = [
         (&*checkpoint, 40, Remedy::Rebuild),
-        ("MANIFEST", 30, Remedy::Replace),
+        ("MANIFEST", 30, Remedy::Rebuild),
+        ("MANIFEST.before", 30, Remedy::Rebuild),
         (access, entry, Remedy::Replace),
         ("snapshots/noon/SNAPSHOT", 40, Remedy::Replace),
         ("snapshots/noon/ledgers/131016-000001.gen", 9000, Remedy::Replace),

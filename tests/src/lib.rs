@@ -6,6 +6,7 @@
 //! Every test that draws random numbers prints its seed; `SESSHU_SEED` repeats a run.
 
 pub mod corpus;
+pub mod drill;
 pub mod machine;
 pub mod seeded;
 pub mod simulation;

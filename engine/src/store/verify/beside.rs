@@ -124,7 +124,7 @@ fn kept_tails(
     let start = match restored {
         Ok(start) => start.map_or(0, |start| start.position),
         // An open store may have written another one meanwhile.
-        Err(_) if subject.live.is_some() && !is_named(subject, message.position)? => return Ok(0),
+        Err(_) if subject.live.is_some() && (again.lacked || !is_named(subject, message.position)?) => return Ok(0),
         // The next open reads the log from its beginning.
         Err(damage) => {
             findings.add(damage, 0, Remedy::Rebuild);
