@@ -7,10 +7,11 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use rand::RngExt;
-use sesshu_engine::Loss;
+use sesshu_engine::intake::Change;
+use sesshu_engine::{ChangeOutcome, Loss, Store};
 use sesshu_tests::drill::{everything, findings, is_whole_again, lived, mend, segment};
 use sesshu_tests::{
-    Answer, CHIYODA, NAHA, Place, answer, flip, load, municipality, raw_batches, record, rng, shot, ticket,
+    Answer, CHIYODA, NAHA, Place, answer, flip, load, municipality, raw_batches, record, rng, row, shot, ticket,
 };
 
 #[test]
@@ -160,4 +161,42 @@ fn a_register_whose_install_is_gone_is_found_again_by_its_file() {
     let store = killed.open();
     let now: Vec<Answer> = (1..=9).map(|number| answer(&store.view(), ticket(NAHA, number))).collect();
     assert_eq!(now, expected);
+}
+
+#[test]
+fn a_reissue_of_which_one_end_is_gone_is_whole_when_it_is_applied_again() {
+    let reissue = || Change::reissue(municipality(NAHA), 3, row(20, 5)).unwrap();
+    let apply = |store: &Store| store.change(&[reissue()]).unwrap().pop().unwrap().unwrap().outcome;
+    // A new ticket that the register knows, or that nobody knows.
+    for registered in [true, false] {
+        let place = Place::in_memory();
+        let store = lived(&place);
+        if registered {
+            load(&store, NAHA, (1..=8).chain([20]), 1);
+        }
+        assert_ne!(apply(&store), ChangeOutcome::Unchanged);
+        let links = |store: &Store| {
+            [3, 20].map(|number| {
+                let answer = answer(&store.view(), ticket(NAHA, number));
+                (answer.resident().map(|row| row.name.clone()), answer.shots().len())
+            })
+        };
+        let expected = links(&store);
+        drop(store);
+        let whole = place.bytes();
+        let segment = segment(&place);
+        let batch = *raw_batches(&whole[&segment]).iter().rfind(|batch| batch.count == 2).unwrap();
+        for at in [batch.at + 60, batch.at + batch.size - 20] {
+            flip(&place.file(&segment), at, 1);
+            let repaired = mend(&place, None, true);
+            assert_eq!(repaired.lost.len(), 1, "{:?}", repaired.lost);
+            let store = place.open();
+            apply(&store);
+            assert_eq!(links(&store), expected, "registered {registered}, byte {at}");
+            assert_eq!(apply(&store), ChangeOutcome::Unchanged);
+            drop(store);
+            assert_eq!(findings(&place), 0, "registered {registered}, byte {at}");
+            place.restore(&whole);
+        }
+    }
 }

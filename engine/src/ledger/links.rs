@@ -31,6 +31,13 @@ impl Links {
         Links { previous: resident.previous_numbers.clone(), reissued_as: resident.reissued_as }
     }
 
+    /// Adds a ticket that its own replaced, unless it is there.
+    pub(crate) fn name(&mut self, previous: u64) {
+        if !self.previous.contains(&previous) {
+            self.previous.push(previous);
+        }
+    }
+
     /// Whether there are none.
     pub(crate) fn are_none(&self) -> bool {
         self.previous.is_empty() && self.reissued_as.is_none()

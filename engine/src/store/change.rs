@@ -167,9 +167,11 @@ fn judge_row(view: &View, change: &Prepared) -> Result<Judged<Changed>, Damage> 
 /// The ticket of `before` replaces the one that is valid of the person who has `previous`.
 fn reissue(view: &View, before: &Before<'_>, previous: Ticket, row: &SealedRow) -> Result<Judged<Changed>, Damage> {
     let successors = Before::of(view, previous)?.successors()?;
-    let links = before.links()?;
-    if successors.contains(&before.ticket) {
-        // It did so before.
+    let mut links = before.links()?;
+    if let Some(at) = successors.iter().position(|ticket| *ticket == before.ticket) {
+        // It did so before. Where damage took the one end of that, this brings it back.
+        let replaced = if at == 0 { previous } else { successors[at - 1] };
+        links.name(replaced.number());
         let judged = before.becomes_row(row, links)?;
         return Ok(judged.after_looking_at(successors).after_looking_at([previous]));
     }
@@ -179,12 +181,15 @@ fn reissue(view: &View, before: &Before<'_>, previous: Ticket, row: &SealedRow) 
     }
     let valid = Before::of(view, successors.last().copied().unwrap_or(previous))?;
     let superseded = Links { reissued_as: Some(before.ticket.number()), ..valid.links()? };
-    let mut previous_numbers = links.previous;
-    previous_numbers.push(valid.ticket.number());
-    let issued = before.becomes_row(row, Links { previous: previous_numbers, reissued_as: None })?;
+    links.name(valid.ticket.number());
+    let mut issued = before.becomes_row(row, links.clone())?;
     let mut events = valid.becomes(valid.relinked(superseded))?.events;
     if broken(Mutation::LinkOneEnd) {
         events.clear();
+    }
+    if issued.events.is_empty() && !events.is_empty() {
+        // Damage took the other end alone. The row of the valid ticket is the one that became known last.
+        issued = before.is_from_now_on(row.with(links, row.seals.last().unwrap_or(&Seal::default())));
     }
     events.extend(issued.events);
     let judged = Judged { events, ..issued };
@@ -259,19 +264,22 @@ impl<'v> Before<'v> {
         self.becomes(row.with(links, row.seals.last().unwrap_or(&Seal::default())))
     }
 
-    /// The row becomes what `change` says.
+    /// The row becomes what `change` says, if it is not so.
     fn becomes(&self, change: ResidentChange) -> Result<Judged<Changed>, Damage> {
+        let judged = self.is_from_now_on(change);
+        let [event] = &judged.events[..] else { return Ok(judged) };
+        let header = Header { kind: event.kind, flags: event.flags, time_ms: 0, ticket_bits: 0, sequence: 0 };
+        let after = RowView::of_change(header, &event.message).expect("what was just encoded can be read");
+        let is_so =
+            |before: RowView<'_>| RowView { known_since: (0, 0), sender: SenderView::default(), ..before } == after;
+        Ok(if self.row.is_some_and(is_so) { self.stays(ChangeOutcome::Unchanged) } else { judged })
+    }
+
+    /// The row is what `change` says, whatever it was.
+    fn is_from_now_on(&self, change: ResidentChange) -> Judged<Changed> {
         let linked = change.resident.as_ref().is_some_and(|resident| !Links::of(resident).are_none());
         let message = change.encode_to_vec();
         let flags = if linked { flag::LINKED } else { 0 };
-        let header = Header { kind: kind::RESIDENT_CHANGED, flags, time_ms: 0, ticket_bits: 0, sequence: 0 };
-        let after = RowView::of_change(header, &message).expect("what was just encoded can be read");
-        if self
-            .row
-            .is_some_and(|before| RowView { known_since: (0, 0), sender: SenderView::default(), ..before } == after)
-        {
-            return Ok(self.stays(ChangeOutcome::Unchanged));
-        }
         let (first, adopts) = (self.row.is_none(), self.row.is_none() && self.person.is_some());
         let effect = Effect::Row { first, adopts };
         let previous = self.person.as_ref().map_or(0, Person::newest_address);
@@ -279,7 +287,7 @@ impl<'v> Before<'v> {
         let event = TicketEvent { ticket, kind, flags, message, effect, previous };
         let outcome = if first { ChangeOutcome::Added } else { ChangeOutcome::Changed };
         let answer = Changed { outcome, sequence: 0 };
-        Ok(Judged { answer, events: vec![event], looked_at: vec![ticket] })
+        Judged { answer, events: vec![event], looked_at: vec![ticket] }
     }
 }
 
