@@ -7,8 +7,9 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use rand::RngExt;
-use sesshu_engine::intake::Change;
+use sesshu_engine::intake::{Act, Amendment, By, Change, ShotRef};
 use sesshu_engine::{ChangeOutcome, Loss, Store};
+use sesshu_proto::v1::Authority;
 use sesshu_tests::drill::{everything, findings, is_whole_again, lived, mend, segment};
 use sesshu_tests::{
     Answer, CHIYODA, NAHA, Place, answer, flip, load, municipality, raw_batches, record, rng, row, shot, ticket,
@@ -199,4 +200,47 @@ fn a_reissue_of_which_one_end_is_gone_is_whole_when_it_is_applied_again() {
             place.restore(&whole);
         }
     }
+}
+
+#[test]
+fn what_became_of_a_shot_that_is_gone_says_nothing_and_keeps_nobody_from_anything() {
+    let place = Place::in_memory();
+    let store = lived(&place);
+    // The first shot of Naha's seventh is set right later.
+    let asked = ticket(NAHA, 7);
+    let first = answer(&store.view(), asked).shots()[0].clone();
+    let by =
+        By {
+            who: "test".into(), reason: "誤り".into(), authority: Authority::MunicipalityStaff, batch: String::new()
+        };
+    let of = ShotRef { ticket: asked, shot_id: first.shot_id };
+    let void = Amendment::check(of, Act::Void, by, None, None).unwrap();
+    store.amend(&[void]).pop().unwrap().unwrap();
+    let others: Vec<u64> = answer(&store.view(), asked).shots().iter().map(|shot| shot.shot_id).collect();
+    drop(store);
+    let segment = segment(&place);
+    let batches = raw_batches(&place.bytes()[&segment]);
+    let batch = batches.iter().find(|batch| batch.count == 1 && batch.first_sequence == first.shot_id).unwrap();
+    flip(&place.file(&segment), batch.at + 60, 1);
+    assert_eq!(mend(&place, None, true).lost.len(), 1);
+    let store = place.open();
+    let now: Vec<u64> = answer(&store.view(), asked).shots().iter().map(|shot| shot.shot_id).collect();
+    assert_eq!(now, others);
+    record(&store, shot(asked, 60, "more"));
+    store.compact(municipality(NAHA), None, &mut |_| ControlFlow::Continue(())).unwrap();
+    drop(store);
+    assert_eq!(findings(&place), 0);
+}
+
+#[test]
+fn a_segment_that_is_too_short_has_what_it_has() {
+    let place = Place::in_memory();
+    drop(lived(&place));
+    let before = everything(&place);
+    let segment = segment(&place);
+    let bytes = place.bytes()[&segment].clone();
+    fs::write(place.file(&segment), &bytes[..bytes.len() - 4096]).unwrap();
+    let repaired = mend(&place, None, false);
+    assert_eq!((&repaired.made_again[..], &repaired.left[..]), (&[segment][..], &[][..]));
+    is_whole_again(&place, &before, "a segment that was too short");
 }

@@ -124,7 +124,7 @@ impl Failure {
             Failure::Rotate(_) => true,
             Failure::Input(error) => !matches!(error, InputError::Read { .. } | InputError::WriteRejects { .. }),
             Failure::Repair(RepairError::OfAnotherStore { .. }) => true,
-            Failure::Repair(RepairError::NoManifest | RepairError::NotKept(_)) => false,
+            Failure::Repair(RepairError::NoManifest | RepairError::TooOld | RepairError::NotKept(_)) => false,
             Failure::Open(error) | Failure::Repair(RepairError::Store(error)) => matches!(
                 error,
                 OpenError::NoStore(_)

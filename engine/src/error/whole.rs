@@ -129,6 +129,11 @@ pub enum RepairError {
         "neither MANIFEST nor MANIFEST.before can be read, and nothing else says what the store has: name a snapshot of it (--snapshot) or an export (--from), or restore from one"
     )]
     NoManifest,
+    /// The manifest that stands in for the store's is older than its log.
+    #[error(
+        "the log begins behind what that manifest vouches for: what happened between nobody can say; name a newer snapshot of the store, or restore from one"
+    )]
+    TooOld,
     /// The snapshot is of another store.
     #[error("the snapshot is of the store {snapshot}, and this is {store}: name one of this store's")]
     OfAnotherStore {

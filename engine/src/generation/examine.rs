@@ -48,6 +48,8 @@ pub(crate) struct Examined {
     pub(crate) lost: Vec<u64>,
     /// Numbers whose row names other tickets of the person.
     pub(crate) linked: Vec<u64>,
+    /// The disk can read all of it.
+    pub(crate) is_readable: bool,
     /// Entries that are whole.
     pub(crate) entries: u64,
     /// Under which My Numbers are sealed.
@@ -69,6 +71,7 @@ impl Generation {
     pub(crate) fn examine(&self, blake3: &[u8], told: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Option<Examined> {
         let mut found = Examined::default();
         let Some(hash) = self.read_whole(&mut found, told)? else { return Some(found) };
+        found.is_readable = true;
         self.examine_header(&mut found);
         let is_index_sound = self.check_section(&self.details().index).is_ok();
         let is_dictionary_sound = self.check_section(&self.details().dictionary).is_ok();

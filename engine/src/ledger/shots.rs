@@ -7,6 +7,7 @@ use sesshu_proto::v1::{RecordedShot, ShotState};
 
 use super::person::{AMENDS, Person};
 use crate::error::Damage;
+use crate::frame::kind;
 use crate::generation::{ColdShotView, FoldedShot, Generation};
 use crate::life::{Life, ShotEvent};
 use crate::rules::Given;
@@ -84,7 +85,9 @@ impl<'v> Person<'v> {
                 Some(life) => life.go_on(event).ok_or_else(|| {
                     self.horizon.segments.damage(event_at, "an event whose message is no amendment of a shot")
                 })?,
-                None => lives.push(self.begun_by(address)?),
+                None if event.kind == kind::SHOT_RECORDED || event.arrives() => lives.push(self.begun_by(address)?),
+                // What became of a shot that was given up when the store was repaired.
+                None => {}
             }
         }
         // A shot that came from another ticket may be older than those that were there.

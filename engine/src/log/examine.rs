@@ -4,6 +4,7 @@
 //! or where something vouches for an end: the next segment, the manifest. Its sequences are known by those around it; frames in it that validate by
 //! themselves are no loss. What lies behind the end and nobody vouches for is torn, and no damage.
 
+use std::collections::BTreeSet;
 use std::ops::{ControlFlow, Range};
 
 use super::batch::{self, BatchHeader};
@@ -25,6 +26,8 @@ pub(crate) struct Gap {
     pub(crate) sequences: Range<u64>,
     /// Addresses of those events of it that are whole, in order.
     pub(crate) whole: Vec<u64>,
+    /// Commit time of the batch before it, milliseconds since 1970.
+    pub(crate) time_ms: u64,
 }
 
 impl Gap {
@@ -78,8 +81,15 @@ pub(crate) fn open_whatever_is_there(
                     segments.push(segment);
                 }
             }
+            // One that a manifest names had a header.
+            Ok(Found::Spare) if number <= vouched.newest() => damaged.extend(missing(number..number + 1)),
             Ok(Found::Spare) => {}
             Err(OpenError::Damaged(damage)) => damaged.push(damage),
+            Err(OpenError::Disk { path, source, .. }) => {
+                tracing::warn!(file = %path.display(), error = &source as &dyn std::error::Error, "a segment could not be read");
+                let what = "the disk cannot read the segment's header";
+                damaged.push(Damage { file: path, offset: 0, municipality: None, what });
+            }
             Err(error) => return Err(error),
         }
     }
@@ -99,7 +109,7 @@ pub(crate) fn examine(
     // A log that was never shortened begins at its beginning, whatever is left of that.
     let is_begun = vouched.first <= 1;
     let found = ExaminedLog { next_sequence: is_begun.into(), ..ExaminedLog::default() };
-    let mut reading = Reading { vouched, until, visit, found, is_begun };
+    let mut reading = Reading { vouched, until, visit, found, is_begun, time_ms: 0, unreadable: BTreeSet::new() };
     for (index, segment) in segments.iter().enumerate() {
         if until.is_some_and(|until| segment.header.base >= until) {
             break;
@@ -121,6 +131,10 @@ struct Reading<'v> {
     visit: &'v mut dyn FnMut(&Event<'_>),
     found: ExaminedLog,
     is_begun: bool,
+    /// Commit time of the last whole batch, or event of a gap.
+    time_ms: u64,
+    /// Segments of which the disk cannot read some part: nothing of them is looked at.
+    unreadable: BTreeSet<u64>,
 }
 
 impl Reading<'_> {
@@ -164,6 +178,7 @@ impl Reading<'_> {
             if segment.load(range).is_err() {
                 let position = segment.header.base + start as u64;
                 self.found.unreadable.push(segment.damage(position, "the disk cannot read this part of the file"));
+                self.unreadable.insert(segment.header.number);
                 return Some(false);
             }
             if told(bytes).is_break() {
@@ -179,8 +194,11 @@ impl Reading<'_> {
         while self.found.end < limit {
             let position = self.found.end;
             let batch = batch::decode(segment.from(position), segment.header.salt, position, &mut events);
-            match batch.filter(|batch| batch.first_sequence == self.found.next_sequence) {
+            let follows =
+                |batch: &BatchHeader| batch.first_sequence == self.found.next_sequence && batch.time_ms >= self.time_ms;
+            match batch.filter(follows) {
                 Some(batch) => {
+                    self.time_ms = batch.time_ms;
                     events.iter().for_each(|event| (self.visit)(event));
                     self.found.events += events.len() as u64;
                     self.found.next_sequence += u64::from(batch.count);
@@ -225,14 +243,24 @@ impl Reading<'_> {
         let end = self.found.end;
         let segment = segments.iter().rfind(|segment| segment.header.base <= end && end <= segment.limit());
         // Nothing lies behind its last batch: the log went on in the next one, which cannot be read.
-        let is_over = |segment: &Segment| to > segment.limit() && last_nonzero(segment.from(end)).is_none();
+        let is_unreadable = |segment: &Segment| self.unreadable.contains(&segment.header.number);
+        let is_over = |segment: &Segment| {
+            to > segment.limit() && !is_unreadable(segment) && last_nonzero(segment.from(end)).is_none()
+        };
         match segment {
             Some(segment) if !is_over(segment) => self.gap_in(segment, to, next_sequence, what),
             segment => {
                 let number = segment.map_or(self.vouched.first.max(1), |segment| segment.header.number + 1);
                 let damage = Damage { file: super::path(number), offset: 0, municipality: None, what };
                 let sequences = self.found.next_sequence..next_sequence.max(self.found.next_sequence);
-                self.found.gaps.push(Gap { damage, positions: end..to.max(end), sequences, whole: Vec::new() });
+                let time_ms = self.time_ms;
+                self.found.gaps.push(Gap {
+                    damage,
+                    positions: end..to.max(end),
+                    sequences,
+                    whole: Vec::new(),
+                    time_ms,
+                });
                 (self.found.end, self.found.next_sequence) = (to.max(end), next_sequence.max(self.found.next_sequence));
             }
         }
@@ -241,8 +269,11 @@ impl Reading<'_> {
     fn gap_in(&mut self, segment: &Segment, to: u64, next_sequence: u64, what: &'static str) {
         let positions = self.found.end..to.max(self.found.end);
         let sequences = self.found.next_sequence..next_sequence.max(self.found.next_sequence);
-        let mut whole = Vec::new();
-        let (mut at, limit, mut last) = (positions.start, positions.end.min(segment.limit()), None);
+        let (mut whole, time_ms) = (Vec::new(), self.time_ms);
+        let (mut at, mut limit, mut last) = (positions.start, positions.end.min(segment.limit()), None);
+        if self.unreadable.contains(&segment.header.number) {
+            limit = at;
+        }
         while at < limit {
             let frame = frame::decode(segment.from(at), segment.header.salt, at).ok();
             let frame = frame.filter(|frame| {
@@ -251,6 +282,7 @@ impl Reading<'_> {
             match frame.and_then(|frame| Some((Event::of(frame, at)?, frame.size as u64))) {
                 Some((event, size)) => {
                     last = Some(event.header.sequence);
+                    self.time_ms = self.time_ms.max(event.header.time_ms);
                     whole.push(at);
                     (self.visit)(&event);
                     at += size;
@@ -261,7 +293,7 @@ impl Reading<'_> {
         self.found.events += whole.len() as u64;
         let damage = segment.damage(positions.start, what);
         (self.found.end, self.found.next_sequence) = (positions.end, sequences.end);
-        self.found.gaps.push(Gap { damage, positions, sequences, whole });
+        self.found.gaps.push(Gap { damage, positions, sequences, whole, time_ms });
     }
 }
 

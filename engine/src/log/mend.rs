@@ -41,13 +41,8 @@ const BATCH_HEADER: u64 = batch::HEADER_BYTES as u64;
 const BATCH_BYTES: u64 = BATCH_BYTES_MAX as u64;
 
 /// What takes the place of a gap, all of which lies in `segment` or is empty, and which events are gone with it; `None` if it cannot be filled. `named` are the
-/// places that later events lead to; `time_ms` is the commit time of what lies before.
-pub(crate) fn fill(
-    gap: &Gap,
-    segment: &Segment,
-    named: &BTreeMap<u64, Named>,
-    time_ms: u64,
-) -> Option<(Vec<u8>, Vec<LostEvent>)> {
+/// places that later events lead to.
+pub(crate) fn fill(gap: &Gap, segment: &Segment, named: &BTreeMap<u64, Named>) -> Option<(Vec<u8>, Vec<LostEvent>)> {
     let salt = segment.header.salt;
     let mut whole = Vec::new();
     for &address in &gap.whole {
@@ -62,7 +57,7 @@ pub(crate) fn fill(
         batch: None,
         named,
         lost: Vec::new(),
-        time_ms: whole.first().map_or(time_ms, |first| first.header.time_ms),
+        time_ms: whole.first().map_or(gap.time_ms, |first| first.header.time_ms),
     };
     for next in &whole {
         let missing = next.header.sequence.checked_sub(filling.sequence)?;

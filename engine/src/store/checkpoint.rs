@@ -290,6 +290,7 @@ pub(super) fn map(disk: &dyn ReadDisk, message: &CheckpointMessage) -> Result<Ma
         io::ErrorKind::UnexpectedEof => damage("the checkpoint is shorter than it should be"),
         _ => damage("the checkpoint cannot be read"),
     })?;
+    map.load(0..map.bytes().len()).map_err(|_| damage("the checkpoint cannot be read"))?;
     let same = blake3::hash(map.bytes()).as_bytes()[..] == message.blake3[..];
     if !same && !broken(Mutation::TrustAnyCheckpoint) {
         return Err(damage("the checkpoint is not the one that the manifest names"));

@@ -218,7 +218,7 @@ pub(super) fn read_spare(disk: &dyn ReadDisk) -> Result<Option<(Manifest, StoreM
 /// What stands in for a manifest that cannot be read: the one before it, without what may have changed since; `None` if that cannot be read either.
 pub(super) fn stand_in(disk: &dyn ReadDisk) -> Result<Option<(Manifest, StoreMark)>, OpenError> {
     let before = match read_spare(disk) {
-        Err(OpenError::Damaged(_)) => None,
+        Err(OpenError::Damaged(_) | OpenError::Disk { .. }) => None,
         before => before?,
     };
     before.map(|(manifest, mark)| Ok((without_what_changes(disk, manifest)?, mark))).transpose()

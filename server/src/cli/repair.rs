@@ -18,7 +18,7 @@ use crate::verification;
 ///
 /// What follows from what is whole is made again. What nothing else in the store has is taken from a snapshot of it, if one is named, and given up only with
 /// --accept-loss: then everything that is gone is listed, ticket by ticket and event by event, here and in a report beside the store. The store must not be open; files that
-/// are replaced stay beside their place with the ending .damaged if they are the log's. Look first: `sesshu verify`. Exit code 0: the store is whole; 1: it is, and something
+/// others take the place of stay beside them with the ending .damaged. Look first: `sesshu verify`. Exit code 0: the store is whole; 1: it is, and something
 /// was given up; 3: some findings are left.
 #[derive(Debug, Args)]
 pub(super) struct Repair {
@@ -110,17 +110,20 @@ impl Repair {
         let path = self.report.clone().unwrap_or_else(|| {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
             let time = answer::time(now.as_millis() as u64).replace(':', "");
-            let mut name = self.store.as_os_str().to_owned();
+            let mut name = self.store.file_name().unwrap_or_default().to_owned();
             name.push(format!(".lost-{time}.jsonl"));
-            PathBuf::from(name)
+            self.store.with_file_name(name)
         });
         let mut text = Vec::new();
         for loss in lost {
             answer::write_line(&mut text, &LossAnswer::from(loss))?;
         }
-        let mut file = fs::File::create(&path)?;
+        // What an earlier list says is said nowhere else.
+        let mut file = fs::File::create_new(&path)?;
         file.write_all(&text)?;
         file.sync_all()?;
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+        fs::File::open(directory.unwrap_or(std::path::Path::new(".")))?.sync_all()?;
         Ok(path)
     }
 }

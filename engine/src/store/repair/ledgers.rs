@@ -60,8 +60,13 @@ pub(super) fn mend(
             continue;
         }
         let next = match (ledger, generation, examined) {
-            (Some(ledger), Some(generation), Some(examined)) => mending.salvage(ledger, generation, &examined, done)?,
-            _ => mending.begin_anew(done)?,
+            // Of a file that the disk cannot read nothing is looked at.
+            (Some(ledger), Some(generation), Some(examined)) if examined.is_readable => {
+                mending.salvage(ledger, generation, &examined, done)?
+            }
+            _ if mending.is_missing()? => mending.begin_anew(done)?,
+            // Its entries may be whole, and cannot be found: it is left for a snapshot, or for somebody who can.
+            _ => continue,
         };
         name(manifest, next);
         is_other = true;
@@ -156,6 +161,20 @@ impl Mending<'_> {
         identity(self.mark, self.message)
     }
 
+    fn is_missing(&self) -> Result<bool, RepairError> {
+        let directory = generation::directory(self.municipality);
+        let files = self.platform.disk.list(&directory).map_err(self.failed("listing"))?;
+        Ok(!files.contains(&generation::path(self.municipality, self.message.generation)))
+    }
+
+    /// A number that no file of the ledger has.
+    fn next_number(&self) -> Result<u64, RepairError> {
+        let directory = generation::directory(self.municipality);
+        let files = self.platform.disk.list(&directory).map_err(self.failed("listing"))?;
+        let newest = files.iter().filter_map(|path| generation::number_of(path)).max().unwrap_or(0);
+        Ok(newest.max(self.message.generation) + 1)
+    }
+
     /// The file that is built, empty of what an attempt before has left.
     fn staging(&self, number: u64) -> Result<std::path::PathBuf, RepairError> {
         let disk = &*self.platform.disk;
@@ -223,7 +242,7 @@ impl Mending<'_> {
         examined: &Examined,
         done: &mut Done<'_>,
     ) -> Result<GenerationMessage, RepairError> {
-        let number = self.message.generation + 1;
+        let number = self.next_number()?;
         let (staging, identity) = (self.staging(number)?, self.next_identity(number)?);
         let mut builder = Builder::create(&*self.platform.disk, &staging, identity).map_err(self.failed("making"))?;
         builder.sent_before(generation.senders().unwrap_or_default());
@@ -267,12 +286,13 @@ impl Mending<'_> {
             done.journal.give_up([Loss::People { municipality: self.municipality, count: Some(count) }])?;
         }
         done.journal.give_up(lost.into_values())?;
+        done.aside.push(generation::path(self.municipality, self.message.generation));
         self.finish(builder, &staging, number)
     }
 
     /// The next generation, of nothing.
     fn begin_anew(&self, done: &mut Done<'_>) -> Result<GenerationMessage, RepairError> {
-        let number = self.message.generation + 1;
+        let number = self.next_number()?;
         let (staging, identity) = (self.staging(number)?, self.next_identity(number)?);
         let builder = Builder::create(&*self.platform.disk, &staging, identity).map_err(self.failed("making"))?;
         let count = Some(self.message.entries).filter(|&count| count > 0);

@@ -32,6 +32,18 @@ pub(super) struct Log {
 pub(super) type LossOf<'a> = dyn Fn(u64, Option<Ticket>, u64) -> Loss + 'a;
 
 impl Log {
+    /// Whether there is anything to mend.
+    pub(super) fn is_damaged(&self) -> Result<bool, RepairError> {
+        let (segments, damaged) = self.open()?;
+        Ok(!damaged.is_empty() || !self.examine(&segments).gaps.is_empty())
+    }
+
+    /// Whether the log goes back to where a manifest left it.
+    pub(super) fn joins(&self) -> Result<bool, RepairError> {
+        let (segments, _) = self.open()?;
+        Ok(segments.count() == 0 || segments.begin() <= self.vouched.position)
+    }
+
     /// Whether anything was done.
     pub(super) fn mend(
         &self,
@@ -114,6 +126,12 @@ impl Log {
             done.replaced.insert(name);
             return Ok(true);
         }
+        // One that is too short has what it has.
+        if let Some(bytes) = log::segment_bytes(&*self.disk, self.store_id, &path) {
+            self.put(&path, &bytes)?;
+            done.made_again.insert(name);
+            return Ok(true);
+        }
         let gap = examined.gaps.iter().find(|gap| gap.damage.file == path);
         let Some(gap) = gap.filter(|_| accept_loss) else { return Ok(false) };
         let salt = platform.environment.random_u64();
@@ -188,8 +206,8 @@ impl Log {
         let named = self.named(segments, &gaps);
         for gap in gaps {
             let segment = segments.of(gap.positions.start).filter(|it| it.limit() >= gap.positions.end);
-            let before = self.time_before(segments, gap.positions.start);
-            let filled = segment.and_then(|segment| Some((segment, log::fill(gap, segment, &named, before)?)));
+            let segment = segment.filter(|segment| !is_unreadable(examined, segment));
+            let filled = segment.and_then(|segment| Some((segment, log::fill(gap, segment, &named)?)));
             let Some((segment, (bytes, lost))) = filled else { continue };
             let ticket = |lost: &LostEvent| Ticket::from_bits(lost.ticket_bits).ok();
             done.journal.give_up(lost.iter().map(|lost| loss(lost.sequence, ticket(lost), lost.time_ms)))?;
@@ -236,16 +254,9 @@ impl Log {
         }
         named
     }
+}
 
-    /// Commit time of the last whole event before a position.
-    fn time_before(&self, segments: &Segments, position: u64) -> u64 {
-        let mut time_ms = 0;
-        let mut find = |event: &log::Event<'_>| {
-            if event.address < position {
-                time_ms = event.header.time_ms;
-            }
-        };
-        log::examine(segments, self.vouched, None, &mut find, &mut |_| ControlFlow::Continue(()));
-        time_ms
-    }
+/// Whether the disk cannot read some part of a segment: nobody looks at it then, for that would end the program.
+fn is_unreadable(examined: &ExaminedLog, segment: &Segment) -> bool {
+    examined.unreadable.iter().any(|damage| damage.file == segment.path())
 }

@@ -19,8 +19,9 @@ pub(super) struct Found {
 pub(super) fn find(disk: &dyn ReadDisk, source: Option<&Snapshot>) -> Result<Found, RepairError> {
     match manifest::read(disk) {
         Ok(Some((manifest, mark))) => return Ok(Found { manifest, mark, is_whole: true }),
-        Ok(None) | Err(OpenError::Damaged(_)) => {}
-        Err(error) => return Err(error.into()),
+        Err(error @ OpenError::Newer { .. }) => return Err(error.into()),
+        // Gone, damaged, or not to be read.
+        Ok(None) | Err(_) => {}
     }
     if let Some((manifest, mark)) = manifest::stand_in(disk)? {
         return Ok(Found { manifest, mark, is_whole: false });

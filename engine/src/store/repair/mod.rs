@@ -116,6 +116,8 @@ pub type RepairWatcher<'a> = dyn FnMut(super::Verifying) + Send + 'a;
 struct Done<'d> {
     made_again: BTreeSet<PathBuf>,
     replaced: BTreeSet<PathBuf>,
+    /// Generations of which another was made: they stay beside it under another name.
+    aside: Vec<PathBuf>,
     journal: Journal<'d>,
 }
 
@@ -155,7 +157,7 @@ pub fn repair_on(
     let disk = &platform.disk;
     let _lock = take_lock(&**disk, path)?;
     let journal = Journal::open(&**disk)?;
-    let mut done = Done { made_again: BTreeSet::new(), replaced: BTreeSet::new(), journal };
+    let mut done = Done { made_again: BTreeSet::new(), replaced: BTreeSet::new(), aside: Vec::new(), journal };
     let manifest::Found { mut manifest, mark, is_whole } = manifest::find(&**disk, repairs.source)?;
     if let Some(source) = repairs.source.filter(|source| source.store_id() != mark.id) {
         return Err(RepairError::OfAnotherStore { snapshot: source.store_id(), store: mark.id });
@@ -169,6 +171,15 @@ pub fn repair_on(
         vouched: super::open::vouched(&manifest),
         place: crate::log::DIRECTORY,
     };
+    if !is_whole && !log.joins()? {
+        return Err(RepairError::TooOld);
+    }
+    if manifest.checkpoint.is_some() && log.is_damaged()? {
+        // It leads to what is written over next; the next open reads the log instead.
+        manifest.checkpoint = None;
+        let failed = |source| OpenError::Disk { doing: "writing", path: super::manifest::PATH.into(), source };
+        super::manifest::write(&**disk, &manifest).map_err(failed)?;
+    }
     let of_event = |sequence, ticket, time_ms| Loss::Event { sequence, ticket, time_ms };
     let is_other_log = log.mend(&platform, repairs.accept_loss, &mut done, &of_event)?;
     if let Some(named) = manifest.access {
@@ -211,6 +222,12 @@ pub fn repair_on(
     if is_whole && (is_other || is_dropped) || is_spare_damaged {
         super::manifest::write(&**disk, &manifest).map_err(failed)?;
     }
+    for path in std::mem::take(&mut done.aside) {
+        // No manifest names it any more, and the next open would remove it.
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let moved = disk.rename(&path, &path.with_extension("damaged")).and_then(|()| disk.sync_directory(directory));
+        moved.map_err(|source| OpenError::Disk { doing: "moving aside", path: path.clone(), source })?;
+    }
     if repairs.accept_loss {
         give_up_held(&**disk, mark.id, &mut done)?;
     }
@@ -221,7 +238,7 @@ pub fn repair_on(
     };
     let verified = verify_closed(platform.disk.clone(), platform.cores(), &mut watcher)?;
     let left = verified.expect("nobody ends it").findings;
-    let Done { made_again, replaced, journal } = done;
+    let Done { made_again, replaced, journal, .. } = done;
     if !journal.lost().is_empty() {
         keep(journal.lost()).map_err(RepairError::NotKept)?;
     }

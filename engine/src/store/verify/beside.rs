@@ -34,9 +34,8 @@ pub(super) fn verify(
             Err(error) => findings.of_error(error, Some(0), Remedy::Rebuild)?,
         }
     }
-    match manifest::read_spare(&*subject.disk) {
-        Err(error @ OpenError::Damaged(_)) => findings.of_error(error, Some(0), Remedy::Rebuild)?,
-        before => drop(before?),
+    if let Err(error) = manifest::read_spare(&*subject.disk) {
+        findings.of_error(error, Some(0), Remedy::Rebuild)?;
     }
     if log.is_whole {
         live_tails(subject, ledgers, findings);
@@ -225,9 +224,10 @@ fn held_loads(subject: &Subject, findings: &mut Findings, meter: &Meter<'_>) -> 
             if length != held.generation.file_length {
                 return Ok(false);
             }
-            Ok(file_hash(&*file, length, &mut |_| {})?.as_bytes()[..] == held.generation.blake3[..])
+            let told = &mut |bytes| meter.count(bytes);
+            Ok(file_hash(&*file, length, told)?.as_bytes()[..] == held.generation.blake3[..])
         });
-        meter.read(held.generation.file_length)?;
+        meter.read(0)?;
         match whole {
             Ok(true) => files += 1,
             Ok(false) => {
@@ -267,8 +267,9 @@ fn snapshots(subject: &Subject, findings: &mut Findings, meter: &Meter<'_>) -> R
                 continue;
             }
             let file = directory.join(&path);
-            let found = subject.disk.open(&file).and_then(|file| file_hash(&*file, length, &mut |_| {}));
-            meter.read(length)?;
+            let found =
+                subject.disk.open(&file).and_then(|file| file_hash(&*file, length, &mut |bytes| meter.count(bytes)));
+            meter.read(0)?;
             files += 1;
             match found {
                 Ok(found) if found == blake3 => {}

@@ -59,6 +59,11 @@ impl<'w> Meter<'w> {
         }
     }
 
+    /// As [`Meter::add`], for work that ends when it is asked next.
+    pub(super) fn count(&self, bytes: u64) {
+        let _ = self.add(bytes);
+    }
+
     /// As [`Meter::add`], for work that ends by an error.
     pub(super) fn read(&self, bytes: u64) -> Result<(), Ended> {
         if self.add(bytes).is_break() { Err(Ended) } else { Ok(()) }
