@@ -61,7 +61,7 @@ fn a_simulated_store_holds_what_a_model_holds() {
 fn every_operation_of_a_small_workload_is_a_crash_point() {
     let drawn = seed();
     let (begun, mut sum, mut all) = (Instant::now(), Ran::default(), 0);
-    for seed in (1..6).chain([drawn]) {
+    for seed in (1..10).chain([drawn]) {
         let workload = Workload::draw_small(seed);
         match crash_everywhere(&workload) {
             Ok((runs, ran)) => {

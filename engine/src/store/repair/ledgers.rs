@@ -35,7 +35,23 @@ pub(super) fn mend(
     done: &mut Done<'_>,
 ) -> Result<bool, RepairError> {
     let mut subject = Subject::pin(platform.disk.clone(), (manifest.clone(), mark), None, platform.cores())?;
+    subject.by_another = true;
     read_log(&mut subject)?;
+    // An older one of the store's own, too, may name what the log has replaced since, and what is gone.
+    let is_gone = |named: &GenerationMessage| -> Result<bool, RepairError> {
+        let municipality = Municipality::from_five_digits(named.municipality);
+        let Some((municipality, current)) = municipality.and_then(|it| Some((it, subject.current.get(&it)?))) else {
+            return Ok(false);
+        };
+        let directory = generation::directory(municipality);
+        let failed = |source| OpenError::Disk { doing: "listing", path: directory.clone(), source };
+        let files = platform.disk.list(&directory).map_err(failed)?;
+        Ok(current.generation > named.generation && !files.contains(&generation::path(municipality, named.generation)))
+    };
+    let mut by_another = by_another;
+    for named in &manifest.generations {
+        by_another |= is_gone(named)?;
+    }
     if by_another {
         manifest.generations = subject.current.values().cloned().collect();
     }

@@ -64,12 +64,13 @@ pub(in crate::store) fn verify_closed(
     threads: usize,
     watcher: &mut Watcher<'_>,
 ) -> Result<Option<Verified>, OpenError> {
-    let mut findings = Findings::default();
+    let (mut findings, mut by_another) = (Findings::default(), false);
     let named = match manifest::read(&*disk) {
         Ok(Some(named)) => named,
         Err(error @ OpenError::Newer { .. }) => return Err(error),
         unread => {
             let stand_in = manifest::stand_in(&*disk)?;
+            by_another = true;
             let missing = || OpenError::from(Subject::damage(Path::new(manifest::PATH), "the manifest is missing"));
             let (tickets, remedy) =
                 if stand_in.is_some() { (Some(0), Remedy::Rebuild) } else { (None, Remedy::Replace) };
@@ -82,6 +83,7 @@ pub(in crate::store) fn verify_closed(
         }
     };
     let mut subject = Subject::pin(disk, named, None, threads)?;
+    subject.by_another = by_another;
     subject.findings.0.append(&mut findings.0);
     let mut watcher = |verifying| watcher(verifying);
     unless_ended(super::verify(&mut subject, &Meter::new(None, &mut watcher)))

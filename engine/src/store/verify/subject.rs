@@ -44,6 +44,8 @@ pub(in crate::store) struct Subject {
     pub(super) lacking: BTreeSet<Municipality>,
     /// One could not be read, which another has replaced since: what its tail would be nobody can say.
     pub(super) lacked: bool,
+    /// The manifest is not the store's own: what the log has replaced since may be gone.
+    pub(in crate::store) by_another: bool,
     /// The newest event of the log that was given up: address, sequence, commit time.
     pub(in crate::store) newest_lost: Option<(u64, u64, u64)>,
     /// What was found on the way.
@@ -77,6 +79,7 @@ impl Subject {
             lacks_segments,
             lacking: BTreeSet::new(),
             lacked: false,
+            by_another: false,
             newest_lost: None,
             findings,
         };
@@ -99,7 +102,8 @@ impl Subject {
         municipality: Municipality,
         message: &GenerationMessage,
     ) -> Result<(), OpenError> {
-        if let Some(before) = self.current.insert(municipality, message.clone()) {
+        let before = self.current.insert(municipality, message.clone());
+        if let Some(before) = before.filter(|_| self.by_another) {
             // Whatever became of that: nothing needs it any more.
             let path = generation::path(municipality, before.generation);
             self.findings.0.retain(|finding| finding.damage.file != path);
