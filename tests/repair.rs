@@ -11,7 +11,9 @@ use sesshu_engine::disk::{SimulatedDisk, Unsynced};
 use sesshu_engine::error::RepairError;
 use sesshu_engine::{Loss, MyNumberQuestion, Platform, Remedy, Repaired, Repairs, repair, repair_on};
 use sesshu_tests::drill::{GENERATION, everything, exported, findings, is_whole_again, lived, mend, segment};
-use sesshu_tests::{CHIYODA, NAHA, Place, flip, load, municipality, my_number, raw_batches, record, rng, shot, ticket};
+use sesshu_tests::{
+    CHIYODA, NAHA, Place, flip, load, municipality, my_number, raw_batches, record, rng, section, shot, ticket,
+};
 
 /// Ticket numbers of Chiyoda whose row or folded shots are gone.
 fn numbers(lost: &[Loss]) -> Vec<u64> {
@@ -38,11 +40,7 @@ fn whatever_follows_from_what_is_whole_is_made_again_byte_for_byte() {
     let before = everything(&place);
     let whole = place.bytes();
     let bytes = &whole[Path::new(GENERATION)];
-    let footer = bytes.len() - 512;
-    let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
-    let section = |which: usize| {
-        number(footer + 72 + which * 24)..number(footer + 72 + which * 24) + number(footer + 80 + which * 24)
-    };
+    let (footer, section) = (bytes.len() - 512, |which| section(bytes, which));
     // Headers, index, four look-ups, order of kana, footer; each by itself, and then all of them.
     let places =
         [9, 4096 + 9, section(1).start + 3, section(2).start, section(3).start, section(4).start, section(5).start];
@@ -71,11 +69,7 @@ fn damage_of_an_entry_costs_its_ticket_alone_and_only_if_that_is_accepted() {
     let before = everything(&place);
     let whole = place.bytes();
     let bytes = &whole[Path::new(GENERATION)];
-    let footer = bytes.len() - 512;
-    let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
-    let [entries, texts, cold] = [0, 7, 8].map(|which| {
-        number(footer + 72 + which * 24)..number(footer + 72 + which * 24) + number(footer + 80 + which * 24)
-    });
+    let [entries, texts, cold] = [0, 7, 8].map(|which| section(bytes, which));
     let mut seen = std::collections::BTreeSet::new();
     for at in entries.clone().chain(cold.clone()).filter(|at| at % 23 == 5) {
         flip(&place.file(GENERATION), at, 0x5a);

@@ -13,7 +13,7 @@ use sesshu_engine::{ClosedStore, Finding, MyNumberQuestion, Remedy, ScrubPolicy,
 use sesshu_proto::v1::Manifest;
 use sesshu_tests::{
     CHIYODA, NAHA, Over, Place, flip, load, municipality, my_number, raw_batches, record, reseal_footer, resident, rng,
-    shot, ticket,
+    section, shot, ticket,
 };
 
 const GENERATION: &str = "ledgers/131016/000001.gen";
@@ -117,10 +117,7 @@ fn no_changed_byte_of_a_generation_goes_unnoticed_and_one_of_an_entry_concerns_i
     drop(lived(&place));
     let mut rng = rng();
     let bytes = fs::read(place.file(GENERATION)).unwrap();
-    // The footer has the entries' section first: tag and checksum, then where it lies.
-    let footer = bytes.len() - 512;
-    let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
-    let entries = number(footer + 72)..number(footer + 72) + number(footer + 80);
+    let (footer, entries) = (bytes.len() - 512, section(&bytes, 0));
     let (mut of_one, mut of_more) = (0, 0);
     for at in (0..bytes.len()).filter(|at| at % 7 == 3 || *at >= footer) {
         let with = rand::RngExt::random_range(&mut rng, 1..=255);
@@ -150,9 +147,7 @@ fn damage_behind_damage_is_found_with_and_without_an_index() {
     let place = Place::in_memory();
     drop(lived(&place));
     let bytes = fs::read(place.file(GENERATION)).unwrap();
-    let footer = bytes.len() - 512;
-    let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
-    let (entries, index) = (number(footer + 72), number(footer + 96));
+    let (entries, index) = (section(&bytes, 0).start, section(&bytes, 1).start);
     // Two entries that lie far from one another, and one of those between.
     for at in [entries + 40, entries + 45, index - 60, (entries + index) / 2] {
         flip(&place.file(GENERATION), at, 1);
@@ -197,13 +192,6 @@ fn forge(place: &Place, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
     crc.update(&file[16..]);
     file[12..16].copy_from_slice(&crc.finalize().to_le_bytes());
     fs::write(place.file("MANIFEST"), file).unwrap();
-}
-
-/// Section `which` of a footer: where it lies.
-fn section(bytes: &[u8], which: usize) -> std::ops::Range<usize> {
-    let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
-    let at = bytes.len() - 512 + 64 + which * 24;
-    number(at + 8)..number(at + 8) + number(at + 16)
 }
 
 fn reseal_section(bytes: &mut [u8], which: usize) {
@@ -376,10 +364,12 @@ fn a_store_verifies_itself_slowly_and_says_what_it_found() {
     let scrub = ScrubPolicy { automatic: true, every, limit: None };
     let options = sesshu_engine::Options { scrub, ..sesshu_engine::Options::default() };
     let (store, _) = Store::open(&place.path(), options).unwrap();
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
     let found = loop {
         if let Some(verification) = store.status().verification {
             break verification;
         }
+        assert!(std::time::Instant::now() < patience, "it does so by itself");
         std::thread::sleep(every);
     };
     assert_eq!(only(&found.verified).damage.file, Path::new(GENERATION));

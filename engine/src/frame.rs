@@ -27,7 +27,7 @@ pub(crate) mod kind {
     pub(crate) const SHOT_UNLOCKED: u8 = 6;
     pub(crate) const SHOT_REINSTATED: u8 = 7;
     pub(crate) const RESIDENT_CHANGED: u8 = 16;
-    pub(crate) const EVENTS_LOST: u8 = 25;
+    pub(crate) const LOST: u8 = 25;
     pub(crate) const GENERATION_INSTALLED: u8 = 32;
     pub(crate) const ACCESSED: u8 = 48;
     pub(crate) const ENTRY: u8 = 64;

@@ -7,6 +7,7 @@ use std::io;
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::disk::{Disk, RealDisk};
@@ -86,6 +87,41 @@ impl Platform {
 /// How many threads the machine runs at a time.
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// Does the same with each of many things, in any order, on so many threads that give way to others; the results are in the order of the things. The first error
+/// ends it.
+pub(crate) fn side_by_side<T: Sync, R: Send, E: Send>(
+    threads: usize,
+    things: &[T],
+    work: impl Fn(&T) -> Result<R, E> + Sync,
+) -> Result<Vec<R>, E> {
+    if threads < 2 {
+        return things.iter().map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let run = || {
+        give_way();
+        let mut done = Vec::new();
+        while let Some((at, thing)) =
+            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, things.get(at)?)))
+        {
+            let result = work(thing);
+            // The others may end.
+            if result.is_err() {
+                next.store(things.len(), Ordering::Relaxed);
+            }
+            done.push((at, result));
+        }
+        done
+    };
+    let mut done: Vec<_> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+        let done = workers.into_iter().map(|worker| worker.join());
+        done.flat_map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    done.sort_unstable_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// The machine that the program runs on.

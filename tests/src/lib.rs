@@ -400,6 +400,17 @@ pub fn reseal_footer(generation: &mut [u8]) {
     generation[footer + 8..footer + 12].copy_from_slice(&crc.finalize().to_le_bytes());
 }
 
+/// Where section `which` of a generation lies, in the order of its footer: entries, index, four look-ups, order of kana, dictionary, cold.
+///
+/// # Panics
+///
+/// If it is no generation.
+pub fn section(generation: &[u8], which: usize) -> std::ops::Range<usize> {
+    let number = |at: usize| u64::from_le_bytes(generation[at..at + 8].try_into().expect("eight bytes")) as usize;
+    let at = generation.len() - 512 + 64 + which * 24;
+    number(at + 8)..number(at + 8) + number(at + 16)
+}
+
 /// Changes one byte of a file so that it is another.
 pub fn flip(path: &Path, at: usize, with: u8) {
     use std::os::unix::fs::FileExt;

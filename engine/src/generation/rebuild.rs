@@ -31,83 +31,75 @@ pub(crate) fn rebuild(
         }
         map => map?,
     };
-    let Some(parts) = Parts::of(&map, identity, length) else { return Ok(false) };
-    if blake3::hash(&parts.bytes).as_bytes()[..] != *blake3 {
-        return Ok(false);
-    }
+    let made = made_again(&map, identity, length);
+    let Some(bytes) = made.filter(|bytes| blake3::hash(bytes).as_bytes()[..] == *blake3) else { return Ok(false) };
     let file = disk.create(to)?;
-    for (chunk, at) in parts.bytes.chunks(FILE_CHUNK_BYTES).zip((0..).step_by(FILE_CHUNK_BYTES)) {
+    for (chunk, at) in bytes.chunks(FILE_CHUNK_BYTES).zip((0..).step_by(FILE_CHUNK_BYTES)) {
         file.write_at(chunk, at)?;
     }
     file.sync()?;
     Ok(true)
 }
 
-/// The file as it was, if what was taken over is whole.
-struct Parts {
-    bytes: Vec<u8>,
-}
-
-impl Parts {
-    fn of(map: &Map, identity: &Identity, length: u64) -> Option<Parts> {
-        (0..map.bytes().len())
-            .step_by(FILE_CHUNK_BYTES)
-            .try_for_each(|at| map.load(at..map.bytes().len().min(at + FILE_CHUNK_BYTES)).ok())?;
-        let old = map.bytes();
-        let content = usize::try_from(length).ok()?.checked_sub(FOOTER_BYTES)?;
-        let footer = Footer::decode(&old[content..], identity.salt, length);
-        let entries = entries(old, identity)?;
-        let mut bytes = encode_header(identity);
-        bytes.extend_from_slice(&old[FILE_HEADER_BYTES as usize..entries.end]);
-        let mut sections = vec![section(&bytes, tag::ENTRIES, FILE_HEADER_BYTES as usize)];
-        let kept = |wanted: u32| {
-            let section = footer.as_ref()?.sections.iter().find(|section| section.tag == wanted)?;
-            Some(section.offset as usize..(section.offset + section.length) as usize)
-        };
-        // Everything up to the dictionary is made; how long that is says where the dictionary lies.
-        let mut derived = Derivation::new(identity.lookup_key);
-        let cold = match kept(tag::COLD) {
-            Some(cold) => cold,
-            None => find_cold(old, identity, &entries, content)?,
-        };
-        for &(address, entry) in &entries.all {
-            let (number, row, shots) = derive(old, identity, cold.start, &entry)?;
-            derived.push(number, address, row, shots);
-        }
-        add(&mut bytes, &mut sections, tag::INDEX, 64, &derived.index());
-        for kind in Kind::ALL {
-            add(&mut bytes, &mut sections, tag::of(kind), 64, &derived.take_lookup(kind));
-        }
-        add(&mut bytes, &mut sections, tag::KANA_ORDER, 8, &derived.take_kana_order());
-        let at = bytes.len().next_multiple_of(8);
-        let texts = match kept(tag::DICTIONARY) {
-            Some(texts) => texts,
-            None => at..at + dictionary::length(old.get(at..content)?)?,
-        };
-        add(&mut bytes, &mut sections, tag::DICTIONARY, 8, old.get(texts)?);
-        add(&mut bytes, &mut sections, tag::COLD, 8, old.get(cold)?);
-        let at = bytes.len().next_multiple_of(8);
-        let first = derived.without_ticket.map(u64::to_le_bytes);
-        let senders = match (kept(tag::SENDERS), &footer) {
-            (Some(senders), _) => senders,
-            (None, Some(_)) => at..at,
-            // A message does not end with a zero; what lies behind it is padding, and the address of the first entry of a person without a ticket.
-            (None, None) => {
-                let end = content - first.map_or(0, |first| first.len());
-                at..at + old.get(at..end)?.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)
-            }
-        };
-        if !senders.is_empty() {
-            add(&mut bytes, &mut sections, tag::SENDERS, 8, old.get(senders)?);
-        }
-        if let Some(first) = first {
-            add(&mut bytes, &mut sections, tag::WITHOUT_TICKET, 8, &first);
-        }
-        bytes.resize(bytes.len().next_multiple_of(8), 0);
-        let footer = Footer { file_length: length, counters: derived.counters, sections };
-        bytes.extend_from_slice(&footer.encode(identity.salt));
-        (bytes.len() as u64 == length).then_some(Parts { bytes })
+/// The file as it was, if what is taken over is whole.
+fn made_again(map: &Map, identity: &Identity, length: u64) -> Option<Vec<u8>> {
+    (0..map.bytes().len())
+        .step_by(FILE_CHUNK_BYTES)
+        .try_for_each(|at| map.load(at..map.bytes().len().min(at + FILE_CHUNK_BYTES)).ok())?;
+    let old = map.bytes();
+    let content = usize::try_from(length).ok()?.checked_sub(FOOTER_BYTES)?;
+    let footer = Footer::decode(&old[content..], identity.salt, length);
+    let entries = entries(old, identity)?;
+    let mut bytes = encode_header(identity);
+    bytes.extend_from_slice(&old[FILE_HEADER_BYTES as usize..entries.end]);
+    let mut sections = vec![section(&bytes, tag::ENTRIES, FILE_HEADER_BYTES as usize)];
+    let kept = |wanted: u32| {
+        let section = footer.as_ref()?.sections.iter().find(|section| section.tag == wanted)?;
+        Some(section.offset as usize..(section.offset + section.length) as usize)
+    };
+    // Everything up to the dictionary is made; how long that is says where the dictionary lies.
+    let mut derived = Derivation::new(identity.lookup_key);
+    let cold = match kept(tag::COLD) {
+        Some(cold) => cold,
+        None => find_cold(old, identity, &entries, content)?,
+    };
+    for &(address, entry) in &entries.all {
+        let (number, row, shots) = derive(old, identity, cold.start, &entry)?;
+        derived.push(number, address, row, shots);
     }
+    add(&mut bytes, &mut sections, tag::INDEX, 64, &derived.index());
+    for kind in Kind::ALL {
+        add(&mut bytes, &mut sections, tag::of(kind), 64, &derived.take_lookup(kind));
+    }
+    add(&mut bytes, &mut sections, tag::KANA_ORDER, 8, &derived.take_kana_order());
+    let at = bytes.len().next_multiple_of(8);
+    let texts = match kept(tag::DICTIONARY) {
+        Some(texts) => texts,
+        None => at..at + dictionary::length(old.get(at..content)?)?,
+    };
+    add(&mut bytes, &mut sections, tag::DICTIONARY, 8, old.get(texts)?);
+    add(&mut bytes, &mut sections, tag::COLD, 8, old.get(cold)?);
+    let at = bytes.len().next_multiple_of(8);
+    let first = derived.without_ticket.map(u64::to_le_bytes);
+    let senders = match (kept(tag::SENDERS), &footer) {
+        (Some(senders), _) => senders,
+        (None, Some(_)) => at..at,
+        // A message does not end with a zero; what lies behind it is padding, and the address of the first entry of a person without a ticket.
+        (None, None) => {
+            let end = content - first.map_or(0, |first| first.len());
+            at..at + old.get(at..end)?.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)
+        }
+    };
+    if !senders.is_empty() {
+        add(&mut bytes, &mut sections, tag::SENDERS, 8, old.get(senders)?);
+    }
+    if let Some(first) = first {
+        add(&mut bytes, &mut sections, tag::WITHOUT_TICKET, 8, &first);
+    }
+    bytes.resize(bytes.len().next_multiple_of(8), 0);
+    let footer = Footer { file_length: length, counters: derived.counters, sections };
+    bytes.extend_from_slice(&footer.encode(identity.salt));
+    (bytes.len() as u64 == length).then_some(bytes)
 }
 
 fn add(bytes: &mut Vec<u8>, sections: &mut Vec<Section>, tag: u32, alignment: usize, content: &[u8]) {

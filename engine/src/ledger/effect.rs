@@ -27,7 +27,7 @@ impl Effect {
             kind::SHOT_REASSIGNED if has(flag::ARRIVES) => Some(Effect::Shot { orphan: has(flag::ORPHAN) }),
             kind::SHOT_REASSIGNED if !has(flag::HELD) => Some(Effect::Departed),
             // It counts, and tells nothing.
-            kind::EVENTS_LOST => Some(Effect::Amended),
+            kind::LOST => Some(Effect::Amended),
             kind if kind::is_of_shot(kind) => Some(Effect::Amended),
             kind::RESIDENT_CHANGED => Some(Effect::Row { first: has(flag::FIRST_ROW), adopts: has(flag::ADOPTS) }),
             _ => None,

@@ -1,7 +1,7 @@
 //! Mending a log: what takes the place of events that are gone.
 //!
 //! Owns the bytes. A gap is filled so that every event that is whole stays where it is, with its sequence, and reading goes on behind it: where an event is gone
-//! lies one of the kind `EVENTS_LOST`, which says nothing but that. Where a later event of a ticket leads to it, it is the ticket's, and leads on to the one before.
+//! lies one of the kind `LOST`, which says nothing but that. Where a later event of a ticket leads to it, it is the ticket's, and leads on to the one before.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -246,8 +246,7 @@ impl Filling<'_> {
         let address = self.position();
         let nobodys = Named { ticket_bits: 0, previous: 0 };
         let Named { ticket_bits, previous } = self.named.get(&address).copied().unwrap_or(nobodys);
-        let header =
-            Header { kind: kind::EVENTS_LOST, flags: 0, time_ms: self.time_ms, ticket_bits, sequence: self.sequence };
+        let header = Header { kind: kind::LOST, flags: 0, time_ms: self.time_ms, ticket_bits, sequence: self.sequence };
         let mut payload = Vec::new();
         put_previous(&mut payload, address, previous);
         payload.resize(payload.len().max(size as usize - frame::HEADER_BYTES), 0);

@@ -225,7 +225,7 @@ impl Store {
         let damaged = |what| Damage { file: DIRECTORY.into(), offset: 0, municipality: None, what };
         let read = Recovery::begin(&*platform.disk, shared.mark.id, vouched).and_then(|recovery| {
             recovery.read(&mut |_, event| {
-                if event.header.kind == kind::EVENTS_LOST {
+                if event.header.kind == kind::LOST {
                     return Ok(());
                 }
                 if event.header.kind != kind::ACCESSED {

@@ -7,11 +7,12 @@
 use std::num::NonZeroU64;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::fold;
 use super::held_file::HeldId;
 use super::key::data_keys;
+use super::pace;
 use super::place::Place;
 use super::successor::{Successor, failed};
 use super::view::View;
@@ -27,8 +28,6 @@ use crate::ticket::Municipality;
 const FOLDED_EVENT_BYTES: u64 = 160;
 /// How many bytes are written before it is looked whether that was too fast.
 const PACE_BYTES: u64 = 1 << 20;
-/// Whoever wants the work stopped waits so long at most.
-const PATIENCE: Duration = Duration::from_millis(50);
 
 /// What compacting a ledger would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -214,15 +213,6 @@ impl Pace {
         self.told = bytes;
         let progress = CompactionProgress { bytes, bytes_expected: self.expected.max(bytes) };
         watch(progress)?;
-        let Some(limit) = self.limit else { return ControlFlow::Continue(()) };
-        let due = Duration::from_secs_f64(bytes as f64 / limit.get() as f64);
-        loop {
-            let ahead = due.saturating_sub(self.started.elapsed());
-            if ahead.is_zero() {
-                return ControlFlow::Continue(());
-            }
-            std::thread::sleep(ahead.min(PATIENCE));
-            watch(progress)?;
-        }
+        pace::keep(self.limit, self.started, bytes, &mut || watch(progress))
     }
 }

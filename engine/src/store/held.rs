@@ -52,6 +52,12 @@ pub struct Held {
 }
 
 impl Held {
+    /// Whether its generation is what was held; `told` hears of the bytes that were read.
+    pub(super) fn is_whole(&self, disk: &dyn ReadDisk, told: &mut dyn FnMut(u64)) -> io::Result<bool> {
+        let hash = whole_hash(disk, &self.id.generation_path(), self.generation.file_length, told)?;
+        Ok(hash.is_some_and(|hash| hash.as_bytes()[..] == self.generation.blake3[..]))
+    }
+
     /// Whether `view` is what it was built on, but for what came later.
     fn fits(&self, view: &View) -> bool {
         let current = view.ledgers.get(self.id.municipality.ordinal()).map_or(0, |ledger| ledger.generation_number());
@@ -215,7 +221,7 @@ impl Shared {
             id,
             damage: Damage { file: path.clone(), offset: 0, municipality: Some(id.municipality), what },
         };
-        match whole_hash(&*self.platform.disk, &path, held.generation.file_length) {
+        match whole_hash(&*self.platform.disk, &path, held.generation.file_length, &mut |_| {}) {
             Ok(Some(hash)) if hash.as_bytes()[..] == held.generation.blake3[..] => {}
             Ok(_) if broken(Mutation::ConfirmUnverified) => {}
             Ok(_) => return Err(damaged("length or BLAKE3 is not what the load was held with")),
@@ -282,12 +288,17 @@ impl Shared {
 }
 
 /// The BLAKE3 of a whole file; `None` if it does not have this length.
-pub(super) fn whole_hash(disk: &dyn ReadDisk, path: &Path, length: u64) -> io::Result<Option<blake3::Hash>> {
+fn whole_hash(
+    disk: &dyn ReadDisk,
+    path: &Path,
+    length: u64,
+    told: &mut dyn FnMut(u64),
+) -> io::Result<Option<blake3::Hash>> {
     let file = disk.open(path)?;
     if file.length()? != length {
         return Ok(None);
     }
-    file_hash(&*file, length, &mut |_| {}).map(Some)
+    file_hash(&*file, length, told).map(Some)
 }
 
 /// What an open found in `held/`.

@@ -92,6 +92,12 @@ impl fmt::Display for HeldId {
     }
 }
 
+/// Which loads have a file in the directory; others' files are none's.
+pub(super) fn ids(disk: &dyn ReadDisk) -> io::Result<Vec<HeldId>> {
+    let id = |path: &PathBuf| HeldId::parse(path.file_name()?.to_str()?).ok().filter(|id| id.path() == *path);
+    Ok(disk.list(Path::new(DIRECTORY))?.iter().filter_map(id).collect())
+}
+
 /// Whether a name in the directory is of a file that was being written.
 pub(super) fn is_temporary(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "tmp")

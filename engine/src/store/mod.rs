@@ -24,6 +24,7 @@
 //! | `snapshot` | the store at one moment, kept beside it, copied elsewhere, made a store again |
 //! | `verify`, `scrubber` | every byte read and checked, and what follows from others made again and compared; when nobody asks for it |
 //! | `repair` | a damaged store made whole, and what that cost |
+//! | `pace` | work that must not be faster than somebody allows |
 //! | `file_hash` | what a file is known by |
 //! | `status`, `statistics` | what operators ask for |
 
@@ -51,6 +52,7 @@ mod locate;
 mod manifest;
 mod my_number;
 mod open;
+mod pace;
 mod pipeline;
 mod place;
 mod prints;

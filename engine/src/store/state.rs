@@ -88,8 +88,8 @@ impl State {
             })
         };
         match event.header.kind {
-            kind::EVENTS_LOST if event.header.ticket_bits == 0 => Ok(()),
-            kind if matches!(kind, kind::RESIDENT_CHANGED | kind::EVENTS_LOST) || kind::is_of_shot(kind) => {
+            kind::LOST if event.header.ticket_bits == 0 => Ok(()),
+            kind if matches!(kind, kind::RESIDENT_CHANGED | kind::LOST) || kind::is_of_shot(kind) => {
                 let ticket =
                     Ticket::from_bits(event.header.ticket_bits).map_err(|_| damage("an event of no ticket"))?;
                 let ledger = self.ledger(ticket.municipality());
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn an_event_of_a_reserved_or_unknown_kind_is_refused() {
-        let known = [kind::RESIDENT_CHANGED, kind::GENERATION_INSTALLED, kind::EVENTS_LOST];
+        let known = [kind::RESIDENT_CHANGED, kind::GENERATION_INSTALLED, kind::LOST];
         let disk = RealDisk::existing(std::path::Path::new("nowhere"));
         let mark = StoreMark { id: StoreId([0; 16]), lookup_key: LookupKey([0; 16]) };
         for kind in (1..=u8::MAX).filter(|&kind| !known.contains(&kind) && !kind::is_of_shot(kind)) {

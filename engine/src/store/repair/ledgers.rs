@@ -5,18 +5,17 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sesshu_proto::v1::{Generation as GenerationMessage, Manifest};
 
 use super::super::file_hash::file_hash;
 use super::super::fold::{resident_of, to_fold, unchanged};
 use super::super::manifest::StoreMark;
-use super::super::snapshot::{Snapshot, generation_path};
+use super::super::snapshot::generation_path;
 use super::super::state::identity;
 use super::super::verify::{Subject, read_log};
 use super::{Done, Loss, Repairs};
-use crate::disk::Disk;
 use crate::error::{Damage, OpenError, RepairError};
 use crate::frame::Salt;
 use crate::generation::{self, BuildError, Builder, Examined, Generation, Identity, ShotToFold};
@@ -177,22 +176,23 @@ impl Mending<'_> {
         identity(self.mark, self.message)
     }
 
-    fn is_missing(&self) -> Result<bool, RepairError> {
+    fn files(&self) -> Result<Vec<PathBuf>, RepairError> {
         let directory = generation::directory(self.municipality);
-        let files = self.platform.disk.list(&directory).map_err(self.failed("listing"))?;
-        Ok(!files.contains(&generation::path(self.municipality, self.message.generation)))
+        self.platform.disk.list(&directory).map_err(self.failed("listing"))
+    }
+
+    fn is_missing(&self) -> Result<bool, RepairError> {
+        Ok(!self.files()?.contains(&generation::path(self.municipality, self.message.generation)))
     }
 
     /// A number that no file of the ledger has.
     fn next_number(&self) -> Result<u64, RepairError> {
-        let directory = generation::directory(self.municipality);
-        let files = self.platform.disk.list(&directory).map_err(self.failed("listing"))?;
-        let newest = files.iter().filter_map(|path| generation::number_of(path)).max().unwrap_or(0);
+        let newest = self.files()?.iter().filter_map(|path| generation::number_of(path)).max().unwrap_or(0);
         Ok(newest.max(self.message.generation) + 1)
     }
 
     /// The file that is built, empty of what an attempt before has left.
-    fn staging(&self, number: u64) -> Result<std::path::PathBuf, RepairError> {
+    fn staging(&self, number: u64) -> Result<PathBuf, RepairError> {
         let disk = &*self.platform.disk;
         let staging = generation::staging_path(self.municipality, number);
         let directory = Path::new(generation::STAGING);
@@ -239,10 +239,16 @@ impl Mending<'_> {
         if !has_it {
             return Ok(false);
         }
-        let staging = self.staging(*generation)?;
-        if !copy(source, &from, &*self.platform.disk, &staging, (*file_length, blake3))
-            .map_err(self.failed("copying"))?
-        {
+        // The snapshot may be as damaged.
+        let Ok(file) = source.disk.open(&from) else { return Ok(false) };
+        let hash = file_hash(&*file, *file_length, &mut |_| {});
+        if hash.is_err() || hash.is_ok_and(|hash| hash.as_bytes()[..] != blake3[..]) {
+            return Ok(false);
+        }
+        let (staging, identity) = (self.staging(*generation)?, self.identity());
+        let copy = self.platform.disk.create(&staging).map_err(self.failed("copying"))?;
+        let copied = generation::copy((&*file, &identity), (&*copy, &identity), *file_length);
+        if copied.map_err(self.failed("copying"))?.is_none_or(|hash| hash[..] != blake3[..]) {
             return Ok(false);
         }
         self.move_into_place(&staging, *generation)?;
@@ -353,33 +359,4 @@ fn push(
         }
         None => builder.push(number, None, shots).map_err(unbuilt),
     }
-}
-
-/// Copies a file that must have this length and BLAKE3; false, and no file, if it has not.
-fn copy(
-    source: &Snapshot,
-    from: &Path,
-    disk: &dyn Disk,
-    to: &Path,
-    (length, blake3): (u64, &[u8]),
-) -> io::Result<bool> {
-    let Ok(file) = source.disk.open(from) else { return Ok(false) };
-    let copy = disk.create(to)?;
-    let (mut hasher, mut chunk, mut at) = (blake3::Hasher::new(), vec![0; 1 << 20], 0);
-    while at < length {
-        let part = &mut chunk[..(length - at).min(1 << 20) as usize];
-        if file.read_at(part, at).is_err() {
-            disk.remove(to)?;
-            return Ok(false);
-        }
-        hasher.update(part);
-        copy.write_at(part, at)?;
-        at += part.len() as u64;
-    }
-    if hasher.finalize().as_bytes()[..] != *blake3 {
-        disk.remove(to)?;
-        return Ok(false);
-    }
-    copy.sync()?;
-    Ok(true)
 }

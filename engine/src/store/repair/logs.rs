@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::{Done, Loss};
 use crate::StoreId;
 use crate::disk::{Disk, ReadDisk, exchanged};
-use crate::error::{OpenError, RepairError};
+use crate::error::{Damage, OpenError, RepairError};
 use crate::ledger::Effect;
 use crate::log::{self, ExaminedLog, Gap, LostEvent, Named, Segment, Segments, Vouched};
 use crate::platform::Platform;
@@ -95,7 +95,7 @@ impl Log {
         }
     }
 
-    fn open(&self) -> Result<(Segments, Vec<crate::error::Damage>), RepairError> {
+    fn open(&self) -> Result<(Segments, Vec<Damage>), RepairError> {
         Ok(log::open_whatever_is_there(&*self.disk, self.store_id, self.vouched)?)
     }
 

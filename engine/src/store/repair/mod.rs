@@ -13,9 +13,12 @@
 //!
 //! | step | what a crash behind it leaves |
 //! |---|---|
-//! | damaged bytes of the logs are written over, segment by segment | a log that is as damaged as before, or less |
+//! | the manifest forgets the checkpoint, if the log is damaged | the store, as damaged as before |
+//! | damaged bytes of the logs are written over, segment by segment | the same, or a log that is less damaged |
 //! | damaged generations get a file beside them, which takes their name, or the next number | the same; a file that no manifest names |
 //! | the manifest is written | the store |
+//! | generations that it does not name any more get another name | the same; the next open removes them |
+//! | the list of what is gone is kept | the store; the list is told the next time |
 
 mod journal;
 mod ledgers;
@@ -34,7 +37,7 @@ use super::open::take_lock;
 use super::snapshot::Snapshot;
 use super::verify::{Finding, verify_closed};
 use super::{access, checkpoint};
-use crate::disk::{Disk, ReadDisk, RealDisk};
+use crate::disk::{Disk, Instead, ReadDisk, RealDisk};
 use crate::error::{OpenError, RepairError};
 use crate::platform::Platform;
 use crate::ticket::{Municipality, Ticket};
@@ -163,6 +166,7 @@ pub fn repair_on(
         return Err(RepairError::OfAnotherStore { snapshot: source.store_id(), store: mark.id });
     }
 
+    let failed = |source| OpenError::Disk { doing: "writing", path: super::manifest::PATH.into(), source };
     let source = repairs.source.map(|source| Arc::clone(&source.disk));
     let log = logs::Log {
         disk: Arc::clone(disk),
@@ -177,16 +181,15 @@ pub fn repair_on(
     if manifest.checkpoint.is_some() && log.is_damaged()? {
         // It leads to what is written over next; the next open reads the log instead.
         manifest.checkpoint = None;
-        let failed = |source| OpenError::Disk { doing: "writing", path: super::manifest::PATH.into(), source };
         super::manifest::write(&**disk, &manifest).map_err(failed)?;
     }
     let of_event = |sequence, ticket, time_ms| Loss::Event { sequence, ticket, time_ms };
     let is_other_log = log.mend(&platform, repairs.accept_loss, &mut done, &of_event)?;
     if let Some(named) = manifest.access {
         let log = logs::Log {
-            disk: Arc::new(crate::disk::Instead::new(Arc::clone(disk), crate::log::DIRECTORY, access::DIRECTORY)),
+            disk: Arc::new(Instead::new(Arc::clone(disk), crate::log::DIRECTORY, access::DIRECTORY)),
             source: source.map(|source| -> Arc<dyn ReadDisk> {
-                Arc::new(crate::disk::Instead::new(source, crate::log::DIRECTORY, access::DIRECTORY))
+                Arc::new(Instead::new(source, crate::log::DIRECTORY, access::DIRECTORY))
             }),
             store_id: mark.id,
             vouched: access::vouched(Some(&named)),
@@ -210,9 +213,6 @@ pub fn repair_on(
     }
     if !is_whole {
         done.made_again.insert(super::manifest::PATH.into());
-    }
-    let failed = |source| OpenError::Disk { doing: "writing", path: super::manifest::PATH.into(), source };
-    if !is_whole {
         super::manifest::write_over(&**disk, &manifest).map_err(failed)?;
     }
     let is_spare_damaged = super::manifest::read_spare(&**disk).is_err();
@@ -253,15 +253,10 @@ fn give_up_held(disk: &dyn Disk, store_id: crate::StoreId, done: &mut Done<'_>) 
         let path = path.to_owned();
         move |source| OpenError::Disk { doing, path, source }
     };
-    for path in disk.list(directory).map_err(failed("listing", directory))? {
-        let id = path.file_name().and_then(|name| HeldId::parse(name.to_str()?).ok()).filter(|id| id.path() == path);
-        let Some(id) = id else { continue };
+    for id in held_file::ids(disk).map_err(failed("listing", directory))? {
+        let path = id.path();
         let held = held_file::read(disk, store_id, id).map_err(failed("reading", &path))?;
-        let generation = id.generation_path();
-        let is_whole = held.is_some_and(|held| {
-            let hash = super::held::whole_hash(disk, &generation, held.generation.file_length).ok().flatten();
-            hash.is_some_and(|hash| hash.as_bytes()[..] == held.generation.blake3[..])
-        });
+        let is_whole = held.is_some_and(|held| held.is_whole(disk, &mut |_| {}).is_ok_and(|is_whole| is_whole));
         if !is_whole {
             done.journal.give_up([Loss::Held { id }])?;
             held_file::remove(disk, id).map_err(failed("removing", &path))?;

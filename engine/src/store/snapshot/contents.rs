@@ -4,7 +4,6 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use prost::Message as _;
@@ -18,8 +17,7 @@ use crate::disk::{Disk, Instead, ReadDisk, ReadFile, RealDisk};
 use crate::error::{Damage, SnapshotError};
 use crate::ledger::Moment;
 use crate::mutation::{Mutation, broken};
-use crate::platform::cores;
-use crate::priority::give_way;
+use crate::platform::{cores, side_by_side};
 use crate::{FORMAT_VERSION, StoreId};
 
 /// The file, in the snapshot's directory.
@@ -243,32 +241,8 @@ pub(super) fn hashes(
     threads: usize,
     told: &mut (dyn FnMut(u64) + Send),
 ) -> Result<Vec<blake3::Hash>, SnapshotError> {
-    if threads < 2 {
-        return files.iter().map(|(path, length)| hash(disk, path, *length, told)).collect();
-    }
-    let (next, told) = (AtomicUsize::new(0), Mutex::new(told));
-    let work = || {
-        give_way();
-        let mut found = Vec::new();
-        while let Some((at, (path, length))) =
-            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, files.get(at)?)))
-        {
-            let hash = hash(disk, path, *length, &mut |bytes| lock(&told)(bytes));
-            // The others may end.
-            if hash.is_err() {
-                next.store(files.len(), Ordering::Relaxed);
-            }
-            found.push((at, hash));
-        }
-        found
-    };
-    let mut found: Vec<_> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let found = workers.into_iter().map(|worker| worker.join());
-        found.flat_map(|found| found.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-    });
-    found.sort_unstable_by_key(|(at, _)| *at);
-    found.into_iter().map(|(_, hash)| hash).collect()
+    let told = Mutex::new(told);
+    side_by_side(threads, files, |(path, length)| hash(disk, path, *length, &mut |bytes| lock(&told)(bytes)))
 }
 
 /// The BLAKE3 of a file's first bytes.

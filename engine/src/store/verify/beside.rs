@@ -1,13 +1,14 @@
 //! Verifying what lies beside ledgers and log: the checkpoint, held loads, snapshots. And the tails that an open store has in memory.
 
+use std::collections::{BTreeSet, HashSet};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::super::checkpoint::{self, newest_before};
 use super::super::file_hash::file_hash;
-use super::super::held_file::{self, HeldId};
+use super::super::held_file;
 use super::super::manifest;
-use super::super::state::State;
 use super::ledgers::VerifiedLedgers;
 use super::logs::VerifiedLog;
 use super::meter::Meter;
@@ -58,9 +59,9 @@ fn differences(a: &Tail, b: &Tail) -> u64 {
     if a == b || broken(Mutation::SkipTailComparison) {
         return 0;
     }
-    let of = |tickets: &[(u64, u64)]| tickets.iter().copied().collect::<std::collections::BTreeSet<_>>();
+    let of = |tickets: &[(u64, u64)]| tickets.iter().copied().collect::<BTreeSet<_>>();
     let (a, b) = (of(&a.0), of(&b.0));
-    let numbers: std::collections::BTreeSet<u64> = a.symmetric_difference(&b).map(|(number, _)| *number).collect();
+    let numbers: BTreeSet<u64> = a.symmetric_difference(&b).map(|(number, _)| *number).collect();
     // Where the tickets are the same, the counts are not.
     numbers.len().max(1) as u64
 }
@@ -133,13 +134,12 @@ fn kept_tails(
     let mut failed = None;
     let mut visit = |event: &Event<'_>| {
         if event.address >= start && failed.is_none() {
-            failed = again.replay(&segments, event).err();
+            // What cannot be done was told of already.
+            failed = again.replay(&mut Findings::default(), &segments, event).err();
         }
     };
-    let examined = log::examine(&segments, subject.vouched(), subject.until, &mut visit, &mut |_| {
-        std::ops::ControlFlow::Continue(())
-    });
-    drop(examined);
+    let examined = log::examine(&segments, subject.vouched(), subject.until, &mut visit, &mut |bytes| meter.add(bytes));
+    examined.ok_or(VerifyError::Ended)?;
     if let Some(error) = failed {
         return Err(error.into());
     }
@@ -173,29 +173,6 @@ fn is_named(subject: &Subject, position: u64) -> Result<bool, OpenError> {
     }
 }
 
-impl Subject {
-    /// Does with an event what an open does; what cannot be done was told of elsewhere.
-    fn replay(&mut self, segments: &log::Segments, event: &Event<'_>) -> Result<(), OpenError> {
-        if let Some(installed) = State::installed_by(event) {
-            let municipality = crate::ticket::Municipality::from_five_digits(installed.municipality);
-            let Some(municipality) = municipality else { return Ok(()) };
-            if self.current.get(&municipality).is_some_and(|current| current.generation >= installed.generation) {
-                return Ok(());
-            }
-            let (installed_sequence, installed_at) = (event.header.sequence, event.header.time_ms);
-            return self.install(
-                municipality,
-                &sesshu_proto::v1::Generation { installed_sequence, installed_at, ..installed },
-            );
-        }
-        let disk = Arc::clone(&self.disk);
-        match self.state.replay(&*disk, self.mark, segments, event) {
-            Err(OpenError::Damaged(_)) => Ok(()),
-            replayed => replayed,
-        }
-    }
-}
-
 /// Held loads: their files, and the generations that wait.
 fn held_loads(subject: &Subject, findings: &mut Findings, meter: &Meter<'_>) -> Result<u64, VerifyError> {
     let disk = &*subject.disk;
@@ -205,13 +182,12 @@ fn held_loads(subject: &Subject, findings: &mut Findings, meter: &Meter<'_>) -> 
         move |source| OpenError::Disk { doing: "reading", path, source }
     };
     let mut files = 0;
-    for path in disk.list(directory).map_err(failed(directory))? {
-        let id = path.file_name().and_then(|name| HeldId::parse(name.to_str()?).ok()).filter(|id| id.path() == path);
-        let Some(id) = id else { continue };
+    for id in held_file::ids(disk).map_err(failed(directory))? {
+        let path = id.path();
         files += 1;
         let held = match held_file::read(disk, subject.mark.id, id) {
             // It was confirmed or discarded meanwhile.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             held => held.map_err(failed(&path))?,
         };
         let Some(held) = held else {
@@ -219,14 +195,7 @@ fn held_loads(subject: &Subject, findings: &mut Findings, meter: &Meter<'_>) -> 
             continue;
         };
         let generation = id.generation_path();
-        let whole = disk.open(&generation).and_then(|file| {
-            let length = file.length()?;
-            if length != held.generation.file_length {
-                return Ok(false);
-            }
-            let told = &mut |bytes| meter.count(bytes);
-            Ok(file_hash(&*file, length, told)?.as_bytes()[..] == held.generation.blake3[..])
-        });
+        let whole = held.is_whole(disk, &mut |bytes| meter.count(bytes));
         meter.read(0)?;
         match whole {
             Ok(true) => files += 1,
@@ -235,7 +204,7 @@ fn held_loads(subject: &Subject, findings: &mut Findings, meter: &Meter<'_>) -> 
                 findings.at(generation, what, Remedy::Replace);
             }
             // A load that is void: the next open removes its file.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => findings.of_error(failed(&generation)(error), Some(0), Remedy::Replace)?,
         }
     }
@@ -249,7 +218,7 @@ fn snapshots(subject: &Subject, findings: &mut Findings, meter: &Meter<'_>) -> R
         (Ok(listed), Ok(current)) => (listed, current),
         (Err(error), _) | (_, Err(error)) => return Err(of_snapshot(error).into()),
     };
-    let (mut files, mut seen) = (0, std::collections::HashSet::<PathBuf>::new());
+    let (mut files, mut seen) = (0, HashSet::<PathBuf>::new());
     for listed in listed {
         let directory = listed.name.directory();
         let snapshot = match listed.snapshot {
@@ -278,15 +247,15 @@ fn snapshots(subject: &Subject, findings: &mut Findings, meter: &Meter<'_>) -> R
                 }
                 // It was deleted meanwhile.
                 Err(error)
-                    if error.kind() == std::io::ErrorKind::NotFound
+                    if error.kind() == io::ErrorKind::NotFound
                         && matches!(snapshots.open(&listed.name), Err(SnapshotError::Unknown(_))) =>
                 {
                     break;
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     findings.at(file, "the snapshot's file is missing", Remedy::Replace);
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                     findings.at(file, "the snapshot's file is shorter than it was", Remedy::Replace);
                 }
                 Err(source) => {
@@ -304,6 +273,6 @@ fn of_snapshot(error: SnapshotError) -> OpenError {
         SnapshotError::Newer { file, found, known } => OpenError::Newer { file, found, known },
         SnapshotError::Disk { doing, path, source } => OpenError::Disk { doing, path, source },
         SnapshotError::Store(error) => error,
-        error => OpenError::Disk { doing: "listing", path: "snapshots".into(), source: std::io::Error::other(error) },
+        error => OpenError::Disk { doing: "listing", path: "snapshots".into(), source: io::Error::other(error) },
     }
 }

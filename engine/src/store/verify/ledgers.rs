@@ -1,10 +1,8 @@
 //! Verifying the ledgers: their generations, side by side, and the links between the tickets of a person.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 
-use super::super::lock;
 use super::super::view::View;
 use super::logs::VerifiedLog;
 use super::meter::Meter;
@@ -12,8 +10,8 @@ use super::subject::Subject;
 use super::{Findings, VerifyError};
 use crate::error::Damage;
 use crate::generation::{self, Examined, Generation, Remedy};
-use crate::ledger::{Horizon, Match, Person};
-use crate::priority::give_way;
+use crate::ledger::{Horizon, Links, Match, Person};
+use crate::platform::side_by_side;
 use crate::ticket::{Municipality, Ticket};
 
 /// What examining the generations came to.
@@ -40,7 +38,9 @@ pub(super) fn verify(
     }
     // The longest first: no thread is left with it at the end.
     generations.sort_by_key(|(_, generation, _)| std::cmp::Reverse(generation.file_length()));
-    let examined = examine(&generations, subject.threads, meter)?;
+    let examined = side_by_side(subject.threads, &generations, |(_, generation, blake3)| {
+        generation.examine(blake3, &mut |bytes| meter.add(bytes)).ok_or(VerifyError::Ended)
+    })?;
     let (mut tickets, mut linked) = (0, log.linked.clone());
     let keys: BTreeSet<u32> = subject.manifest.data_keys.iter().map(|key| key.id).collect();
     let is_there = |it: &Municipality| generations.iter().any(|(municipality, ..)| municipality == it);
@@ -71,47 +71,12 @@ pub(super) fn verify(
     Ok(VerifiedLedgers { files: generations.len() as u64, tickets, damaged })
 }
 
-/// Examines generations on several threads; in their order.
-fn examine(
-    generations: &[(Municipality, &Generation, &[u8])],
-    threads: usize,
-    meter: &Meter<'_>,
-) -> Result<Vec<Examined>, VerifyError> {
-    let one = |&(_, generation, blake3): &(Municipality, &Generation, &[u8])| {
-        generation.examine(blake3, &mut |bytes| meter.add(bytes))
-    };
-    if threads < 2 {
-        return generations.iter().map(one).collect::<Option<_>>().ok_or(VerifyError::Ended);
-    }
-    let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    let work = || {
-        give_way();
-        while let Some((at, generation)) =
-            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, generations.get(at)?)))
-        {
-            let Some(examined) = one(generation) else { return };
-            lock(&found).push((at, examined));
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(work);
-        }
-    });
-    let mut found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if found.len() < generations.len() {
-        return Err(VerifyError::Ended);
-    }
-    found.sort_unstable_by_key(|(at, _)| *at);
-    Ok(found.into_iter().map(|(_, examined)| examined).collect())
-}
-
 /// A ticket that was reissued and the one that replaced it name each other.
 fn links(subject: &Subject, log: &VerifiedLog, mut linked: Vec<Ticket>, findings: &mut Findings) {
     linked.sort_unstable();
     linked.dedup();
     let view = View {
-        ledgers: std::sync::Arc::clone(&subject.state.ledgers),
+        ledgers: Arc::clone(&subject.state.ledgers),
         horizon: Horizon { segments: subject.segments.clone(), sequence: log.examined.next_sequence.saturating_sub(1) },
         end: log.examined.end,
         time_ms: log.time_ms,
@@ -144,7 +109,7 @@ fn is_linked_back(view: &View, ticket: Ticket) -> Result<bool, Damage> {
     }
 }
 
-fn person_links(view: &View, ticket: Ticket) -> Result<Option<crate::ledger::Links>, Damage> {
+fn person_links(view: &View, ticket: Ticket) -> Result<Option<Links>, Damage> {
     person(view, ticket)?.map(|person| person.links()).transpose()
 }
 

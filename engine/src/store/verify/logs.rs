@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use prost::Message as _;
-use sesshu_proto::v1::AccessEntry;
+use sesshu_proto::v1::{AccessEntry, Generation};
 
 use super::super::access;
 use super::super::state::State;
@@ -48,12 +48,12 @@ pub(super) fn verify(
         if event.header.kind == kind::RESIDENT_CHANGED && event.header.flags & flag::LINKED != 0 {
             linked.extend(Ticket::from_bits(event.header.ticket_bits));
         }
-        if event.header.kind == kind::EVENTS_LOST {
+        if event.header.kind == kind::LOST {
             subject.newest_lost = Some((event.address, event.header.sequence, event.header.time_ms));
         }
         if failed.is_none() {
             astray.extend(way_back(subject, &segments, event));
-            failed = replay(subject, findings, &segments, event).err();
+            failed = subject.replay(findings, &segments, event).err();
         }
     };
     let examined = log::examine(&segments, vouched, until, &mut visit, &mut |bytes| meter.add(bytes));
@@ -74,40 +74,34 @@ pub(super) fn verify(
     Ok(VerifiedLog { examined, linked, time_ms, files, torn_bytes, is_whole })
 }
 
-/// Does with an event what an open does.
-fn replay(
-    subject: &mut Subject,
-    findings: &mut Findings,
-    segments: &Segments,
-    event: &Event<'_>,
-) -> Result<(), OpenError> {
-    if let Some(installed) = State::installed_by(event) {
-        let municipality = Municipality::from_five_digits(installed.municipality);
-        let current = municipality.and_then(|it| subject.current.get(&it)).map_or(0, |current| current.generation);
-        return match municipality {
-            Some(municipality) if installed.generation > current => {
-                let (installed_sequence, installed_at) = (event.header.sequence, event.header.time_ms);
-                let message = sesshu_proto::v1::Generation { installed_sequence, installed_at, ..installed };
-                subject.install(municipality, &message)
+impl Subject {
+    /// Does with an event what an open does.
+    pub(super) fn replay(
+        &mut self,
+        findings: &mut Findings,
+        segments: &Segments,
+        event: &Event<'_>,
+    ) -> Result<(), OpenError> {
+        if let Some(installed) = State::installed_by(event) {
+            let Some(municipality) = Municipality::from_five_digits(installed.municipality) else {
+                let what = "an install of an unknown municipality's generation";
+                findings.add(segments.damage(event.address, what), 0, Remedy::Replace);
+                return Ok(());
+            };
+            if self.current.get(&municipality).is_some_and(|current| current.generation >= installed.generation) {
+                return Ok(());
             }
-            Some(_) => Ok(()),
-            None => {
-                findings.add(
-                    segments.damage(event.address, "an install of an unknown municipality's generation"),
-                    0,
-                    Remedy::Replace,
-                );
+            let (installed_sequence, installed_at) = (event.header.sequence, event.header.time_ms);
+            return self.install(municipality, &Generation { installed_sequence, installed_at, ..installed });
+        }
+        let disk = Arc::clone(&self.disk);
+        match self.state.replay(&*disk, self.mark, segments, event) {
+            Err(OpenError::Damaged(damage)) => {
+                findings.add(segments.damage(event.address, damage.what), 1, Remedy::Replace);
                 Ok(())
             }
-        };
-    }
-    let disk = Arc::clone(&subject.disk);
-    match subject.state.replay(&*disk, subject.mark, segments, event) {
-        Err(OpenError::Damaged(damage)) => {
-            findings.add(segments.damage(event.address, damage.what), 1, Remedy::Replace);
-            Ok(())
+            replayed => replayed,
         }
-        replayed => replayed,
     }
 }
 
@@ -162,7 +156,7 @@ fn access_log(subject: &Subject, findings: &mut Findings, meter: &Meter<'_>) -> 
     let mut strange = Vec::new();
     let mut visit = |event: &Event<'_>| {
         let is_entry = event.header.kind == kind::ACCESSED && AccessEntry::decode(event.message).is_ok();
-        if !is_entry && event.header.kind != kind::EVENTS_LOST {
+        if !is_entry && event.header.kind != kind::LOST {
             strange.push(segments.damage(event.address, "no entry of an access log"));
         }
     };

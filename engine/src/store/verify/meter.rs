@@ -4,13 +4,10 @@ use std::num::NonZeroU64;
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::super::lock;
+use super::super::{lock, pace};
 use super::{Ended, Verifying, Watcher};
-
-/// Whoever wants it ended waits so long at most.
-const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Counts the bytes of all threads.
 pub(in crate::store) struct Meter<'w> {
@@ -47,16 +44,7 @@ impl<'w> Meter<'w> {
     pub(super) fn add(&self, bytes: u64) -> ControlFlow<()> {
         let bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         self.tell()?;
-        let Some(limit) = self.limit else { return ControlFlow::Continue(()) };
-        let due = Duration::from_secs_f64(bytes as f64 / limit.get() as f64);
-        loop {
-            let ahead = due.saturating_sub(self.started.elapsed());
-            if ahead.is_zero() {
-                return ControlFlow::Continue(());
-            }
-            std::thread::sleep(ahead.min(PATIENCE));
-            self.tell()?;
-        }
+        pace::keep(self.limit, self.started, bytes, &mut || self.tell())
     }
 
     /// As [`Meter::add`], for work that ends when it is asked next.
