@@ -342,3 +342,29 @@ fn what_is_given_up_is_listed_though_the_repair_is_cut_or_the_list_cannot_be_kep
         }
     }
 }
+
+#[test]
+fn who_sent_a_register_and_a_held_load_that_no_longer_fits_are_listed_too() {
+    let place = Place::in_memory();
+    let store = lived(&place);
+    let sent = |version| {
+        let sender = sesshu_engine::intake::Sender::check("係員 7", "月次").unwrap();
+        let mut register = store.load(municipality(CHIYODA)).unwrap();
+        register.sent_by(sender);
+        (1..=18).for_each(|number| register.push(sesshu_tests::row(number, version)).unwrap());
+        register
+    };
+    sent(2).commit(None).unwrap();
+    sent(3).commit(None).unwrap();
+    let held = sent(4).build(None).unwrap().hold(&sesshu_engine::HoldPolicy::default()).unwrap();
+    drop(store);
+    let generation = "ledgers/131016/000003.gen";
+    // Behind the cold section: who sent the first of them.
+    let senders = section(&fs::read(place.file(generation)).unwrap(), 9);
+    flip(&place.file(generation), senders.start + 3, 1);
+    assert_eq!(mend(&place, None, false).left.len(), 1);
+    let repaired = mend(&place, None, true);
+    let expected = [Loss::Senders { municipality: municipality(CHIYODA) }, Loss::Held { id: held.id }];
+    assert_eq!((&repaired.lost[..], &repaired.left[..]), (&expected[..], &[][..]));
+    assert!(place.open().held().is_empty());
+}

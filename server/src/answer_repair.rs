@@ -12,7 +12,7 @@ use crate::answer::{ticket_name, time};
 /// Something that is gone.
 #[derive(Debug, Default, Serialize)]
 pub struct LossAnswer {
-    /// `event`, `access`, `person`, `shots`, `people` or `held`.
+    /// `event`, `access`, `person`, `shots`, `people`, `senders` or `held`.
     pub lost: &'static str,
     /// Of an event or an entry of the access log.
     pub sequence: Option<u64>,
@@ -58,6 +58,9 @@ impl From<&Loss> for LossAnswer {
                 count,
                 ..LossAnswer::default()
             },
+            Loss::Senders { municipality } => {
+                LossAnswer { lost: "senders", municipality: Some(municipality.to_string()), ..LossAnswer::default() }
+            }
             Loss::Held { id } => LossAnswer {
                 lost: "held",
                 municipality: Some(id.municipality().to_string()),

@@ -142,11 +142,14 @@ fn line(loss: &Loss) -> String {
             format!("the row and the folded shots of ticket {ticket}")
         }
         LossAnswer { lost: "shots", ticket: Some(ticket), .. } => {
-            format!("the folded shots and the My Number of ticket {ticket}, whose row stays")
+            format!("the folded shots of ticket {ticket}, and of its row, which stays, the My Number and the past")
         }
         LossAnswer { lost: "people", municipality: Some(municipality), count, .. } => {
             let count = count.map_or("nobody can say how many".to_owned(), table::count);
             format!("the rows and folded shots of {count} tickets of {municipality} that nobody can name")
+        }
+        LossAnswer { lost: "senders", municipality: Some(municipality), .. } => {
+            format!("who sent the earlier registers of {municipality}, and why")
         }
         LossAnswer { held: Some(held), .. } => format!("the held load {held}: load the register again"),
         other => other.lost.to_owned(),

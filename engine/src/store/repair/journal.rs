@@ -91,6 +91,9 @@ fn encode(lost: &[Loss]) -> Vec<u8> {
             Loss::People { municipality, count } => {
                 RepairLoss { kind: Kind::People.into(), municipality: municipality.five_digits(), count, ..none }
             }
+            Loss::Senders { municipality } => {
+                RepairLoss { kind: Kind::Senders.into(), municipality: municipality.five_digits(), ..none }
+            }
             Loss::Held { id } => RepairLoss { kind: Kind::Held.into(), held: id.to_string(), ..none },
         }
     };
@@ -108,6 +111,7 @@ fn decode(bytes: &[u8]) -> Option<Vec<Loss>> {
             Kind::Person => Loss::Person { ticket: ticket()? },
             Kind::Shots => Loss::Shots { ticket: ticket()? },
             Kind::People => Loss::People { municipality: Municipality::from_five_digits(loss.municipality)?, count },
+            Kind::Senders => Loss::Senders { municipality: Municipality::from_five_digits(loss.municipality)? },
             Kind::Held => Loss::Held { id: HeldId::parse(&loss.held).ok()? },
             Kind::Unspecified => return None,
         })
@@ -131,6 +135,7 @@ mod tests {
             Loss::Shots { ticket },
             Loss::People { municipality, count: None },
             Loss::People { municipality, count: Some(3) },
+            Loss::Senders { municipality },
             Loss::Held { id: HeldId::parse("131016-000012-9f3a").expect("an id") },
         ];
         let bytes = manifest::with_header(MAGIC, &encode(&lost));

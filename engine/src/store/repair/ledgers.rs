@@ -84,6 +84,7 @@ pub(super) fn mend(
             _ => continue,
         };
         name(manifest, next);
+        done.succeeded.insert(municipality);
         is_other = true;
     }
     Ok(is_other)
@@ -267,7 +268,11 @@ impl Mending<'_> {
         let number = self.next_number()?;
         let (staging, identity) = (self.staging(number)?, self.next_identity(number)?);
         let mut builder = Builder::create(&*self.platform.disk, &staging, identity).map_err(self.failed("making"))?;
-        builder.sent_before(generation.senders().unwrap_or_default());
+        let senders = generation.senders();
+        if senders.is_err() {
+            done.journal.give_up([Loss::Senders { municipality: self.municipality }])?;
+        }
+        builder.sent_before(senders.unwrap_or_default());
         let horizon = Horizon { segments: Segments::default(), sequence: u64::MAX };
         let (mut failed, mut lost) = (None, BTreeMap::new());
         generation.each_whole(&mut |number, entry, is_cold_whole| {

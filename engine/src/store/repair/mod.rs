@@ -79,7 +79,7 @@ pub enum Loss {
         /// The ticket.
         ticket: Ticket,
     },
-    /// A ticket's folded shots, and the My Number of its row, which stays.
+    /// A ticket's folded shots, and of its row, which stays, the My Number, what it was before and who sent it.
     Shots {
         /// The ticket.
         ticket: Ticket,
@@ -90,6 +90,11 @@ pub enum Loss {
         municipality: Municipality,
         /// How many; `None`: nobody can say.
         count: Option<u64>,
+    },
+    /// Who sent the registers of a ledger before its current one, and why.
+    Senders {
+        /// Whose ledger.
+        municipality: Municipality,
     },
     /// A held load: the register is to be loaded again.
     Held {
@@ -121,6 +126,8 @@ struct Done<'d> {
     replaced: BTreeSet<PathBuf>,
     /// Generations of which another was made: they stay beside it under another name.
     aside: Vec<PathBuf>,
+    /// Ledgers that have another generation than the one that a held load was built on.
+    succeeded: BTreeSet<Municipality>,
     journal: Journal<'d>,
 }
 
@@ -160,7 +167,13 @@ pub fn repair_on(
     let disk = &platform.disk;
     let _lock = take_lock(&**disk, path)?;
     let journal = Journal::open(&**disk)?;
-    let mut done = Done { made_again: BTreeSet::new(), replaced: BTreeSet::new(), aside: Vec::new(), journal };
+    let mut done = Done {
+        made_again: BTreeSet::new(),
+        replaced: BTreeSet::new(),
+        aside: Vec::new(),
+        succeeded: BTreeSet::new(),
+        journal,
+    };
     let manifest::Found { mut manifest, mark, is_whole } = manifest::find(&**disk, repairs.source)?;
     if let Some(source) = repairs.source.filter(|source| source.store_id() != mark.id) {
         return Err(RepairError::OfAnotherStore { snapshot: source.store_id(), store: mark.id });
@@ -246,7 +259,7 @@ pub fn repair_on(
     Ok(Repaired { made_again: made_again.into_iter().collect(), replaced: replaced.into_iter().collect(), lost, left })
 }
 
-/// Held loads that are not whole go: they wait for somebody's word, and nobody can say what it would mean.
+/// Held loads that are not whole go: they wait for somebody's word, and nobody can say what it would mean. So do those that no longer fit their ledger.
 fn give_up_held(disk: &dyn Disk, store_id: crate::StoreId, done: &mut Done<'_>) -> Result<(), RepairError> {
     let directory = Path::new(held_file::DIRECTORY);
     let failed = |doing, path: &Path| {
@@ -257,7 +270,7 @@ fn give_up_held(disk: &dyn Disk, store_id: crate::StoreId, done: &mut Done<'_>) 
         let path = id.path();
         let held = held_file::read(disk, store_id, id).map_err(failed("reading", &path))?;
         let is_whole = held.is_some_and(|held| held.is_whole(disk, &mut |_| {}).is_ok_and(|is_whole| is_whole));
-        if !is_whole {
+        if !is_whole || done.succeeded.contains(&id.municipality()) {
             done.journal.give_up([Loss::Held { id }])?;
             held_file::remove(disk, id).map_err(failed("removing", &path))?;
         }
