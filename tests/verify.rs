@@ -374,3 +374,18 @@ fn a_store_verifies_itself_slowly_and_says_what_it_found() {
     };
     assert_eq!(only(&found.verified).damage.file, Path::new(GENERATION));
 }
+
+#[test]
+fn a_snapshots_file_is_read_where_the_store_has_another_of_that_name() {
+    let place = Place::in_memory();
+    let store = lived(&place);
+    store.create_snapshot(&SnapshotName::parse("noon").unwrap()).unwrap();
+    drop(store);
+    // One file under two names: told once, and where the store has it.
+    flip(&place.file(GENERATION), 9, 1);
+    assert_eq!(only(&verify_closed(&place)).damage.file, Path::new(GENERATION));
+    let repaired = sesshu_tests::drill::mend(&place, None, false);
+    assert_eq!(repaired.made_again, [Path::new(GENERATION)]);
+    let snapshots = Path::new("snapshots/noon/ledgers/131016-000001.gen");
+    assert_eq!(only(&verify_closed(&place)).damage.file, snapshots);
+}

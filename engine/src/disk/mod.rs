@@ -143,6 +143,13 @@ pub trait ReadFile: Send + Sync {
     /// Whatever the machine says.
     fn length(&self) -> io::Result<u64>;
 
+    /// Tells the file from every other that is there: two names of one file have the same.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the machine says.
+    fn identity(&self) -> io::Result<u64>;
+
     /// Fills `buffer` from `offset`.
     ///
     /// # Errors

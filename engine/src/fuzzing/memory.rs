@@ -201,6 +201,10 @@ impl ReadFile for MemoryFile {
         Ok(self.contents().length as u64)
     }
 
+    fn identity(&self) -> io::Result<u64> {
+        Ok(std::ptr::from_ref(self).addr() as u64)
+    }
+
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let contents = self.contents();
         let at = usize::try_from(offset).map_err(io::Error::other)?;

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -235,6 +235,11 @@ impl ReadFile for SimulatedFile {
     fn length(&self) -> io::Result<u64> {
         let machine = self.program.running()?;
         Ok(machine.platter.file(self.id).length() as u64)
+    }
+
+    fn identity(&self) -> io::Result<u64> {
+        let _running = self.program.running()?;
+        Ok(self.cached.metadata()?.ino())
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {

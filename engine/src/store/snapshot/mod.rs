@@ -19,6 +19,7 @@ mod export;
 mod name;
 mod restore;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -89,12 +90,12 @@ impl Snapshots {
             listed.snapshot.iter().flat_map(Snapshot::files).map(|(path, ..)| path).collect()
         };
         let files: Vec<_> = listed.iter().map(files).collect();
-        let mut holders = std::collections::HashMap::<&Path, usize>::new();
+        let mut holders = HashMap::<&Path, usize>::new();
         for path in files.iter().flatten() {
             *holders.entry(path).or_default() += 1;
         }
         for (listed, files) in listed.iter_mut().zip(&files) {
-            let own = files.iter().filter(|path| holders[&***path] == 1 && !current.contains(*path));
+            let own = files.iter().filter(|path| holders[&***path] == 1 && !current.contains_key(*path));
             // Whole files: of a segment there is more than the snapshot's part.
             let length = |path: &PathBuf| self.disk.open(&listed.name.directory().join(path))?.length();
             listed.own_bytes = own.filter_map(|path| length(path).ok()).sum();
@@ -124,19 +125,19 @@ impl Snapshots {
         Ok(names.iter().filter_map(|path| SnapshotName::parse(path.file_name()?.to_str()?).ok()).collect())
     }
 
-    /// What the store has now, as a snapshot would name it.
-    pub(super) fn current_files(&self) -> Result<std::collections::HashSet<PathBuf>, SnapshotError> {
+    /// What the store has now: as a snapshot would name it, and where it lies.
+    pub(super) fn current_files(&self) -> Result<HashMap<PathBuf, PathBuf>, SnapshotError> {
         let list = |directory: &Path| self.disk.list(directory).map_err(failed("listing", directory));
-        let mut files = std::collections::HashSet::new();
+        let mut files = HashMap::new();
         for directory in list(Path::new(generation::DIRECTORY))? {
-            let names = |file: &PathBuf| {
+            let name = |file: &PathBuf| {
                 let (ledger, file) = (directory.file_name()?.to_str()?, file.file_name()?.to_str()?);
                 Some(PathBuf::from(format!("{}/{ledger}-{file}", generation::DIRECTORY)))
             };
-            files.extend(list(&directory)?.iter().filter_map(names));
+            files.extend(list(&directory)?.into_iter().filter_map(|file| Some((name(&file)?, file))));
         }
         for directory in [crate::log::DIRECTORY, ACCESS].map(Path::new) {
-            files.extend(list(directory)?);
+            files.extend(list(directory)?.into_iter().map(|file| (file.clone(), file)));
         }
         Ok(files)
     }

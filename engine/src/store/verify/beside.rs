@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::super::checkpoint::{self, newest_before};
@@ -218,7 +218,8 @@ fn snapshots(subject: &Subject, findings: &mut Findings, meter: &Meter<'_>) -> R
         (Ok(listed), Ok(current)) => (listed, current),
         (Err(error), _) | (_, Err(error)) => return Err(of_snapshot(error).into()),
     };
-    let (mut files, mut seen) = (0, HashSet::<PathBuf>::new());
+    let identity = |path: &Path| subject.disk.open(path).and_then(|file| file.identity()).ok();
+    let (mut files, mut seen) = (0, HashSet::new());
     for listed in listed {
         let directory = listed.name.directory();
         let snapshot = match listed.snapshot {
@@ -231,11 +232,13 @@ fn snapshots(subject: &Subject, findings: &mut Findings, meter: &Meter<'_>) -> R
         };
         files += 1;
         for (path, length, blake3) in snapshot.files() {
-            // Other names of files that were read already, of the store or of another snapshot.
-            if current.contains(&path) || !seen.insert(path.clone()) {
+            let file = directory.join(&path);
+            // Other names of files that were read already, of the store or of another snapshot. The same name alone says little: a repair may have put another file there.
+            let it = identity(&file);
+            let of_store = current.get(&path).and_then(|path| identity(path));
+            if it.is_some() && (it == of_store || !seen.insert((it, length))) {
                 continue;
             }
-            let file = directory.join(&path);
             let found =
                 subject.disk.open(&file).and_then(|file| file_hash(&*file, length, &mut |bytes| meter.count(bytes)));
             meter.read(0)?;
